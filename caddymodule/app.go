@@ -1,0 +1,218 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
+	"github.com/seed-dbc68772/slipway/routing"
+)
+
+func init() {
+	caddy.RegisterModule(App{})
+}
+
+// App is the Caddy app `slipway`: where the installation is, where its store
+// is, and how it behaves.
+type App struct {
+	// Where etcd is. Required. A change needs a restart.
+	Etcd Etcd `json:"etcd"`
+
+	Settings
+
+	// The guest module slipway.control_plane, to run the control plane in this
+	// process too. Leave it out on a pure edge. A change needs a restart.
+	ControlPlaneRaw json.RawMessage `json:"control_plane,omitempty"`
+
+	site         *routing.Site
+	controlPlane ControlPlaneModule
+	runtime      *Runtime
+	runtimeKey   string
+}
+
+// Etcd says where etcd is.
+type Etcd struct {
+	// URLs of the members: https://host:port, http://host:port or unix:///path.
+	Endpoints []string `json:"endpoints,omitempty"`
+	// PEM file of the authority that signed the members' certificates.
+	// Default: those that the system trusts.
+	CA string `json:"ca,omitempty"`
+	// PEM files of the client certificate and its key. Default: none.
+	Cert string `json:"cert,omitempty"`
+	Key  string `json:"key,omitempty"`
+	// Prefix of all keys. Default: /slipway/v1/.
+	Prefix string `json:"prefix,omitempty"`
+}
+
+func (e Etcd) config(log *zap.Logger) etcdstore.Config {
+	return etcdstore.Config{Endpoints: e.Endpoints, CA: e.CA, Cert: e.Cert, Key: e.Key, Prefix: e.Prefix, Log: log}
+}
+
+// Settings are the settings of spec interfaces.md §6 that this version knows.
+// A reload applies those of the edge; those of the control plane need a restart.
+type Settings struct {
+	// The one public origin, e.g. https://apps.example.com. Required. Its host
+	// is the base domain. Edge and control plane.
+	BaseURL string `json:"base_url"`
+	// The host of the console. Default: "console." + base domain. Edge.
+	ConsoleHost string `json:"console_host,omitempty"`
+	// "safe" (default): an alias redirect is 302 for GET and HEAD, 307 for
+	// other methods. "strict": 302 for all, as in the App Store. Edge.
+	AliasRedirect string `json:"alias_redirect,omitempty"`
+	// How long a request waits for a sleeping instance. Default: 60s. Edge.
+	Hold caddy.Duration `json:"hold,omitempty"`
+	// How long an app may take to the first byte of its answer. Default: 300s. Edge.
+	FirstByteTimeout caddy.Duration `json:"first_byte_timeout,omitempty"`
+
+	// DOMAIN (default) or BASE_URL, for apps that name none. Control plane.
+	RoutingMode string `json:"routing_mode,omitempty"`
+	// Names that no alias may have, beside the console's label. Default: api
+	// www admin auth login instance static mail. Control plane.
+	ReservedAliases []string `json:"reserved_aliases,omitempty"`
+	// How long a start may take until the app answers. Default: 90s. Control plane.
+	HealthTimeout caddy.Duration `json:"health_timeout,omitempty"`
+	// How long an app may take to end when it is asked to. Default: 30s. Control plane.
+	StopGrace caddy.Duration `json:"stop_grace,omitempty"`
+	// Size of the largest bundle, in bytes. Default: 1 GiB. Control plane.
+	MaxUpload int64 `json:"max_upload,omitempty"`
+}
+
+func (s *Settings) setDefaults() {
+	setDefault(&s.AliasRedirect, "safe")
+	setDefault(&s.RoutingMode, string(controlplane.Domain))
+	setDefault(&s.Hold, caddy.Duration(time.Minute))
+	setDefault(&s.FirstByteTimeout, caddy.Duration(5*time.Minute))
+	setDefault(&s.HealthTimeout, caddy.Duration(90*time.Second))
+	setDefault(&s.StopGrace, caddy.Duration(30*time.Second))
+	setDefault(&s.MaxUpload, 1<<30)
+	if s.ReservedAliases == nil {
+		s.ReservedAliases = controlplane.DefaultReservedAliases
+	}
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (s *Settings) validate() error {
+	var errs []error
+	if s.AliasRedirect != "safe" && s.AliasRedirect != "strict" {
+		errs = append(errs, fmt.Errorf("alias_redirect is safe or strict, not %q", s.AliasRedirect))
+	}
+	if s.RoutingMode != string(controlplane.Domain) && s.RoutingMode != string(controlplane.BaseURL) {
+		errs = append(errs, fmt.Errorf("routing_mode is DOMAIN or BASE_URL, not %q", s.RoutingMode))
+	}
+	for name, d := range map[string]caddy.Duration{
+		"hold": s.Hold, "first_byte_timeout": s.FirstByteTimeout, "health_timeout": s.HealthTimeout, "stop_grace": s.StopGrace,
+	} {
+		if d < 0 {
+			errs = append(errs, fmt.Errorf("%s is a duration above 0, not %s", name, time.Duration(d)))
+		}
+	}
+	if s.MaxUpload < 0 {
+		errs = append(errs, fmt.Errorf("max_upload is a size above 0, not %d", s.MaxUpload))
+	}
+	return errors.Join(errs...)
+}
+
+// CaddyModule implements caddy.Module.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "slipway", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision reads the settings and takes the runtime. It opens nothing.
+func (a *App) Provision(ctx caddy.Context) (err error) {
+	key, err := json.Marshal([]any{a.Etcd, a.ControlPlaneRaw})
+	if err != nil {
+		return err
+	}
+	a.setDefaults()
+	a.site, err = routing.NewSite(routing.SiteConfig{
+		BaseURL: a.BaseURL, ConsoleHost: a.ConsoleHost, StrictAliasRedirect: a.AliasRedirect == "strict",
+	})
+	if err != nil {
+		return err
+	}
+	if a.ControlPlaneRaw != nil {
+		mod, err := ctx.LoadModuleByID("slipway.control_plane", a.ControlPlaneRaw)
+		if err != nil {
+			return err
+		}
+		a.controlPlane = mod.(ControlPlaneModule)
+	}
+	value, _, err := runtimes.LoadOrNew(string(key), func() (caddy.Destructor, error) {
+		return newRuntime(ctx.Logger()), nil
+	})
+	if err != nil {
+		return err
+	}
+	a.runtime, a.runtimeKey = value.(*Runtime), string(key)
+	return nil
+}
+
+// Validate implements caddy.Validator.
+func (a *App) Validate() error {
+	err := a.validate()
+	if len(a.Etcd.Endpoints) == 0 {
+		err = errors.Join(err, errors.New("etcd: no endpoint is given"))
+	}
+	return err
+}
+
+// Start implements caddy.App: it opens the store, if no configuration before
+// did.
+func (a *App) Start() error { return a.runtime.start(a) }
+
+// Stop implements caddy.App. The runtime goes on for the next configuration;
+// Cleanup gives it up.
+func (a *App) Stop() error { return nil }
+
+// Cleanup gives the runtime up. It may run after a failed Provision.
+func (a *App) Cleanup() error {
+	if a.runtime == nil {
+		return nil
+	}
+	a.runtime = nil
+	_, err := runtimes.Delete(a.runtimeKey)
+	return err
+}
+
+// ControlPlaneModule is a guest module that runs the control plane in the
+// edge's process. Its ID is slipway.control_plane.
+type ControlPlaneModule interface {
+	StartControlPlane(ctx context.Context, d ControlPlaneDeps) (ControlPlane, error)
+}
+
+// ControlPlaneDeps is what the edge lends to the control plane.
+type ControlPlaneDeps struct {
+	Store    *etcdstore.Store
+	Site     *routing.Site
+	Table    func() *routing.Table
+	Settings Settings
+	Log      *zap.Logger
+}
+
+// ControlPlane is a running control plane.
+type ControlPlane interface {
+	API() http.Handler     // below /api/
+	Console() http.Handler // the console's host
+	Close() error          // returns when it has ended
+}
+
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.Validator    = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,244 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption("slipway", parseGlobalOption)
+	httpcaddyfile.RegisterHandlerDirective("slipway", parseDirective)
+	httpcaddyfile.RegisterDirectiveOrder("slipway", httpcaddyfile.Before, "reverse_proxy")
+}
+
+// parseDirective reads the directive in a site. It has no options.
+func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	h.Next()
+	if h.NextArg() {
+		return nil, h.ArgErr()
+	}
+	if h.NextBlock(0) {
+		return nil, h.Err("the directive slipway has no options; settings belong into the global option slipway")
+	}
+	return new(Handler), nil
+}
+
+// parseGlobalOption reads the global option:
+//
+//	slipway {
+//		base_url URL
+//		console_host HOST
+//		etcd URL... {
+//			ca FILE
+//			cert FILE KEYFILE
+//			prefix PREFIX
+//		}
+//		control_plane
+//		blobs DIR
+//		launcher NAME {
+//			...
+//		}
+//		alias_redirect safe|strict
+//		routing_mode DOMAIN|BASE_URL
+//		reserved_aliases NAME...
+//		hold | first_byte_timeout | health_timeout | stop_grace DURATION
+//		max_upload BYTES
+//	}
+func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
+	if existing != nil {
+		return nil, d.Err("the option slipway is given twice")
+	}
+	app, err := parseOption(d, false)
+	if err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: "slipway", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// parseOption reads one `slipway { … }` block, whose first token comes next.
+// With runs the block is a control plane's without saying so.
+func parseOption(d *caddyfile.Dispenser, runs bool) (*App, error) {
+	d.Next()
+	if d.NextArg() {
+		return nil, d.ArgErr()
+	}
+	p := parser{Dispenser: d, app: new(App), runs: runs, control: map[string]json.RawMessage{}, launchers: map[string]json.RawMessage{}}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := p.option(); err != nil {
+			return nil, err
+		}
+	}
+	return p.app, p.finish()
+}
+
+type parser struct {
+	*caddyfile.Dispenser
+	app       *App
+	runs      bool // control_plane was given
+	control   map[string]json.RawMessage
+	launchers map[string]json.RawMessage
+}
+
+func (p *parser) option() error {
+	s := &p.app.Settings
+	switch p.Val() {
+	case "base_url":
+		return p.one(&s.BaseURL)
+	case "console_host":
+		return p.one(&s.ConsoleHost)
+	case "alias_redirect":
+		return p.one(&s.AliasRedirect)
+	case "routing_mode":
+		return p.one(&s.RoutingMode)
+	case "reserved_aliases":
+		s.ReservedAliases = p.RemainingArgs()
+		return nil
+	case "hold":
+		return p.duration(&s.Hold)
+	case "first_byte_timeout":
+		return p.duration(&s.FirstByteTimeout)
+	case "health_timeout":
+		return p.duration(&s.HealthTimeout)
+	case "stop_grace":
+		return p.duration(&s.StopGrace)
+	case "max_upload":
+		return p.number(&s.MaxUpload)
+	case "etcd":
+		return p.etcd()
+	case "control_plane":
+		if p.NextArg() {
+			return p.Err("control_plane with an address, for other edges, comes with several edges; give it without one")
+		}
+		p.runs = true
+		return nil
+	case "blobs":
+		var dir string
+		if err := p.one(&dir); err != nil {
+			return err
+		}
+		p.control["blobs"] = caddyconfig.JSON(dir, nil)
+		return nil
+	case "launcher":
+		return p.launcher()
+	}
+	return p.Errf("slipway has no setting %q; docs/configuration.md lists them", p.Val())
+}
+
+func (p *parser) one(into *string) error {
+	if !p.Args(into) || p.NextArg() {
+		return p.ArgErr()
+	}
+	return nil
+}
+
+func (p *parser) duration(into *caddy.Duration) error {
+	var text string
+	if err := p.one(&text); err != nil {
+		return err
+	}
+	d, err := caddy.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return p.Errf("%q is not a duration above 0 such as 30s or 5m", text)
+	}
+	*into = caddy.Duration(d)
+	return nil
+}
+
+func (p *parser) number(into *int64) (err error) {
+	var text string
+	if err := p.one(&text); err != nil {
+		return err
+	}
+	if *into, err = strconv.ParseInt(text, 10, 64); err != nil || *into <= 0 {
+		return p.Errf("%q is not a number above 0", text)
+	}
+	return nil
+}
+
+func (p *parser) etcd() error {
+	e := &p.app.Etcd
+	if e.Endpoints = p.RemainingArgs(); len(e.Endpoints) == 0 {
+		return p.ArgErr()
+	}
+	for nesting := p.Nesting(); p.NextBlock(nesting); {
+		var err error
+		switch p.Val() {
+		case "ca":
+			err = p.one(&e.CA)
+		case "cert":
+			if !p.Args(&e.Cert, &e.Key) || p.NextArg() {
+				err = p.ArgErr()
+			}
+		case "prefix":
+			err = p.one(&e.Prefix)
+		default:
+			err = p.Errf("etcd has no setting %q; there are ca, cert and prefix", p.Val())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// launcher reads one launcher's block by the module of that name.
+func (p *parser) launcher() error {
+	var name string
+	if !p.Args(&name) {
+		return p.ArgErr()
+	}
+	if p.launchers[name] != nil {
+		return p.Errf("launcher %s is given twice", name)
+	}
+	unm, err := caddyfile.UnmarshalModule(p.Dispenser, "slipway.launchers."+name)
+	if err != nil {
+		return err
+	}
+	p.launchers[name] = caddyconfig.JSON(unm, nil)
+	return nil
+}
+
+// finish puts the control plane's settings together.
+func (p *parser) finish() error {
+	if !p.runs {
+		if len(p.control) > 0 || len(p.launchers) > 0 {
+			return errors.New("slipway: blobs and launcher belong to a control plane: add control_plane, or leave them out on a pure edge")
+		}
+		return nil
+	}
+	if len(p.launchers) > 0 {
+		p.control["launchers"] = caddyconfig.JSON(p.launchers, nil)
+	}
+	p.app.ControlPlaneRaw = caddyconfig.JSON(p.control, nil)
+	return nil
+}
+
+// ParseSnippet reads a file that holds one `slipway { … }` block and nothing
+// else, for a process that is the control plane anyhow.
+func ParseSnippet(filename string, text []byte) (*App, error) {
+	tokens, err := caddyfile.Tokenize(text, filename)
+	if err != nil {
+		return nil, err
+	}
+	d := caddyfile.NewDispenser(tokens)
+	if !d.Next() || d.Val() != "slipway" {
+		return nil, fmt.Errorf("%s does not begin with a block slipway { … }", filename)
+	}
+	d.Reset()
+	app, err := parseOption(d, true)
+	if err != nil {
+		return nil, err
+	}
+	if d.Next() {
+		return nil, d.Errf("unexpected %q after the block slipway", d.Val())
+	}
+	return app, nil
+}

@@ -1,0 +1,161 @@
+package controlmodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/bundle"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/manual"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process"
+)
+
+func init() {
+	caddy.RegisterModule(Process{})
+	caddy.RegisterModule(Manual{})
+}
+
+// Process is the guest module slipway.launchers.process: a child process per
+// instance, on this machine.
+type Process struct {
+	// Folder that everything of the instances is kept in. Default: processes
+	// in Caddy's data folder. A change needs a restart.
+	Data string `json:"data,omitempty"`
+	// Whether the instances end with the control plane. Default: they go on,
+	// and the next control plane adopts them. A change needs a restart.
+	StopAll bool `json:"stop_on_exit,omitempty"`
+}
+
+// CaddyModule implements caddy.Module.
+func (Process) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "slipway.launchers.process", New: func() caddy.Module { return new(Process) }}
+}
+
+// UnmarshalCaddyfile reads:
+//
+//	launcher process {
+//		data DIR
+//		stop_on_exit
+//	}
+func (p *Process) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		switch d.Val() {
+		case "data":
+			if !d.Args(&p.Data) || d.NextArg() {
+				return d.ArgErr()
+			}
+		case "stop_on_exit":
+			if d.NextArg() {
+				return d.ArgErr()
+			}
+			p.StopAll = true
+		default:
+			return d.Errf("launcher process has no setting %q; there are data and stop_on_exit", d.Val())
+		}
+	}
+	return nil
+}
+
+// Open implements LauncherModule.
+func (p *Process) Open(log *zap.Logger) (launcher.Launcher, error) {
+	dir := p.Data
+	if dir == "" {
+		dir = filepath.Join(caddy.AppDataDir(), "slipway", "processes")
+	}
+	return process.New(process.Config{DataDir: dir, Unpack: unpack, Log: log.Named("process")})
+}
+
+// unpack writes a bundle into an empty folder. It was checked at import, and
+// is checked again: the folder of bundles is only a folder.
+func unpack(ctx context.Context, blob controlplane.Blob, dir string) error {
+	b, err := bundle.Open(blob, blob.Size(), bundle.Options{})
+	if err != nil {
+		return err
+	}
+	return b.Unpack(ctx, dir)
+}
+
+// Modes implements LauncherModule. Wave apps are this launcher's too, which
+// says why it cannot run them.
+func (*Process) Modes() []controlplane.AppMode {
+	return []controlplane.AppMode{controlplane.Python, controlplane.Binary, controlplane.Wave}
+}
+
+// StopOnExit implements LauncherModule.
+func (p *Process) StopOnExit() bool { return p.StopAll }
+
+// Manual is the guest module slipway.launchers.manual: nothing is run, a given
+// address is probed.
+type Manual struct {
+	// Networks that addresses may lie in, such as 10.0.0.0/8. Default: none.
+	// A change needs a restart.
+	Allow []netip.Prefix `json:"allow,omitempty"`
+}
+
+// CaddyModule implements caddy.Module.
+func (Manual) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "slipway.launchers.manual", New: func() caddy.Module { return new(Manual) }}
+}
+
+// UnmarshalCaddyfile reads:
+//
+//	launcher manual {
+//		allow NETWORK...
+//	}
+func (m *Manual) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if d.Val() != "allow" {
+			return d.Errf("launcher manual has no setting %q; there is allow", d.Val())
+		}
+		args := d.RemainingArgs()
+		if len(args) == 0 {
+			return d.ArgErr()
+		}
+		for _, arg := range args {
+			prefix, err := netip.ParsePrefix(arg)
+			if err != nil {
+				return d.Errf("%q is not a network such as 10.0.0.0/8", arg)
+			}
+			m.Allow = append(m.Allow, prefix)
+		}
+	}
+	return nil
+}
+
+// Validate implements caddy.Validator.
+func (m *Manual) Validate() error {
+	var errs []error
+	for _, p := range m.Allow {
+		if !p.IsValid() {
+			errs = append(errs, fmt.Errorf("launcher manual: %q is not a network", p))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Open implements LauncherModule.
+func (m *Manual) Open(*zap.Logger) (launcher.Launcher, error) {
+	return manual.New(manual.Config{Allow: m.Allow}), nil
+}
+
+// Modes implements LauncherModule.
+func (*Manual) Modes() []controlplane.AppMode { return []controlplane.AppMode{controlplane.Manual} }
+
+// StopOnExit implements LauncherModule: there is nothing to stop.
+func (*Manual) StopOnExit() bool { return false }
+
+var (
+	_ LauncherModule        = (*Process)(nil)
+	_ LauncherModule        = (*Manual)(nil)
+	_ caddyfile.Unmarshaler = (*Process)(nil)
+	_ caddyfile.Unmarshaler = (*Manual)(nil)
+	_ caddy.Validator       = (*Manual)(nil)
+)

@@ -1,0 +1,199 @@
+package controlmodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/seed-dbc68772/slipway/caddymodule"
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/api"
+	"github.com/seed-dbc68772/slipway/controlplane/blobs"
+	"github.com/seed-dbc68772/slipway/controlplane/bundle"
+	"github.com/seed-dbc68772/slipway/controlplane/console"
+	"github.com/seed-dbc68772/slipway/controlplane/identity"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/lifecycle"
+)
+
+func init() {
+	caddy.RegisterModule(ControlPlane{})
+}
+
+// ControlPlane is the guest module slipway.control_plane. One control plane
+// works on a store at a time.
+type ControlPlane struct {
+	// Folder of the imported bundles. Default: bundles in Caddy's data folder.
+	// A change needs a restart.
+	Blobs string `json:"blobs,omitempty"`
+	// What runs instances, by name. Default: process alone. A change needs a
+	// restart.
+	LaunchersRaw caddy.ModuleMap `json:"launchers,omitempty" caddy:"namespace=slipway.launchers"`
+
+	launchers map[string]LauncherModule
+}
+
+// LauncherModule is a guest module of the namespace slipway.launchers.
+type LauncherModule interface {
+	// Open makes the launcher.
+	Open(log *zap.Logger) (launcher.Launcher, error)
+	// Modes are the app modes that it runs.
+	Modes() []controlplane.AppMode
+	// StopOnExit reports whether its workloads end with the control plane.
+	StopOnExit() bool
+}
+
+// CaddyModule implements caddy.Module.
+func (ControlPlane) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "slipway.control_plane", New: func() caddy.Module { return new(ControlPlane) }}
+}
+
+// Provision loads the launchers' modules; it opens nothing.
+func (c *ControlPlane) Provision(ctx caddy.Context) error {
+	if c.Blobs == "" {
+		c.Blobs = filepath.Join(caddy.AppDataDir(), "slipway", "bundles")
+	}
+	if c.LaunchersRaw == nil {
+		c.LaunchersRaw = caddy.ModuleMap{"process": json.RawMessage("{}")}
+	}
+	loaded, err := ctx.LoadModule(c, "LaunchersRaw")
+	if err != nil {
+		return err
+	}
+	c.launchers = map[string]LauncherModule{}
+	for name, mod := range loaded.(map[string]any) {
+		c.launchers[name] = mod.(LauncherModule)
+	}
+	return nil
+}
+
+// running is a control plane at work.
+type running struct {
+	api, console http.Handler
+	modules      map[string]LauncherModule
+	launchers    map[string]launcher.Launcher
+	grace        time.Duration
+	cancel       context.CancelFunc
+	manager      sync.WaitGroup
+}
+
+// StartControlPlane implements caddymodule.ControlPlaneModule.
+func (c *ControlPlane) StartControlPlane(ctx context.Context, d caddymodule.ControlPlaneDeps) (caddymodule.ControlPlane, error) {
+	key, err := d.Store.SigningKey(ctx, "instance")
+	if err != nil {
+		return nil, fmt.Errorf("read signing key: %w", err)
+	}
+	kept, err := blobs.New(c.Blobs)
+	if err != nil {
+		return nil, err
+	}
+	r := &running{modules: c.launchers, launchers: map[string]launcher.Launcher{}, grace: time.Duration(d.Settings.StopGrace)}
+	for name, mod := range c.launchers {
+		l, err := mod.Open(d.Log)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("open launcher %s: %w", name, err), r.Close())
+		}
+		r.launchers[name] = l
+	}
+	service := controlplane.NewService(controlplane.Config{
+		Store: d.Store, Blobs: kept, ReadBundle: readBundle(d.Settings.MaxUpload), Launchers: r,
+		RoutingMode: controlplane.RoutingMode(d.Settings.RoutingMode), MaxUpload: d.Settings.MaxUpload,
+		ReservedAliases: append(slices.Clone(d.Settings.ReservedAliases), consoleLabel(d)...),
+	})
+	manager := lifecycle.New(lifecycle.Config{
+		Store: d.Store, Watcher: d.Store, Blobs: kept, Launchers: r.launchers, Site: d.Site,
+		Token:  func(id string, generation int64) string { return identity.InstanceToken(key, id, generation) },
+		Settle: 100 * time.Millisecond, HealthTimeout: time.Duration(d.Settings.HealthTimeout), StopGrace: r.grace,
+		Log: d.Log.Named("lifecycle"),
+	})
+	ctx, r.cancel = context.WithCancel(ctx)
+	r.manager.Go(func() { manager.Run(ctx) })
+	r.api = api.New(api.Config{
+		Service: service, Tokens: d.Store, Launchers: r.launchers, Site: d.Site, Table: d.Table, Log: d.Log.Named("api"),
+	})
+	r.console = console.New(service, d.Site)
+	return r, nil
+}
+
+func readBundle(maxUpload int64) func(context.Context, io.ReaderAt, int64) (controlplane.Manifest, []controlplane.Fault, error) {
+	options := bundle.Options{Limits: bundle.DefaultLimits()}
+	options.Limits.Upload = maxUpload
+	return func(_ context.Context, r io.ReaderAt, size int64) (controlplane.Manifest, []controlplane.Fault, error) {
+		b, err := bundle.Open(r, size, options)
+		if err != nil {
+			return controlplane.Manifest{}, nil, err
+		}
+		return b.Manifest, b.Warnings, nil
+	}
+}
+
+// consoleLabel is the console's label, where its host is one below the base
+// domain: no alias may have it.
+func consoleLabel(d caddymodule.ControlPlaneDeps) []string {
+	suffix := "." + d.Site.BaseDomain()
+	host := d.Site.ConsoleHost()
+	if len(host) > len(suffix) && host[len(host)-len(suffix):] == suffix {
+		return []string{host[:len(host)-len(suffix)]}
+	}
+	return nil
+}
+
+func (r *running) API() http.Handler     { return r.api }
+func (r *running) Console() http.Handler { return r.console }
+
+// Close implements caddymodule.ControlPlane: first the manager, so that it
+// does not start again what is stopped after it.
+func (r *running) Close() error {
+	if r.cancel != nil {
+		r.cancel()
+		r.manager.Wait()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), r.grace+10*time.Second)
+	defer cancel()
+	errs := make(chan error, len(r.launchers))
+	for name, l := range r.launchers {
+		go func() { errs <- l.Close(ctx, r.modules[name].StopOnExit(), r.grace) }()
+	}
+	var all []error
+	for range r.launchers {
+		all = append(all, <-errs)
+	}
+	return errors.Join(all...)
+}
+
+// Launcher implements controlplane.LauncherSet.
+func (r *running) Launcher(mode controlplane.AppMode) string {
+	for name, mod := range r.modules {
+		if slices.Contains(mod.Modes(), mode) {
+			return name
+		}
+	}
+	return ""
+}
+
+// Check implements controlplane.LauncherSet.
+func (r *running) Check(app *controlplane.App) []controlplane.Reason {
+	if l := r.launchers[r.Launcher(app.AppMode)]; l != nil {
+		return l.Check(app)
+	}
+	return []controlplane.Reason{{
+		Code: controlplane.LauncherDown,
+		Text: fmt.Sprintf("no launcher that runs apps of mode %s is configured here", app.AppMode),
+	}}
+}
+
+var (
+	_ caddy.Provisioner              = (*ControlPlane)(nil)
+	_ caddymodule.ControlPlaneModule = (*ControlPlane)(nil)
+	_ controlplane.LauncherSet       = (*running)(nil)
+)

@@ -1,0 +1,103 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/seed-dbc68772/slipway/routing"
+)
+
+// page is an answer of the edge itself: HTML for a browser, a problem document
+// (RFC 9457) for other clients. The zero page answers nothing.
+type page struct {
+	status     int
+	code       string // for machines
+	text       string // one or two sentences for people
+	retryAfter int    // seconds; 0: no header
+}
+
+// notFoundText is alike for every unknown, inactive and hidden name, so that
+// the answer does not tell which names exist.
+const notFoundText = "There is no app at this address."
+
+// pageOf is the answer to a request that the decision refuses.
+func pageOf(d routing.Decision) page {
+	switch d.Kind {
+	case routing.NotFound, routing.Own:
+		// Nothing is served below /.slipway/ yet, and nothing there is the app's.
+		return page{status: http.StatusNotFound, code: "not_found", text: notFoundText}
+	case routing.MethodNotAllowed:
+		return page{status: d.Status, code: "method_not_allowed", text: "This method is not taken here."}
+	case routing.NotImplemented:
+		return page{status: d.Status, code: "not_implemented", text: "This protocol is not spoken here."}
+	}
+	return page{status: http.StatusBadRequest, code: "bad_request", text: "The request cannot be understood: " + d.Rule.String() + "."}
+}
+
+var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{{.Status}} {{.Title}}</title>
+<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem}h1{font-size:1.4rem}</style>
+<h1>{{.Title}}</h1>
+<p>{{.Text}}</p>
+<p><a href="{{.Console}}">Go to the console</a></p>
+</html>
+`))
+
+// answer writes a page. No answer of the edge may be cached: what is not there
+// now may be there in a moment.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, p page) error {
+	if p.status == 0 {
+		return nil
+	}
+	title := http.StatusText(p.status)
+	var body bytes.Buffer
+	contentType := "application/problem+json"
+	if prefersHTML(r) {
+		contentType = "text/html; charset=utf-8"
+		err := pageTemplate.Execute(&body, map[string]any{
+			"Status": p.status, "Title": title, "Text": p.text, "Console": h.site.ConsoleURL(),
+		})
+		if err != nil {
+			return fmt.Errorf("write page: %w", err)
+		}
+	} else {
+		err := json.NewEncoder(&body).Encode(map[string]any{
+			"type": "about:blank", "title": title, "status": p.status, "detail": p.text, "code": p.code,
+		})
+		if err != nil {
+			return fmt.Errorf("write problem: %w", err)
+		}
+	}
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Set("Content-Type", contentType)
+	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Vary", "Accept")
+	header.Set("Content-Length", strconv.Itoa(body.Len()))
+	if p.retryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(p.retryAfter))
+	}
+	w.WriteHeader(p.status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body.Bytes()) // a visitor who left needs no answer
+	}
+	return nil
+}
+
+// prefersHTML reports whether the client is a browser that shows a page.
+func prefersHTML(r *http.Request) bool {
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate"
+	}
+	return strings.Contains(r.Header.Get("Accept"), "text/html")
+}

@@ -1,0 +1,161 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/seed-dbc68772/slipway/caddymodule/hold"
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
+	"github.com/seed-dbc68772/slipway/routing"
+)
+
+// runtimes holds what outlives configurations, by the settings that it cannot
+// take over from another one.
+var runtimes = caddy.NewUsagePool()
+
+// Runtime is what outlives configurations: the connection to the store, the
+// route table, and the requests that wait.
+type Runtime struct {
+	log   *zap.Logger
+	table atomic.Pointer[routing.Table]
+	room  *hold.Room
+
+	startOnce sync.Once
+	startErr  error
+	store     *etcdstore.Store
+	cancel    context.CancelFunc
+	feed      sync.WaitGroup
+	control   ControlPlane
+}
+
+func newRuntime(log *zap.Logger) *Runtime {
+	rt := &Runtime{log: log}
+	rt.room = hold.New(
+		func(id routing.ID) *routing.Instance { return rt.table.Load().Instance(id) },
+		rt.wake,
+	)
+	return rt
+}
+
+// Table is the present route table; nil before the first was loaded.
+func (rt *Runtime) Table() *routing.Table { return rt.table.Load() }
+
+// wakeTTL is how long an intent is good for without a control plane to take
+// it up: as long as a visitor waits by default.
+const wakeTTL = time.Minute
+
+func (rt *Runtime) wake(ctx context.Context, id routing.ID) error {
+	host, _ := os.Hostname() //nolint:errcheck // only a note in the intent
+	return rt.store.Wake(ctx, id.String(), host, wakeTTL)
+}
+
+// start opens the store and begins to feed the table, once.
+func (rt *Runtime) start(app *App) error {
+	rt.startOnce.Do(func() { rt.startErr = rt.open(app) })
+	return rt.startErr
+}
+
+func (rt *Runtime) open(app *App) error {
+	store, err := etcdstore.Open(app.Etcd.config(rt.log))
+	if err != nil {
+		return err
+	}
+	rt.store = store
+	ctx, cancel := context.WithCancel(context.Background())
+	rt.cancel = cancel
+	rt.feed.Go(func() { store.Feed(ctx, etcdstore.RoutesPrefix, rt.apply) })
+	if app.controlPlane == nil {
+		return nil
+	}
+	rt.control, err = app.controlPlane.StartControlPlane(ctx, ControlPlaneDeps{
+		Store: store, Site: app.site, Table: rt.Table, Settings: app.Settings, Log: rt.log,
+	})
+	if err != nil {
+		return fmt.Errorf("start control plane: %w", err)
+	}
+	return nil
+}
+
+// apply takes one batch of the feed into the table. A record that does not
+// parse is refused, and the last good one stays.
+func (rt *Runtime) apply(b etcdstore.Batch) {
+	old := rt.table.Load()
+	changes := make([]routing.Change, 0, len(b.Events))
+	ids := make([]routing.ID, 0, len(b.Events))
+	present := map[string]bool{}
+	for _, e := range b.Events {
+		if b.Full {
+			present[e.Key] = true
+		}
+		change, ok, err := etcdstore.RouteChange(e)
+		if err != nil {
+			rt.log.Error("route refused, the last good one stays", zap.Error(err))
+			continue
+		}
+		if !ok {
+			continue
+		}
+		changes = append(changes, change)
+		if id, ok := etcdstore.RouteInstance(e.Key); ok {
+			ids = append(ids, id)
+		}
+	}
+	if b.Full {
+		for in := range old.AllInstances() {
+			if !present[etcdstore.InstanceRouteKey(in.ID)] {
+				changes, ids = append(changes, routing.DeleteInstance(in.ID)), append(ids, in.ID)
+			}
+		}
+		for alias := range old.AllAliases() {
+			if !present[etcdstore.AliasRouteKey(alias.Name)] {
+				changes = append(changes, routing.DeleteAlias(alias.Name))
+			}
+		}
+	}
+	rt.table.Store(old.Apply(b.Revision, changes))
+	rt.room.Changed(ids)
+}
+
+// Destruct implements caddy.Destructor: the last configuration that used the
+// runtime is gone.
+func (rt *Runtime) Destruct() error {
+	var err error
+	if rt.control != nil {
+		err = rt.control.Close()
+	}
+	if rt.cancel != nil {
+		rt.cancel()
+		rt.feed.Wait()
+	}
+	if rt.store != nil {
+		err = errors.Join(err, rt.store.Close())
+	}
+	return err
+}
+
+// ready reports whether requests are answered by what the store says.
+func (rt *Runtime) ready() bool { return rt.table.Load() != nil }
+
+// api and consoleSite are the control plane's handlers, nil on a pure edge.
+func (rt *Runtime) api() http.Handler {
+	if rt.control == nil {
+		return nil
+	}
+	return rt.control.API()
+}
+
+func (rt *Runtime) consoleSite() http.Handler {
+	if rt.control == nil {
+		return nil
+	}
+	return rt.control.Console()
+}

@@ -1,0 +1,226 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
+	"github.com/seed-dbc68772/slipway/controlplane/client"
+)
+
+// aliasCommands are the commands below admin alias.
+func (p *program) aliasCommands() *cobra.Command {
+	return p.group("alias", "Give instances names of their own",
+		p.aliasList(), p.aliasGet(), p.aliasCreate(), p.aliasAssign(), p.aliasPromote(), p.aliasDelete())
+}
+
+func (p *program) aliasList() *cobra.Command {
+	c := &cobra.Command{Use: "list", Short: "List the aliases", Args: takes(0, 0)}
+	p.outputFlag(c)
+	watch := watchFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		api, err := p.client()
+		if err != nil {
+			return err
+		}
+		return p.show(c.Context(), *watch, func(ctx context.Context) (view, error) {
+			list := []v1.Alias{}
+			for a, err := range api.AllAliases(ctx) {
+				if err != nil {
+					return view{}, err
+				}
+				list = append(list, a)
+			}
+			return p.aliasTable(list), nil
+		})
+	}
+	return c
+}
+
+func (p *program) aliasGet() *cobra.Command {
+	c := &cobra.Command{Use: "get NAME|ID", Short: "Show an alias", Args: takes(1, 1, "the alias's name or ID")}
+	p.outputFlag(c)
+	watch := watchFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		api, err := p.client()
+		if err != nil {
+			return err
+		}
+		return p.show(c.Context(), *watch, func(ctx context.Context) (view, error) {
+			a, err := api.Alias(ctx, args[0])
+			if err != nil {
+				return view{}, err
+			}
+			return aliasView(a), nil
+		})
+	}
+	return c
+}
+
+func (p *program) aliasCreate() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "create NAME [INSTANCE [PRIMARY]]",
+		Short: "Create an alias, and assign it",
+		Example: `  slipway admin alias create sales
+  slipway admin alias create sales 2efe9ed7-2bdd-4d02-9be6-f73a196d663d True`,
+	}
+	return p.aliasChange(c, func(ctx context.Context, api *client.Client, name string, target v1.AssignRequest) (*v1.Alias, error) {
+		return api.CreateAlias(ctx, v1.AliasRequest{Name: name, InstanceID: target.InstanceID, Primary: target.Primary})
+	})
+}
+
+func (p *program) aliasAssign() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "assign NAME|ID [INSTANCE [PRIMARY]]",
+		Short: "Move an alias to an instance, or away from all",
+		Long: `Move an alias to an instance, or without one away from all.
+
+With True the alias becomes the instance's primary one: the address that its
+other addresses redirect to. Without, it is not primary any more.`,
+		Example: `  slipway admin alias assign sales 2efe9ed7-2bdd-4d02-9be6-f73a196d663d True
+  slipway admin alias assign sales`,
+	}
+	return p.aliasChange(c, func(ctx context.Context, api *client.Client, name string, target v1.AssignRequest) (*v1.Alias, error) {
+		return api.AssignAlias(ctx, name, target)
+	})
+}
+
+// aliasChange completes a command whose arguments are an alias and its target.
+func (p *program) aliasChange(c *cobra.Command, change func(context.Context, *client.Client, string, v1.AssignRequest) (*v1.Alias, error)) *cobra.Command {
+	c.Args = takes(1, 3, "the alias's name")
+	p.outputFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		target, err := aliasTarget(c, args[1:])
+		if err != nil {
+			return err
+		}
+		api, err := p.client()
+		if err != nil {
+			return err
+		}
+		a, err := change(c.Context(), api, args[0], target)
+		if err != nil {
+			return err
+		}
+		return p.changedAlias(a)
+	}
+	return c
+}
+
+// aliasTarget reads [INSTANCE [PRIMARY]]. An empty INSTANCE is none, so that
+// a script may pass a variable.
+func aliasTarget(c *cobra.Command, args []string) (v1.AssignRequest, error) {
+	var r v1.AssignRequest
+	if len(args) > 0 && args[0] != "" {
+		r.InstanceID = &args[0]
+	}
+	if len(args) > 1 {
+		primary, err := strconv.ParseBool(args[1])
+		if err != nil {
+			return r, usageError(c, "PRIMARY is True or False, not %q", args[1])
+		}
+		r.Primary = &primary
+	}
+	return r, nil
+}
+
+// changedAlias prints an alias after a change, and what the change did beside.
+func (p *program) changedAlias(a *v1.Alias) error {
+	for _, text := range a.Warnings {
+		p.warn("%s", oneLine(text))
+	}
+	return p.print(aliasView(a))
+}
+
+func (p *program) aliasPromote() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "promote NAME|ID",
+		Short: "Make an alias the primary one of its instance",
+		Args:  takes(1, 1, "the alias's name or ID"),
+	}
+	p.outputFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		api, err := p.client()
+		if err != nil {
+			return err
+		}
+		a, err := api.PromoteAlias(c.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		return p.changedAlias(a)
+	}
+	return c
+}
+
+func (p *program) aliasDelete() *cobra.Command {
+	c := &cobra.Command{Use: "delete NAME|ID", Short: "Delete an alias", Args: takes(1, 1, "the alias's name or ID")}
+	p.outputFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		api, err := p.client()
+		if err != nil {
+			return err
+		}
+		a, err := api.Alias(c.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		if err := api.DeleteAlias(c.Context(), a.ID); err != nil {
+			return err
+		}
+		return p.print(aliasView(a))
+	}
+	return c
+}
+
+// instanceOf is the alias's instance; unassigned it is the nil UUID, as in
+// the App Store.
+func instanceOf(a *v1.Alias) string {
+	if a.InstanceID == nil {
+		return uuid.Nil.String()
+	}
+	return *a.InstanceID
+}
+
+func (p *program) aliasTable(list []v1.Alias) view {
+	v := view{value: items[v1.Alias]{list}}
+	for _, a := range list {
+		v.names = append(v.names, "alias/"+a.Name)
+	}
+	v.text = func(w io.Writer, wide bool) error {
+		header := []string{"ID", "ALIAS", "INSTANCE ID", "PRIMARY", "STATE", "URL", "CREATED"}
+		if wide {
+			header = append(header, "UPDATED")
+		}
+		var rows [][]cell
+		for _, a := range list {
+			row := cells(a.ID, a.Name, instanceOf(&a), fmt.Sprint(a.Primary), a.State, a.URL, p.age(a.CreatedAt))
+			if wide {
+				row = append(row, cells(p.age(a.UpdatedAt))...)
+			}
+			rows = append(rows, row)
+		}
+		return p.table(w, header, rows)
+	}
+	return v
+}
+
+func aliasView(a *v1.Alias) view {
+	return view{value: a, names: []string{"alias/" + a.Name}, text: func(w io.Writer, wide bool) error {
+		return block(w, 0, []field{
+			{"ID", a.ID},
+			{"Alias", a.Name},
+			{"Instance ID", instanceOf(a)},
+			{"Primary", strconv.FormatBool(a.Primary)},
+			{"Created At", a.CreatedAt.UTC().String()},
+			{"Updated At", a.UpdatedAt.UTC().String()},
+			{"URL", a.URL},
+			{"State", a.State},
+		})
+	}}
+}

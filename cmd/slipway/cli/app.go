@@ -1,0 +1,214 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
+	"github.com/seed-dbc68772/slipway/controlplane/client"
+)
+
+// appCommands are the commands below app, and below admin app: there without
+// those that are for a user's own work.
+func (p *program) appCommands(own bool) *cobra.Command {
+	c := p.group("app", "List, import, run and delete apps", p.appList(), p.appGet(), p.appImport(), p.appDelete())
+	if own {
+		c.AddCommand(p.appRun(), p.bundleCommands())
+	}
+	return c
+}
+
+func (p *program) appList() *cobra.Command {
+	c := &cobra.Command{Use: "list", Short: "List the apps", Args: takes(0, 0)}
+	p.outputFlag(c)
+	watch := watchFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		api, err := p.client()
+		if err != nil {
+			return err
+		}
+		return p.show(c.Context(), *watch, func(ctx context.Context) (view, error) {
+			list := []v1.App{}
+			for app, err := range api.AllApps(ctx) {
+				if err != nil {
+					return view{}, err
+				}
+				list = append(list, app)
+			}
+			return p.appTable(list), nil
+		})
+	}
+	return c
+}
+
+func (p *program) appGet() *cobra.Command {
+	c := &cobra.Command{Use: "get ID", Short: "Show an app", Args: takes(1, 1, "the app's ID")}
+	p.outputFlag(c)
+	watch := watchFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		api, err := p.client()
+		if err != nil {
+			return err
+		}
+		return p.show(c.Context(), *watch, func(ctx context.Context) (view, error) {
+			app, err := api.App(ctx, args[0])
+			if err != nil {
+				return view{}, err
+			}
+			return appView(app), nil
+		})
+	}
+	return c
+}
+
+func (p *program) appRun() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "run ID",
+		Short: "Start an instance of an app",
+		Example: `  slipway app run 3f2a9c
+  slipway app run 3f2a9c -v PUBLIC --wait`,
+		Args: takes(1, 1, "the app's ID"),
+	}
+	p.outputFlag(c)
+	visibility := visibilityFlag(c, "who may open the instance")
+	wait := p.waitFlags(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		api, err := p.client()
+		if err != nil {
+			return err
+		}
+		in, err := api.Run(c.Context(), v1.RunRequest{AppID: args[0], Visibility: new(visibility.String())})
+		if err != nil {
+			return err
+		}
+		return p.settle(c.Context(), api, settling{in: in, goal: running, wait: wait, view: p.startedView})
+	}
+	return c
+}
+
+// startedView is what app run prints: where the instance will be.
+func (p *program) startedView(in *v1.Instance) view {
+	v := p.instanceView(in)
+	v.text = func(w io.Writer, wide bool) error {
+		return block(w, 0, []field{{"ID", in.ID}, {"URL", in.URL}})
+	}
+	return v
+}
+
+func (p *program) appDelete() *cobra.Command {
+	c := &cobra.Command{Use: "delete ID", Short: "Delete an app", Args: takes(1, 1, "the app's ID")}
+	p.outputFlag(c)
+	force := c.Flags().Bool("force", false, "terminate its instances first (admins)")
+	timeout := c.Flags().Duration("timeout", defaultTimeout, "with --force, how long to wait for the end of the instances")
+	yes := yesFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		ctx := c.Context()
+		api, err := p.client()
+		if err != nil {
+			return err
+		}
+		app, err := api.App(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		what := fmt.Sprintf("delete app %s %s (%s)", app.Title, app.Version, app.ID)
+		if *force {
+			what += " and terminate its instances, with their data"
+		}
+		if err := p.confirm(ctx, *yes, what); err != nil {
+			return err
+		}
+		if err := p.deleteApp(ctx, api, app.ID, *force, *timeout); err != nil {
+			return err
+		}
+		return p.print(appView(app))
+	}
+	return c
+}
+
+// deleteApp deletes an app. With force the server answers with a conflict
+// until the last instance is gone.
+func (p *program) deleteApp(ctx context.Context, api *client.Client, id string, force bool, timeout time.Duration) error {
+	limited, cancel := context.WithTimeoutCause(ctx, timeout, errWaited)
+	defer cancel()
+	told := false
+	for {
+		// The call itself is not cut short by the timeout: whether the app is
+		// gone is what the caller wants to know.
+		err := api.DeleteApp(ctx, id, force)
+		if !force || client.CodeOf(err) != controlplane.CodeConflict {
+			return err
+		}
+		if !told {
+			p.say("%s; waiting for their end", oneLine(err.Error()))
+			told = true
+		}
+		if sleep(limited, p.poll) != nil {
+			if context.Cause(limited) != errWaited {
+				return limited.Err()
+			}
+			return controlplane.Errorf(controlplane.CodeTimeout, "delete app %s: its instances were still there after %s", id, timeout).
+				WithHint("slipway app delete %s --force goes on", id)
+		}
+	}
+}
+
+func (p *program) appTable(list []v1.App) view {
+	v := view{value: items[v1.App]{list}}
+	for _, a := range list {
+		v.names = append(v.names, "app/"+a.ID)
+	}
+	v.text = func(w io.Writer, wide bool) error {
+		header := []string{"ID", "TITLE", "OWNER", "CREATED", "VISIBILITY", "TAGS"}
+		if wide {
+			header = append(header, "NAME", "LIFECYCLE", "MODE", "ROUTING", "RUNNABLE", "UPDATED")
+		}
+		var rows [][]cell
+		for _, a := range list {
+			row := cells(a.ID, a.Title+" "+a.Version, a.Owner, p.age(a.CreatedAt), a.Visibility, strings.Join(a.Tags, ", "))
+			if wide {
+				row = append(row, cells(a.Name, a.Lifecycle, a.AppMode, a.RoutingMode, strconv.FormatBool(a.Runnable), p.age(a.UpdatedAt))...)
+			}
+			rows = append(rows, row)
+		}
+		return p.table(w, header, rows)
+	}
+	return v
+}
+
+// appBlockWidth is where the App Store's block of an app has its values.
+const appBlockWidth = 16
+
+func appView(a *v1.App) view {
+	return view{value: a, names: []string{"app/" + a.ID}, text: func(w io.Writer, wide bool) error {
+		fields := []field{
+			{"ID", a.ID},
+			{"Title", a.Title},
+			{"Version", a.Version},
+			{"Created At", a.CreatedAt.UTC().String()},
+			{"Updated At", a.UpdatedAt.UTC().String()},
+			{"Owner", a.Owner},
+			{"Visibility", a.Visibility},
+			{"Description", a.Description},
+			{"Tags", strings.Join(a.Tags, ", ")},
+			{"Runnable", strconv.FormatBool(a.Runnable)},
+		}
+		for _, r := range a.Reasons {
+			fields = append(fields, field{"Reason", r.Code + ": " + r.Text})
+		}
+		if a.Link != nil {
+			fields = append(fields, field{"Link", *a.Link})
+		}
+		if wide {
+			fields = append(fields, field{"Name", a.Name}, field{"Lifecycle", a.Lifecycle}, field{"Mode", a.AppMode}, field{"Routing Mode", a.RoutingMode})
+		}
+		return block(w, appBlockWidth, fields)
+	}}
+}

@@ -1,0 +1,223 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
+	"github.com/seed-dbc68772/slipway/controlplane/client"
+)
+
+// instanceCommands are the commands below instance and below admin instance.
+func (p *program) instanceCommands() *cobra.Command {
+	return p.group("instance", "List, suspend, resume and terminate instances",
+		p.instanceList(), p.instanceGet(), p.instanceLogs(),
+		p.instanceChange("suspend", "Put an instance to sleep; a visit wakes it", asleep, (*client.Client).Suspend),
+		p.instanceChange("resume", "Start an instance that sleeps or failed", running, (*client.Client).Resume),
+		p.instanceTerminate())
+}
+
+func (p *program) instanceList() *cobra.Command {
+	c := &cobra.Command{Use: "list", Short: "List the instances", Args: takes(0, 0)}
+	p.outputFlag(c)
+	watch := watchFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		api, err := p.client()
+		if err != nil {
+			return err
+		}
+		return p.show(c.Context(), *watch, func(ctx context.Context) (view, error) {
+			list := []v1.Instance{}
+			for in, err := range api.AllInstances(ctx) {
+				if err != nil {
+					return view{}, err
+				}
+				list = append(list, in)
+			}
+			return p.instanceTable(list), nil
+		})
+	}
+	return c
+}
+
+func (p *program) instanceGet() *cobra.Command {
+	c := &cobra.Command{Use: "get ID", Short: "Show an instance", Args: takes(1, 1, "the instance's ID")}
+	p.outputFlag(c)
+	watch := watchFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		api, err := p.client()
+		if err != nil {
+			return err
+		}
+		return p.show(c.Context(), *watch, func(ctx context.Context) (view, error) {
+			in, err := api.Instance(ctx, args[0])
+			if err != nil {
+				return view{}, err
+			}
+			return p.instanceView(in), nil
+		})
+	}
+	return c
+}
+
+// instanceChange is suspend or resume: a call, and what it leads to.
+func (p *program) instanceChange(use, short string, g goal, change func(*client.Client, context.Context, string) (*v1.Instance, error)) *cobra.Command {
+	c := &cobra.Command{Use: use + " ID", Short: short, Args: takes(1, 1, "the instance's ID")}
+	p.outputFlag(c)
+	wait := p.waitFlags(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		api, err := p.client()
+		if err != nil {
+			return err
+		}
+		in, err := change(api, c.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		return p.settle(c.Context(), api, settling{in: in, goal: g, wait: wait, view: p.instanceView, after: true})
+	}
+	return c
+}
+
+func (p *program) instanceTerminate() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "terminate ID",
+		Short: "End an instance for good, with its data",
+		Args:  takes(1, 1, "the instance's ID"),
+	}
+	p.outputFlag(c)
+	wait := p.waitFlags(c)
+	yes := yesFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		ctx := c.Context()
+		api, err := p.client()
+		if err != nil {
+			return err
+		}
+		id := args[0]
+		if p.asks(*yes) {
+			in, err := api.Instance(ctx, id)
+			if err != nil {
+				return err
+			}
+			what := fmt.Sprintf("terminate instance %s of %s %s, with its data", in.ID, in.AppName, in.AppVersion)
+			if err := p.confirm(ctx, *yes, what); err != nil {
+				return err
+			}
+			id = in.ID
+		}
+		in, err := api.Terminate(ctx, id)
+		if err != nil {
+			return err
+		}
+		return p.settle(ctx, api, settling{in: in, goal: gone, wait: wait, view: p.instanceView})
+	}
+	return c
+}
+
+func (p *program) instanceLogs() *cobra.Command {
+	c := &cobra.Command{Use: "logs ID", Short: "Print what an instance wrote", Args: takes(1, 1, "the instance's ID")}
+	var l client.Logs
+	c.Flags().BoolVarP(&l.Follow, "follow", "f", false, "go on with what it writes, until Ctrl-C")
+	c.Flags().BoolVarP(&l.Previous, "previous", "p", false, "of the process before the present one")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		api, err := p.client()
+		if err != nil {
+			return err
+		}
+		logs, err := api.InstanceLogs(c.Context(), args[0], l)
+		if err != nil {
+			return err
+		}
+		defer logs.Close()
+		if !p.OutTTY {
+			_, err = io.Copy(p.Out, logs)
+			return err
+		}
+		out := &logWriter{w: p.Out, color: p.color()}
+		_, err = io.Copy(out, logs)
+		if end := out.Close(); err == nil {
+			err = end
+		}
+		return err
+	}
+	return c
+}
+
+func (p *program) instanceTable(list []v1.Instance) view {
+	v := view{value: items[v1.Instance]{list}}
+	for _, in := range list {
+		v.names = append(v.names, "instance/"+in.ID)
+	}
+	v.text = func(w io.Writer, wide bool) error {
+		header := []string{"ID", "APP", "STATUS", "OWNER", "VISIBILITY", "URL", "CREATED"}
+		if wide {
+			header = append(header, "LAUNCHER", "ROUTING", "PRIMARY ALIAS", "SUSPEND AFTER", "LAST ACTIVE", "RESTARTS", "REASON")
+		}
+		var rows [][]cell
+		for _, in := range list {
+			row := cells(in.ID, in.AppName+" "+in.AppVersion, in.Status, in.Owner, in.Visibility, in.URL, p.age(in.CreatedAt))
+			row[2].color = statusColor(in.Status)
+			if wide {
+				active := ""
+				if in.LastActive != nil {
+					active = p.age(*in.LastActive)
+				}
+				row = append(row, cells(in.Launcher, in.RoutingMode, text(in.PrimaryAlias), p.moment(in.SuspendAfter), active, strconv.Itoa(in.Restarts), reason(in.Reason))...)
+			}
+			rows = append(rows, row)
+		}
+		return p.table(w, header, rows)
+	}
+	return v
+}
+
+func statusColor(status string) string {
+	switch controlplane.Status(status) {
+	case controlplane.Deployed:
+		return green
+	case controlplane.Failed, controlplane.Unknown:
+		return red
+	case controlplane.Suspended:
+		return ""
+	}
+	return yellow
+}
+
+func (p *program) instanceView(in *v1.Instance) view {
+	return view{value: in, names: []string{"instance/" + in.ID}, text: func(w io.Writer, wide bool) error {
+		return block(w, 0, []field{
+			{"ID", in.ID},
+			{"App", in.AppName + " " + in.AppVersion},
+			{"App ID", in.AppID},
+			{"Created At", stamp(&in.CreatedAt)},
+			{"Updated At", stamp(&in.UpdatedAt)},
+			{"Status", in.Status},
+			{"Visibility", in.Visibility},
+			{"URL", in.URL},
+			{"Owner", in.Owner},
+			{"Readonly", strconv.FormatBool(in.Readonly)},
+			{"Suspendable", strconv.FormatBool(in.Suspendable)},
+			{"Suspend After", stamp(in.SuspendAfter)},
+			{"Launcher", in.Launcher},
+			{"Routing Mode", in.RoutingMode},
+			{"Primary Alias", text(in.PrimaryAlias)},
+			{"Last Active", stamp(in.LastActive)},
+			{"Restarts", strconv.Itoa(in.Restarts)},
+			{"Stage", text(in.Stage)},
+			{"Reason", reason(in.Reason)},
+		})
+	}}
+}
+
+func reason(r *v1.Reason) string {
+	if r == nil {
+		return ""
+	}
+	return r.Code + ": " + r.Text
+}

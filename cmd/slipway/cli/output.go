@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+)
+
+// view is what a command shows, in every form that it can be shown in.
+type view struct {
+	value any                                // what -o json and -o yaml print
+	names []string                           // what -o name prints
+	text  func(w io.Writer, wide bool) error // a table or a block
+}
+
+// items is a list in -o json and -o yaml.
+type items[T any] struct {
+	Items []T `json:"items"`
+}
+
+// outputFlag adds -o to a command.
+func (p *program) outputFlag(c *cobra.Command, formats ...string) {
+	if len(formats) == 0 {
+		formats = []string{"json", "yaml", "wide", "name"}
+	}
+	c.Flags().VarP(&choice{to: &p.output, from: formats}, "output", "o", "print `FORMAT`: "+strings.Join(formats, ", "))
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// choice is a flag with a few values.
+type choice struct {
+	to   *string
+	from []string
+}
+
+func (c *choice) String() string {
+	if c.to == nil {
+		return ""
+	}
+	return *c.to
+}
+func (c *choice) Type() string { return "string" }
+
+func (c *choice) Set(s string) error {
+	if !slices.Contains(c.from, s) {
+		return fmt.Errorf("it is one of %s", strings.Join(c.from, ", "))
+	}
+	*c.to = s
+	return nil
+}
+
+// print writes a view to stdout.
+func (p *program) print(v view) error {
+	data, err := p.render(v)
+	if err != nil {
+		return err
+	}
+	return p.write(data)
+}
+
+func (p *program) write(data []byte) error {
+	if _, err := p.Out.Write(data); err != nil {
+		return fmt.Errorf("write output: %w", err)
+	}
+	return nil
+}
+
+func (p *program) render(v view) ([]byte, error) {
+	switch p.output {
+	case "json":
+		return encodeJSON(v.value)
+	case "yaml":
+		// By way of the escaped JSON: YAML refuses raw control characters.
+		data, err := encodeJSON(v.value)
+		if err == nil {
+			data, err = yaml.JSONToYAML(data)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("encode output: %w", err)
+		}
+		return []byte(clean(string(data))), nil
+	case "name":
+		var out bytes.Buffer
+		for _, name := range v.names {
+			fmt.Fprintln(&out, oneLine(name))
+		}
+		return out.Bytes(), nil
+	}
+	var out bytes.Buffer
+	err := v.text(&out, p.output == "wide")
+	return out.Bytes(), err
+}
+
+// encodeJSON writes indented JSON in which every character that is unsafe on
+// a terminal is escaped; that changes no value.
+func encodeJSON(v any) ([]byte, error) {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return nil, fmt.Errorf("encode output: %w", err)
+	}
+	var safe strings.Builder
+	for _, r := range out.String() {
+		if r != '\n' && unsafe(r) {
+			fmt.Fprintf(&safe, `\u%04x`, r)
+			continue
+		}
+		safe.WriteRune(r)
+	}
+	return []byte(safe.String()), nil
+}
+
+// watchFlag adds --watch to a command.
+func watchFlag(c *cobra.Command) *bool {
+	return c.Flags().BoolP("watch", "w", false, "print again whenever it changes, until Ctrl-C")
+}
+
+// show prints what fetch returns; with watch again and again, as often as it
+// changes.
+func (p *program) show(ctx context.Context, watch bool, fetch func(context.Context) (view, error)) error {
+	var last []byte
+	for {
+		v, err := fetch(ctx)
+		if err != nil {
+			return err
+		}
+		data, err := p.render(v)
+		if err != nil {
+			return err
+		}
+		if !watch {
+			return p.write(data)
+		}
+		if last == nil || !bytes.Equal(data, last) {
+			if err := p.reprint(data, last == nil); err != nil {
+				return err
+			}
+			last = data
+		}
+		if err := sleep(ctx, p.watch); err != nil {
+			return err
+		}
+	}
+}
+
+// reprint replaces what a terminal shows. Elsewhere it appends: tables after
+// an empty line, JSON as one document after another, YAML after "---".
+func (p *program) reprint(data []byte, first bool) error {
+	switch {
+	case p.OutTTY && p.Env("TERM") != "dumb":
+		data = append([]byte("\x1b[H\x1b[2J"), data...)
+	case !first && p.output == "yaml":
+		data = append([]byte("---\n"), data...)
+	case !first && p.output != "json":
+		data = append([]byte("\n"), data...)
+	}
+	return p.write(data)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

@@ -1,0 +1,138 @@
+package up
+
+import (
+	"encoding/json"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+
+	"github.com/seed-dbc68772/slipway/caddymodule"
+	"github.com/seed-dbc68772/slipway/controlplane/client"
+)
+
+// checkListen holds the rule that nothing listens beyond loopback while nobody
+// has to sign in, and finds a busy port before anything is started.
+func checkListen(listen string) error {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return usage("--listen %q is not an address and a port", listen).WithHint("for example --listen 127.0.0.1:8080")
+	}
+	ip, err := netip.ParseAddr(host)
+	if !client.IsLocalhost(host) && (err != nil || !ip.IsLoopback()) {
+		return usage("--listen %s is not a loopback address: until there is sign-in, everybody who reaches it could open every instance", listen).
+			WithHint("listen on 127.0.0.1:%s, and reach it from elsewhere with: ssh -L %s:127.0.0.1:%s HOST", port, port, port)
+	}
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		return fail(err, "cannot listen on %s", listen).WithHint("choose another port, for example: slipway up --listen 127.0.0.1:8081")
+	}
+	return l.Close()
+}
+
+// readSettings reads --config.
+func readSettings(path string) (*caddymodule.App, error) {
+	if path == "" {
+		return new(caddymodule.App), nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fail(err, "cannot read --config").WithHint("give a file with a block slipway { … }")
+	}
+	app, err := caddymodule.ParseSnippet(path, text)
+	if err != nil {
+		return nil, usage("--config %s: %v", path, err).WithHint("docs/configuration.md shows the block slipway { … }")
+	}
+	if len(app.Etcd.Endpoints) > 0 {
+		return nil, usage("--config %s names an etcd, and slipway up runs its own", path).
+			WithHint("take the etcd setting out, or run the Caddyfile with: slipway run --config Caddyfile")
+	}
+	return app, nil
+}
+
+// controlPlane completes the control plane's part of the settings.
+func controlPlane(raw json.RawMessage, dataDir string) (json.RawMessage, error) {
+	var c struct {
+		Blobs     string                     `json:"blobs,omitempty"`
+		Launchers map[string]json.RawMessage `json:"launchers,omitempty"`
+	}
+	if raw != nil {
+		if err := json.Unmarshal(raw, &c); err != nil {
+			return nil, err
+		}
+	}
+	if c.Blobs == "" {
+		c.Blobs = filepath.Join(dataDir, "bundles")
+	}
+	defaults := map[string]map[string]any{
+		"process": {"data": filepath.Join(dataDir, "processes"), "stop_on_exit": true},
+		"manual":  {"allow": []string{"127.0.0.0/8", "::1/128"}},
+	}
+	if c.Launchers == nil {
+		c.Launchers = map[string]json.RawMessage{}
+	}
+	for name, values := range defaults {
+		if given := c.Launchers[name]; given != nil {
+			if err := json.Unmarshal(given, &values); err != nil {
+				return nil, err
+			}
+		}
+		c.Launchers[name] = caddyconfig.JSON(values, nil)
+	}
+	return json.Marshal(c)
+}
+
+// paths are where a run keeps what.
+type paths struct{ data, sockets string }
+
+// caddyConfig is the whole configuration, as a Caddyfile would adapt to it.
+func caddyConfig(app *caddymodule.App, listen string, p paths) *caddy.Config {
+	persist := false
+	server := map[string]any{
+		"listen":              []string{listen},
+		"protocols":           []string{"h1", "h2c"},
+		"automatic_https":     map[string]any{"disable": true},
+		"read_header_timeout": caddy.Duration(10 * time.Second),
+		"max_header_bytes":    64 << 10,
+		"routes":              []any{map[string]any{"handle": []any{map[string]any{"handler": "slipway"}}}},
+	}
+	return &caddy.Config{
+		Admin: &caddy.AdminConfig{
+			Listen: "unix/" + filepath.Join(p.sockets, "admin.sock"),
+			Config: &caddy.ConfigSettings{Persist: &persist},
+		},
+		Logging: &caddy.Logging{Logs: map[string]*caddy.CustomLog{"default": {
+			BaseLog: caddy.BaseLog{WriterRaw: caddyconfig.JSON(map[string]any{
+				"output": "file", "filename": filepath.Join(p.data, "slipway.log"), "roll_size_mb": 16, "roll_keep": 3,
+			}, nil)},
+			// It builds its fields for every request, whether they are written or not.
+			Exclude: []string{"http.handlers.reverse_proxy"},
+		}}},
+		StorageRaw: caddyconfig.JSON(map[string]any{"module": "file_system", "root": filepath.Join(p.data, "caddy")}, nil),
+		AppsRaw: caddy.ModuleMap{
+			"slipway": caddyconfig.JSON(app, nil),
+			"http": caddyconfig.JSON(map[string]any{
+				// Open WebSockets and streams end when it stops.
+				"grace_period": caddy.Duration(3 * time.Second),
+				"servers":      map[string]any{"slipway": server},
+			}, nil),
+		},
+	}
+}
+
+// baseURL is the public origin, by default this machine's own.
+func baseURL(flag, file, listen string) string {
+	switch {
+	case flag != "":
+		return flag
+	case file != "":
+		return file
+	}
+	_, port, _ := strings.Cut(listen[strings.LastIndex(listen, ":"):], ":")
+	return "http://localhost:" + port
+}

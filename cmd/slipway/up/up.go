@@ -1,0 +1,255 @@
+package up
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	_ "github.com/caddyserver/caddy/v2/modules/standard" // what the configuration names
+
+	_ "github.com/seed-dbc68772/slipway/caddymodule/controlmodule" // the control plane and its launchers
+
+	"github.com/seed-dbc68772/slipway/caddymodule"
+	"github.com/seed-dbc68772/slipway/cmd/slipway/cli"
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/client"
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/embedded"
+	"github.com/seed-dbc68772/slipway/controlplane/identity"
+	"github.com/seed-dbc68772/slipway/routing"
+)
+
+// localAdmin is the one user until there is sign-in.
+const localAdmin = "admin"
+
+// startLimit is how long everything may take to answer.
+const startLimit = 30 * time.Second
+
+// Run starts everything, prints where it is and serves until ctx ends, or TERM
+// or an interrupt comes. A second signal ends the process at once; the next
+// run then goes on from what is there.
+func Run(ctx context.Context, o Options) (err error) {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	r, err := prepare(o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	if err := r.start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // stopped while it started
+		}
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		stop() // from here a signal has its usual effect
+		if !o.Quiet {
+			fmt.Fprintln(o.Out, "stopping; instances start again with the next slipway up")
+		}
+		return nil
+	case err := <-r.etcd.Err():
+		return fail(err, "the embedded etcd has ended").WithHint("look into %s", filepath.Join(r.paths.data, "slipway.log"))
+	}
+}
+
+// run is one `slipway up`.
+type run struct {
+	Options
+	paths
+	app    *caddymodule.App
+	site   *routing.Site
+	token  string
+	etcd   *embedded.Server
+	caddy  bool // was started
+	unlock func()
+	log    io.Closer
+}
+
+// prepare checks everything that can be checked before something is started.
+func prepare(o Options) (r *run, err error) {
+	if err := checkListen(o.Listen); err != nil {
+		return nil, err
+	}
+	r = &run{Options: o}
+	if r.app, err = readSettings(o.Config); err != nil {
+		return nil, err
+	}
+	r.app.BaseURL = baseURL(o.BaseURL, r.app.BaseURL, o.Listen)
+	r.site, err = routing.NewSite(routing.SiteConfig{BaseURL: r.app.BaseURL, ConsoleHost: r.app.ConsoleHost})
+	if err != nil {
+		return nil, usage("the base URL cannot be used: %v", err).WithHint("for example --base-url http://localhost:8080")
+	}
+	if r.data, err = filepath.Abs(o.Data); err != nil {
+		return nil, fail(err, "cannot find the data folder %s", o.Data)
+	}
+	if r.unlock, err = lockFolder(r.data); err != nil {
+		return nil, err
+	}
+	if r.sockets, err = socketFolder(r.data); err != nil {
+		r.unlock()
+		return nil, err
+	}
+	if r.app.ControlPlaneRaw, err = controlPlane(r.app.ControlPlaneRaw, r.data); err != nil {
+		r.unlock()
+		return nil, usage("the settings of the control plane cannot be read: %v", err)
+	}
+	return r, nil
+}
+
+func (r *run) start(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, errors.New("it did not answer in time"))
+	defer cancel()
+	log, err := r.openLog()
+	if err != nil {
+		return err
+	}
+	r.etcd, err = embedded.Start(ctx, embedded.Config{DataDir: filepath.Join(r.data, "etcd"), SocketDir: r.sockets, Log: log})
+	if err != nil {
+		return fail(err, "the store does not start").WithHint("look into %s", r.logFile())
+	}
+	r.app.Etcd.Endpoints = []string{r.etcd.Endpoint()}
+	if err := r.adminToken(ctx, log); err != nil {
+		return err
+	}
+	r.caddy = true
+	// Until Caddy has its own log file, its default logger writes to stderr.
+	_, original, _ := caddy.BufferedLog()
+	defer caddy.UnbufferDefaultLogger(original)
+	if err := caddy.Run(caddyConfig(r.app, r.Listen, r.paths)); err != nil {
+		return fail(err, "the edge does not start").WithHint("look into %s", r.logFile())
+	}
+	if err := r.awaitReady(ctx); err != nil {
+		return fail(context.Cause(ctx), "the edge is not ready").WithHint("look into %s", r.logFile())
+	}
+	sampleURL := ""
+	if !r.NoSample {
+		if sampleURL, err = r.sample(ctx); err != nil {
+			return fail(err, "the sample app does not start").WithHint("run without it: slipway up --no-sample")
+		}
+	}
+	r.greet(sampleURL)
+	return nil
+}
+
+func (r *run) logFile() string { return filepath.Join(r.data, "slipway.log") }
+
+// openLog makes the log of what runs before Caddy's own logger, in its file.
+func (r *run) openLog() (*zap.Logger, error) {
+	f, err := os.OpenFile(r.logFile(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fail(err, "cannot write the log")
+	}
+	r.log = f
+	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.Lock(f), zap.InfoLevel)
+	return zap.New(core), nil
+}
+
+// adminToken writes the command line's context. A token that is still valid
+// is kept, so that what was given to a script goes on working.
+func (r *run) adminToken(ctx context.Context, log *zap.Logger) error {
+	store, err := etcdstore.Open(etcdstore.Config{Endpoints: r.app.Etcd.Endpoints, Log: log})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	path := filepath.Join(r.data, "cli.toml")
+	if old, err := cli.ReadContext(path); err == nil && old.Token != "" {
+		if _, err := store.Token(ctx, identity.HashToken(old.Token)); err == nil {
+			r.token = old.Token
+		}
+	}
+	if r.token == "" {
+		r.token = identity.NewToken()
+		err = store.PutToken(ctx, &controlplane.Token{
+			Hash: identity.HashToken(r.token), User: localAdmin, Admin: true, CreatedAt: time.Now().UTC(),
+		})
+		if err != nil {
+			return fail(err, "cannot store the admin's token")
+		}
+	}
+	if err := cli.WriteContext(path, r.site.Origin(), r.token); err != nil {
+		return fail(err, "cannot write %s", path)
+	}
+	return nil
+}
+
+// local is a client whose every connection goes to this process, whatever the
+// base URL's host resolves to.
+func (r *run) local() *http.Client {
+	t := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", r.Listen)
+	}, DisableKeepAlives: true}
+	return &http.Client{Transport: t}
+}
+
+// localURL is a base URL that local reaches this process by.
+func (r *run) localURL() string { return "http://" + r.site.BaseDomain() }
+
+func (r *run) awaitReady(ctx context.Context) error {
+	for h := r.local(); ; {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.localURL()+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		resp, err := h.Do(req)
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (r *run) api() (*client.Client, error) {
+	return client.New(client.Config{Endpoint: r.localURL(), Token: r.token, HTTP: r.local()})
+}
+
+func (r *run) greet(sampleURL string) {
+	if !r.Quiet {
+		fmt.Fprintf(r.Out, "data in %s; Ctrl-C stops everything\n\n", r.data)
+		fmt.Fprintf(r.Out, "  Console     %s\n", r.site.ConsoleURL())
+		if sampleURL != "" {
+			fmt.Fprintf(r.Out, "  Sample app  %s\n", sampleURL)
+		}
+		fmt.Fprintf(r.Out, "  API         %s/api/v1/  (token in %s)\n\n", r.site.Origin(), filepath.Join(r.data, "cli.toml"))
+	}
+	fmt.Fprintln(r.Out, "ready")
+}
+
+// close stops what was started, in the order that loses nothing: the edge and
+// the control plane with its instances first, then the store.
+func (r *run) close() error {
+	var err error
+	if r.caddy {
+		err = caddy.Stop()
+	}
+	if r.etcd != nil {
+		r.etcd.Close()
+	}
+	err = errors.Join(err, os.RemoveAll(r.sockets))
+	if r.log != nil {
+		err = errors.Join(err, r.log.Close())
+	}
+	r.unlock()
+	return err
+}

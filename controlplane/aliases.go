@@ -1,0 +1,306 @@
+package controlplane
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// DefaultReservedAliases may not be created, beside the console's label
+// (setting reserved_aliases).
+var DefaultReservedAliases = []string{"api", "www", "admin", "auth", "login", "instance", "static", "mail"}
+
+// AliasState is an alias and what follows from the instance that it names.
+type AliasState struct {
+	*Alias
+	Primary bool // the instance names it as its primary alias
+	Active  bool // it leads to a live instance
+	// Warnings tell what a change did beside what was asked for.
+	Warnings []string
+	// ChangedAt is the store revision of the change; 0 where nothing changed.
+	ChangedAt int64
+}
+
+// NewAlias is what CreateAlias makes.
+type NewAlias struct {
+	Name       string
+	InstanceID string // optional
+	Primary    bool
+}
+
+// CreateAlias creates an alias, assigned and primary if asked for.
+func (s *Service) CreateAlias(ctx context.Context, actor Actor, n NewAlias) (*AliasState, error) {
+	if err := mayChangeAliases(actor); err != nil {
+		return nil, err
+	}
+	name := strings.ToLower(n.Name)
+	if err := s.checkAliasName(name); err != nil {
+		return nil, err
+	}
+	id := uuid.NewString()
+	return s.changeAlias(ctx, func(tx Tx, out *AliasState) error {
+		switch old, err := tx.Alias(name); {
+		case err == nil:
+			return Errorf(CodeConflict, "alias %q exists already", old.Name).
+				WithHint("slipway admin alias assign %s INSTANCE moves it", old.Name)
+		case CodeOf(err) != CodeNotFound:
+			return err
+		}
+		now := s.now()
+		out.Alias = &Alias{ID: id, Name: name, CreatedAt: now, UpdatedAt: now}
+		if n.InstanceID == "" {
+			if n.Primary {
+				out.Warnings = append(out.Warnings, "primary is ignored without an instance")
+			}
+			return tx.Put(out.Alias)
+		}
+		return s.assign(ctx, tx, out, n.InstanceID, n.Primary)
+	})
+}
+
+// AssignAlias moves an alias to an instance, or away from all with an empty
+// instance ID. As in the App Store, an alias that is not asked to be primary
+// is not primary any more; with primary it becomes that in the same revision.
+func (s *Service) AssignAlias(ctx context.Context, actor Actor, nameOrID, instanceID string, primary bool) (*AliasState, error) {
+	if err := mayChangeAliases(actor); err != nil {
+		return nil, err
+	}
+	return s.changeAlias(ctx, func(tx Tx, out *AliasState) (err error) {
+		if out.Alias, err = tx.Alias(strings.ToLower(nameOrID)); err != nil {
+			return err
+		}
+		out.UpdatedAt = s.now()
+		if instanceID == "" {
+			if primary {
+				out.Warnings = append(out.Warnings, "primary is ignored without an instance")
+			}
+			if _, err := s.demote(tx, out.Alias); err != nil {
+				return err
+			}
+			out.InstanceID = ""
+			return tx.Put(out.Alias)
+		}
+		return s.assign(ctx, tx, out, instanceID, primary)
+	})
+}
+
+// assign points out.Alias at an instance and writes both.
+func (s *Service) assign(ctx context.Context, tx Tx, out *AliasState, instanceID string, primary bool) error {
+	instanceID, err := s.resolveInstance(ctx, instanceID)
+	if err != nil {
+		return unusableTarget(err, instanceID)
+	}
+	target, err := tx.Instance(instanceID)
+	if err != nil {
+		return unusableTarget(err, instanceID)
+	}
+	if !target.Status.Live() {
+		return Errorf(CodeUnprocessable, "instance %s is terminated", instanceID).WithHint("slipway instance list shows the live ones")
+	}
+	wasPrimary, err := s.demote(tx, out.Alias)
+	if err != nil {
+		return err
+	}
+	out.InstanceID = target.ID
+	if err := tx.Put(out.Alias); err != nil {
+		return err
+	}
+	if primary {
+		return s.setPrimary(tx, target.ID, out.Name)
+	}
+	if wasPrimary {
+		out.Warnings = append(out.Warnings, fmt.Sprintf("%s is not primary any more; slipway admin alias promote %s makes it so again", out.Name, out.Name))
+	}
+	return nil
+}
+
+func unusableTarget(err error, id string) error {
+	if CodeOf(err) != CodeNotFound {
+		return err
+	}
+	return Errorf(CodeUnprocessable, "no instance %q", id).
+		WithHint("slipway instance list shows the instances; link apps have none, and terminated ones are gone")
+}
+
+// demote takes the primary bit from an alias, if it has it.
+func (s *Service) demote(tx Tx, a *Alias) (wasPrimary bool, err error) {
+	if a.InstanceID == "" {
+		return false, nil
+	}
+	old, err := tx.Instance(a.InstanceID)
+	if CodeOf(err) == CodeNotFound {
+		return false, nil
+	}
+	if err != nil || old.PrimaryAlias != a.Name {
+		return false, err
+	}
+	return true, s.setPrimary(tx, old.ID, "")
+}
+
+func (s *Service) setPrimary(tx Tx, instanceID, name string) error {
+	in, err := tx.Instance(instanceID)
+	if err != nil {
+		return err
+	}
+	in.PrimaryAlias, in.UpdatedAt = name, s.now()
+	return tx.Put(in)
+}
+
+// PromoteAlias makes an alias the primary one of its instance.
+func (s *Service) PromoteAlias(ctx context.Context, actor Actor, nameOrID string) (*AliasState, error) {
+	if err := mayChangeAliases(actor); err != nil {
+		return nil, err
+	}
+	return s.changeAlias(ctx, func(tx Tx, out *AliasState) (err error) {
+		if out.Alias, err = tx.Alias(strings.ToLower(nameOrID)); err != nil {
+			return err
+		}
+		hint := "slipway admin alias assign %s INSTANCE True assigns and promotes it at once"
+		if out.InstanceID == "" {
+			return Errorf(CodeConflict, "alias %q is not assigned to an instance", out.Name).WithHint(hint, out.Name)
+		}
+		in, err := tx.Instance(out.InstanceID)
+		if CodeOf(err) == CodeNotFound || err == nil && !in.Status.Live() {
+			return Errorf(CodeConflict, "the instance of alias %q is terminated", out.Name).WithHint(hint, out.Name)
+		}
+		if err != nil || in.PrimaryAlias == out.Name {
+			return err
+		}
+		out.UpdatedAt = s.now()
+		if err := tx.Put(out.Alias); err != nil {
+			return err
+		}
+		return s.setPrimary(tx, in.ID, out.Name)
+	})
+}
+
+// DeleteAlias deletes an alias.
+func (s *Service) DeleteAlias(ctx context.Context, actor Actor, nameOrID string) (revision int64, err error) {
+	if err := mayChangeAliases(actor); err != nil {
+		return 0, err
+	}
+	return s.Store.Update(ctx, func(tx Tx) error {
+		a, err := tx.Alias(strings.ToLower(nameOrID))
+		if err != nil {
+			return err
+		}
+		if _, err := s.demote(tx, a); err != nil {
+			return err
+		}
+		return tx.Delete(a)
+	})
+}
+
+// changeAlias runs f in a transaction and completes the state that it leaves.
+func (s *Service) changeAlias(ctx context.Context, f func(Tx, *AliasState) error) (out *AliasState, err error) {
+	revision, err := s.Store.Update(ctx, func(tx Tx) error {
+		out = new(AliasState)
+		if err := f(tx, out); err != nil {
+			return err
+		}
+		if out.InstanceID == "" {
+			return nil
+		}
+		in, err := tx.Instance(out.InstanceID)
+		if err == nil {
+			out.follow(in)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out.ChangedAt = revision
+	return out, nil
+}
+
+// follow fills in what the instance of an alias says of it.
+func (a *AliasState) follow(in *Instance) {
+	a.Active = in.Status.Live()
+	a.Primary = a.Active && in.PrimaryAlias == a.Name
+}
+
+// Alias finds an alias by name or ID.
+func (s *Service) Alias(ctx context.Context, _ Actor, nameOrID string) (*AliasState, error) {
+	a, err := s.Store.Alias(ctx, strings.ToLower(nameOrID))
+	if err != nil {
+		return nil, err
+	}
+	return s.aliasState(ctx, a)
+}
+
+// Aliases lists the aliases.
+func (s *Service) Aliases(ctx context.Context, _ Actor, p Page) (out List[*AliasState], err error) {
+	page, err := s.Store.Aliases(ctx, p)
+	if err != nil {
+		return out, err
+	}
+	out.NextAfter, out.Revision = page.NextAfter, page.Revision
+	out.Items = make([]*AliasState, len(page.Items))
+	for i, a := range page.Items {
+		if out.Items[i], err = s.aliasState(ctx, a); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+func (s *Service) aliasState(ctx context.Context, a *Alias) (*AliasState, error) {
+	state := &AliasState{Alias: a}
+	if a.InstanceID == "" {
+		return state, nil
+	}
+	in, err := s.Store.Instance(ctx, a.InstanceID)
+	if CodeOf(err) == CodeNotFound {
+		return state, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	state.follow(in)
+	return state, nil
+}
+
+// mayChangeAliases: aliases are the admins' (spec access.md §4).
+func mayChangeAliases(actor Actor) error {
+	if actor.Admin {
+		return nil
+	}
+	return Errorf(CodeForbidden, "aliases are changed by admins").WithHint("ask an admin")
+}
+
+var aliasName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+// checkAliasName holds the rules of spec interfaces.md §1.
+func (s *Service) checkAliasName(name string) error {
+	fault := ""
+	switch {
+	case name == "":
+		fault = "is empty"
+	case len(name) > 63:
+		fault = "is longer than 63 characters"
+	case !aliasName.MatchString(name):
+		fault = "holds something else than letters, digits and inner hyphens"
+	case len(name) > 3 && name[2:4] == "--":
+		fault = "has hyphens at places 3 and 4, which encoded international names begin with"
+	case looksLikeID(name):
+		fault = "looks like an instance ID"
+	case slices.Contains(s.ReservedAliases, name):
+		fault = "is reserved"
+	default:
+		return nil
+	}
+	return Errorf(CodeInvalid, "alias name %q %s", name, fault).
+		WithHint("use one DNS label such as sales or sales-2026: a-z, 0-9 and inner hyphens, up to 63 characters")
+}
+
+// looksLikeID: 32 hexadecimal digits, however hyphenated, could be taken for
+// an instance ID.
+func looksLikeID(s string) bool {
+	hex := strings.ReplaceAll(s, "-", "")
+	return len(hex) == 32 && strings.Trim(hex, "0123456789abcdef") == ""
+}

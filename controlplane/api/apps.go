@@ -1,0 +1,110 @@
+package api
+
+import (
+	"context"
+	"io"
+	"mime"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+)
+
+// one is an answer with one object and the revision that it was read or
+// changed at.
+type one[T any] struct {
+	ETag     string `header:"ETag"`
+	Revision string `header:"Slipway-Revision"`
+	Body     T
+}
+
+type page[T any] struct {
+	Body v1.List[T]
+}
+
+// none is an answer without a body, to a change.
+type none struct {
+	Revision string `header:"Slipway-Revision"`
+}
+
+// ByID is the path of one object. It is exported, as are the other parts of
+// requests: huma reads no field of an embedded struct that is not.
+type ByID struct {
+	ID string `path:"id" doc:"an ID, or at least the first 6 characters of one" maxLength:"64"`
+}
+
+// upload hands the body on unread, so that a bundle is never in memory.
+type upload struct {
+	Visibility string `query:"visibility" doc:"PRIVATE (default), ALL_USERS or PUBLIC"`
+	body       io.Reader
+	mediaType  string
+}
+
+// Resolve implements huma.Resolver.
+func (u *upload) Resolve(ctx huma.Context) []error {
+	u.body = ctx.BodyReader()
+	u.mediaType = ctx.Header("Content-Type")
+	return nil
+}
+
+func (s *server) registerApps(api huma.API) {
+	huma.Register(api, huma.Operation{
+		OperationID: "import-bundle", Method: http.MethodPost, Path: "/api/v1/bundles", Tags: []string{"apps"},
+		Summary: "Import a bundle", DefaultStatus: http.StatusCreated,
+		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+			"application/zip": {Schema: &huma.Schema{Type: "string", Format: "binary"}},
+		}},
+	}, func(ctx context.Context, in *upload) (*one[v1.App], error) {
+		if kind, _, _ := mime.ParseMediaType(in.mediaType); kind != "application/zip" && kind != "application/octet-stream" {
+			return nil, s.fail(ctx, controlplane.Errorf(controlplane.CodeInvalid, "a bundle is sent as application/zip, not %q", in.mediaType).
+				WithHint("slipway bundle import FILE sends it right"))
+		}
+		app, warnings, err := s.Service.ImportApp(ctx, actorOf(ctx), in.body, controlplane.Visibility(in.Visibility))
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		view := s.app(app)
+		for _, w := range warnings {
+			view.Warnings = append(view.Warnings, v1.Fault(w))
+		}
+		return &one[v1.App]{ETag: etag(app.Revision), Revision: revision(app.Revision), Body: view}, nil
+	})
+	huma.Register(api, huma.Operation{
+		OperationID: "list-apps", Method: http.MethodGet, Path: "/api/v1/apps", Tags: []string{"apps"}, Summary: "List apps",
+	}, func(ctx context.Context, in *struct{ PageQuery }) (*page[v1.App], error) {
+		p, err := in.page()
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		apps, err := s.Service.Apps(ctx, actorOf(ctx), p)
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		return &page[v1.App]{listOf(apps, s.app)}, nil
+	})
+	huma.Register(api, huma.Operation{
+		OperationID: "get-app", Method: http.MethodGet, Path: "/api/v1/apps/{id}", Tags: []string{"apps"}, Summary: "Get an app",
+	}, func(ctx context.Context, in *ByID) (*one[v1.App], error) {
+		app, err := s.Service.App(ctx, actorOf(ctx), in.ID)
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		return &one[v1.App]{ETag: etag(app.Revision), Body: s.app(app)}, nil
+	})
+	huma.Register(api, huma.Operation{
+		OperationID: "delete-app", Method: http.MethodDelete, Path: "/api/v1/apps/{id}", Tags: []string{"apps"},
+		Summary: "Delete an app that has no instances",
+	}, func(ctx context.Context, in *struct {
+		ByID
+		Force bool `query:"force" doc:"admins: terminate its instances first; repeat until it is gone"`
+	}) (*none, error) {
+		rev, err := s.Service.DeleteApp(ctx, actorOf(ctx), in.ID, in.Force)
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		return &none{revision(rev)}, nil
+	})
+}

@@ -1,0 +1,104 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+)
+
+// statuses maps what kind of error it is to the answer's status.
+var statuses = map[controlplane.Code]int{
+	controlplane.CodeInvalid:       http.StatusUnprocessableEntity,
+	controlplane.CodeUnprocessable: http.StatusUnprocessableEntity,
+	controlplane.CodeNotFound:      http.StatusNotFound,
+	controlplane.CodeConflict:      http.StatusConflict,
+	controlplane.CodeTooLarge:      http.StatusRequestEntityTooLarge,
+	controlplane.CodeUnauthorized:  http.StatusUnauthorized,
+	controlplane.CodeForbidden:     http.StatusForbidden,
+	controlplane.CodeStale:         http.StatusGone,
+	controlplane.CodeUnavailable:   http.StatusServiceUnavailable,
+	controlplane.CodeTimeout:       http.StatusGatewayTimeout,
+	controlplane.CodeInternal:      http.StatusInternalServerError,
+}
+
+// problem is a v1.Problem as an answer of huma.
+type problem struct{ v1.Problem }
+
+func (p *problem) Error() string             { return p.Detail }
+func (p *problem) GetStatus() int            { return p.Status }
+func (p *problem) ContentType(string) string { return "application/problem+json" }
+
+// newProblem is what a caller may know of an error.
+func newProblem(ctx context.Context, err error) *problem {
+	p := &problem{v1.Problem{Type: "about:blank", RequestID: requestIDOf(ctx)}}
+	known, ok := errors.AsType[*controlplane.Error](err)
+	if !ok {
+		known = controlplane.Errorf(controlplane.CodeInternal, "something broke inside the control plane").
+			WithHint("the log has more under request id %s", p.RequestID)
+	}
+	p.Status = statuses[known.Code]
+	p.Title, p.Code, p.Detail, p.Hint = http.StatusText(p.Status), string(known.Code), known.What, known.Hint
+	for _, f := range known.Faults {
+		p.Errors = append(p.Errors, v1.Fault(f))
+	}
+	return p
+}
+
+func writeProblem(w http.ResponseWriter, p *problem) {
+	body, err := json.Marshal(p)
+	if err != nil {
+		http.Error(w, "", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(body) // a caller who left needs no answer
+}
+
+// init makes huma's own errors, those of validation, problems of ours. huma
+// keeps its constructors in package variables; nobody else here uses huma.
+func init() {
+	huma.DefaultArrayNullable = false
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
+		p := humaProblem(status, message, errs)
+		if ctx != nil {
+			p.RequestID = requestIDOf(ctx.Context())
+		}
+		return p
+	}
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		return humaProblem(status, message, errs)
+	}
+}
+
+func humaProblem(status int, message string, errs []error) *problem {
+	p := &problem{v1.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: string(controlplane.CodeInvalid), Detail: message}}
+	if status >= http.StatusInternalServerError {
+		p.Code = string(controlplane.CodeInternal)
+	}
+	for _, err := range errs {
+		if d, ok := err.(huma.ErrorDetailer); ok { //nolint:errorlint // huma hands over the detail itself, never wrapped
+			detail := d.ErrorDetail()
+			p.Errors = append(p.Errors, v1.Fault{Code: "field", Where: detail.Location, Message: detail.Message})
+		} else if err != nil {
+			p.Errors = append(p.Errors, v1.Fault{Message: err.Error()})
+		}
+	}
+	return p
+}
+
+// fail logs what the caller may not read and returns what they may.
+func (s *server) fail(ctx context.Context, err error) error {
+	p := newProblem(ctx, err)
+	if p.Status >= http.StatusInternalServerError {
+		s.logFailure(p, err)
+	}
+	return p
+}

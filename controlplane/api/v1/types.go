@@ -1,0 +1,141 @@
+// Package v1 holds the JSON of the HTTP API below /api/v1 (spec interfaces.md
+// §4), shared by the server and the Go client. Times are RFC 3339 in UTC.
+package v1
+
+import "time"
+
+// App is an app as the API shows it.
+type App struct {
+	ID          string    `json:"id" doc:"UUID in lower case" format:"uuid"`
+	Name        string    `json:"name"`
+	Version     string    `json:"version"`
+	Title       string    `json:"title"`
+	Description string    `json:"description"`
+	Owner       string    `json:"owner"`
+	Visibility  string    `json:"visibility" enum:"PRIVATE,ALL_USERS,PUBLIC"`
+	Tags        []string  `json:"tags"`
+	Lifecycle   string    `json:"lifecycle" enum:"ON_DEMAND,MANAGED,LINK"`
+	RoutingMode string    `json:"routing_mode" enum:"DOMAIN,BASE_URL"`
+	AppMode     string    `json:"app_mode" enum:"wave,python,container,binary,manual"`
+	Runnable    bool      `json:"runnable" doc:"whether an instance can be started now"`
+	Reasons     []Reason  `json:"reasons" doc:"why it is not runnable; empty when it is"`
+	Link        *string   `json:"link" doc:"where a link app leads; null for others"`
+	CreatedAt   time.Time `json:"created_at"`
+	UpdatedAt   time.Time `json:"updated_at"`
+	Warnings    []Fault   `json:"warnings,omitempty" doc:"of the import, only in its own answer"`
+}
+
+// Reason types why an app is not runnable or a start failed.
+type Reason struct {
+	Code string `json:"code" doc:"one of the typed reasons, e.g. port_never_opened"`
+	Text string `json:"text" doc:"one sentence for people"`
+}
+
+// Instance is an instance as the API shows it.
+type Instance struct {
+	ID           string     `json:"id" format:"uuid"`
+	AppID        string     `json:"app_id" format:"uuid"`
+	AppName      string     `json:"app_name"`
+	AppVersion   string     `json:"app_version"`
+	Owner        string     `json:"owner"`
+	Visibility   string     `json:"visibility" enum:"PRIVATE,ALL_USERS,PUBLIC"`
+	Status       string     `json:"status" enum:"PENDING,DEPLOYED,SUSPENDING,SUSPENDED,RESUMING,FAILED,UNKNOWN,TERMINATING"`
+	Stage        *string    `json:"stage" doc:"how far a start has come; null when none is under way"`
+	Reason       *Reason    `json:"reason" doc:"why it FAILED; null otherwise"`
+	URL          string     `json:"url" doc:"the canonical URL" format:"uri"`
+	RoutingMode  string     `json:"routing_mode" enum:"DOMAIN,BASE_URL"`
+	PrimaryAlias *string    `json:"primary_alias"`
+	Launcher     string     `json:"launcher"`
+	LastActive   *time.Time `json:"last_active"`
+	SuspendAfter *time.Time `json:"suspend_after" doc:"when it goes to sleep unless somebody uses it; null for never"`
+	Restarts     int        `json:"restarts"`
+	Readonly     bool       `json:"readonly" doc:"the caller may not change it"`
+	Suspendable  bool       `json:"suspendable"`
+	CreatedAt    time.Time  `json:"created_at"`
+	UpdatedAt    time.Time  `json:"updated_at"`
+}
+
+// Alias is an alias as the API shows it.
+type Alias struct {
+	ID         string    `json:"id" format:"uuid"`
+	Name       string    `json:"name"`
+	InstanceID *string   `json:"instance_id" doc:"null when unassigned; kept when the instance is terminated"`
+	Primary    bool      `json:"primary"`
+	URL        string    `json:"url" format:"uri"`
+	State      string    `json:"state" enum:"active,inactive"`
+	CreatedAt  time.Time `json:"created_at"`
+	UpdatedAt  time.Time `json:"updated_at"`
+	Warnings   []string  `json:"warnings,omitempty" doc:"what a change did beside what was asked for, only in its own answer"`
+}
+
+// List is one page of a list, read at one revision of the store.
+type List[T any] struct {
+	Items      []T     `json:"items"`
+	NextCursor *string `json:"next_cursor" doc:"give it as cursor to get the next page; null at the end"`
+	Revision   string  `json:"revision"`
+}
+
+// RunRequest is the body of POST /instances.
+type RunRequest struct {
+	AppID         string  `json:"app_id" doc:"an app's ID, or at least the first 6 characters of it"`
+	Visibility    *string `json:"visibility,omitempty" doc:"PRIVATE (default), ALL_USERS or PUBLIC"`
+	LaunchProfile *string `json:"launch_profile,omitempty" doc:"none are configured: only null is taken"`
+}
+
+// AliasRequest is the body of POST /aliases.
+type AliasRequest struct {
+	Name       string  `json:"name" doc:"one DNS label"`
+	InstanceID *string `json:"instance_id,omitempty"`
+	Primary    *bool   `json:"primary,omitempty"`
+}
+
+// AssignRequest is the body of PUT /aliases/{name-or-id}/assignment.
+type AssignRequest struct {
+	InstanceID *string `json:"instance_id,omitempty" doc:"null or absent unassigns"`
+	Primary    *bool   `json:"primary,omitempty" doc:"without it the alias is not primary any more"`
+}
+
+// Me is who the caller is.
+type Me struct {
+	User  string `json:"user"`
+	Admin bool   `json:"admin"`
+}
+
+// Explanation is what an edge would answer to a request, and why.
+type Explanation struct {
+	URL      string  `json:"url"`
+	Method   string  `json:"method"`
+	Kind     string  `json:"kind" doc:"serve, redirect, not found, bad request, …"`
+	Status   int     `json:"status,omitempty" doc:"of the edge's own answer; absent when the instance answers"`
+	Location string  `json:"location,omitempty"`
+	Rule     string  `json:"rule" doc:"the rule that decided, in a sentence"`
+	Alias    *string `json:"alias" doc:"the alias by which the request came"`
+	Instance *string `json:"instance_id"`
+	State    string  `json:"instance_status,omitempty"`
+	Endpoint string  `json:"endpoint,omitempty" doc:"where the request is sent"`
+	Revision string  `json:"revision" doc:"of the route table that was asked"`
+}
+
+// Fault is one thing wrong with an input.
+type Fault struct {
+	Code    string `json:"code,omitempty"`
+	Where   string `json:"where,omitempty" doc:"a file, an entry of a bundle, or a field of the body"`
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
+	Field   string `json:"field,omitempty"`
+	Value   string `json:"value,omitempty"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// Problem is an error (RFC 9457).
+type Problem struct {
+	Type      string  `json:"type"`
+	Title     string  `json:"title"`
+	Status    int     `json:"status"`
+	Detail    string  `json:"detail,omitempty" doc:"what is wrong"`
+	Code      string  `json:"code" doc:"for machines"`
+	Hint      string  `json:"hint,omitempty" doc:"how to mend it"`
+	RequestID string  `json:"request_id"`
+	Errors    []Fault `json:"errors,omitempty" doc:"every fault of the input"`
+}

@@ -1,0 +1,39 @@
+package controlplane
+
+import (
+	"context"
+	"io"
+)
+
+// Blobs keeps bundles by the SHA-256 of their bytes. Bundles are never in the
+// store: they may be a thousand times larger than what etcd takes.
+type Blobs interface {
+	// Create starts a new blob. Nothing is visible before Commit.
+	Create(ctx context.Context) (PendingBlob, error)
+	// Open opens a blob by its digest, 64 lower-case hexadecimal digits. The
+	// error is CodeNotFound where there is none.
+	Open(ctx context.Context, digest string) (Blob, error)
+	// Delete removes a blob; one that is gone is no error.
+	Delete(ctx context.Context, digest string) error
+}
+
+// Blob is an open blob. ReadAt may be called from several goroutines.
+type Blob interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
+}
+
+// PendingBlob is a blob that is being written. It can be read while pending,
+// so that a bundle is checked before it is kept.
+type PendingBlob interface {
+	io.Writer
+	io.ReaderAt
+	// Size is the number of bytes written.
+	Size() int64
+	// Commit makes it a blob and returns its digest. Committing bytes that
+	// exist already is no error.
+	Commit() (digest string, err error)
+	// Discard removes what was written, unless it was committed.
+	Discard() error
+}

@@ -1,0 +1,238 @@
+package blobs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+)
+
+const pendingPrefix = "pending-"
+
+// Folder is a controlplane.Blobs in a folder. Its methods may be called from
+// several goroutines.
+type Folder struct{ dir string }
+
+var _ controlplane.Blobs = (*Folder)(nil)
+
+// New opens the folder dir, making it with mode 0700 if need be, and removes
+// what writers that have ended left there.
+func New(dir string) (*Folder, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make blob folder: %w", err)
+	}
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("list blob folder: %w", err)
+	}
+	for _, d := range list {
+		if !strings.HasPrefix(d.Name(), pendingPrefix) {
+			continue
+		}
+		if err := removeDead(filepath.Join(dir, d.Name())); err != nil {
+			return nil, fmt.Errorf("remove unfinished blob: %w", err)
+		}
+	}
+	return &Folder{dir: dir}, nil
+}
+
+// removeDead removes a pending file unless its writer lives.
+func removeDead(name string) error {
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if !tryLock(f) {
+		return nil
+	}
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (b *Folder) path(digest string) string { return filepath.Join(b.dir, digest[:2], digest) }
+
+// validDigest keeps anything but a digest from becoming a path.
+func validDigest(s string) bool {
+	if len(s) != 2*sha256.Size {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// Open implements controlplane.Blobs.
+func (b *Folder) Open(_ context.Context, digest string) (controlplane.Blob, error) {
+	if !validDigest(digest) {
+		return nil, controlplane.Errorf(controlplane.CodeNotFound, "no blob %.80q", digest)
+	}
+	f, err := os.Open(b.path(digest))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &controlplane.Error{Code: controlplane.CodeNotFound, What: "no blob " + digest, Cause: err}
+	}
+	if err != nil {
+		return nil, broken("open blob", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, broken("open blob", err)
+	}
+	return &blob{File: f, size: info.Size()}, nil
+}
+
+// Delete implements controlplane.Blobs. Whoever has the blob open reads on.
+func (b *Folder) Delete(_ context.Context, digest string) error {
+	if !validDigest(digest) {
+		return nil
+	}
+	if err := os.Remove(b.path(digest)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return broken("delete blob", err)
+	}
+	return nil
+}
+
+type blob struct {
+	*os.File
+	size int64
+}
+
+func (b *blob) Size() int64 { return b.size }
+
+// Create implements controlplane.Blobs.
+func (b *Folder) Create(ctx context.Context) (controlplane.PendingBlob, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("create blob: %w", err)
+		}
+		f, err := os.CreateTemp(b.dir, pendingPrefix+"*")
+		if err != nil {
+			return nil, broken("create blob", err)
+		}
+		// Another process may have taken the file for a dead writer's before
+		// it was locked.
+		if tryLock(f) {
+			if _, err := os.Lstat(f.Name()); err == nil {
+				return &pending{folder: b, file: f, sum: sha256.New()}, nil
+			}
+		}
+		f.Close()
+	}
+}
+
+// pending is a controlplane.PendingBlob. Write, Commit and Discard are for one
+// goroutine at a time; ReadAt and Size for any.
+type pending struct {
+	folder *Folder
+	file   *os.File
+	sum    hash.Hash
+
+	mu   sync.Mutex
+	size int64
+	err  error // why it cannot be committed: a failed write, or its end
+	done bool
+}
+
+var errDone = errors.New("it was committed or discarded")
+
+func (p *pending) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return 0, broken("write blob", p.err)
+	}
+	n, err := p.file.Write(b)
+	p.sum.Write(b[:n])
+	p.size += int64(n)
+	if err != nil {
+		p.err = err
+		return n, broken("write blob", err)
+	}
+	return n, nil
+}
+
+func (p *pending) ReadAt(b []byte, off int64) (int, error) {
+	return p.file.ReadAt(b, off)
+}
+
+func (p *pending) Size() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.size
+}
+
+// Commit syncs the bytes, then renames the file to its digest, over the same
+// bytes if they are there already, and syncs the folders. After an error
+// Discard is still due.
+func (p *pending) Commit() (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return "", broken("commit blob", p.err)
+	}
+	if err := p.file.Sync(); err != nil {
+		p.err = err // what the failed sync dropped, a second would not miss
+		return "", broken("commit blob", err)
+	}
+	digest := hex.EncodeToString(p.sum.Sum(nil))
+	name := p.folder.path(digest)
+	if err := os.Mkdir(filepath.Dir(name), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", broken("commit blob", err)
+	}
+	if err := os.Rename(p.file.Name(), name); err != nil {
+		return "", broken("commit blob", err)
+	}
+	p.done, p.err = true, errDone
+	err := errors.Join(p.file.Close(), syncFolder(filepath.Dir(name)), syncFolder(p.folder.dir))
+	if err != nil {
+		return "", broken("commit blob", err)
+	}
+	return digest, nil
+}
+
+func (p *pending) Discard() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.done {
+		return nil
+	}
+	p.done, p.err = true, errDone
+	err := os.Remove(p.file.Name())
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err := errors.Join(err, p.file.Close()); err != nil {
+		return broken("discard blob", err)
+	}
+	return nil
+}
+
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func broken(what string, cause error) *controlplane.Error {
+	return &controlplane.Error{Code: controlplane.CodeInternal, What: what, Cause: cause}
+}

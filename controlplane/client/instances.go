@@ -1,0 +1,97 @@
+package client
+
+import (
+	"context"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
+)
+
+// Run starts a new instance of an app, and answers before it is ready.
+func (c *Client) Run(ctx context.Context, r v1.RunRequest) (*v1.Instance, error) {
+	return send[v1.Instance](ctx, c, call{method: http.MethodPost, path: []string{"instances"}, body: r})
+}
+
+// Instances is one page of the instances.
+func (c *Client) Instances(ctx context.Context, p Page) (*v1.List[v1.Instance], error) {
+	return get[v1.List[v1.Instance]](ctx, c, p.query(), "instances")
+}
+
+// AllInstances yields the instances of all pages.
+func (c *Client) AllInstances(ctx context.Context) iter.Seq2[v1.Instance, error] {
+	return all(func(p Page) (*v1.List[v1.Instance], error) { return c.Instances(ctx, p) })
+}
+
+// Instance is one instance.
+func (c *Client) Instance(ctx context.Context, id string) (*v1.Instance, error) {
+	return get[v1.Instance](ctx, c, nil, "instances", id)
+}
+
+// Suspend puts an instance to sleep; one that sleeps stays as it is.
+func (c *Client) Suspend(ctx context.Context, id string) (*v1.Instance, error) {
+	return send[v1.Instance](ctx, c, call{method: http.MethodPost, path: []string{"instances", id, "suspend"}})
+}
+
+// Resume starts an instance again; one that runs stays as it is.
+func (c *Client) Resume(ctx context.Context, id string) (*v1.Instance, error) {
+	return send[v1.Instance](ctx, c, call{method: http.MethodPost, path: []string{"instances", id, "resume"}})
+}
+
+// Terminate ends an instance for good. It answers while the instance is still
+// TERMINATING; after that there is none.
+func (c *Client) Terminate(ctx context.Context, id string) (*v1.Instance, error) {
+	out := &v1.Instance{ID: id, Status: string(controlplane.Terminating)}
+	if err := c.do(ctx, call{method: http.MethodDelete, path: []string{"instances", id}}, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Logs chooses what to read of an instance's output.
+type Logs struct {
+	Follow   bool // go on with what comes, until the context ends
+	Previous bool // of the process before the present one
+}
+
+// InstanceLogs streams an instance's output as it is, control sequences of
+// terminals included. The caller closes it.
+func (c *Client) InstanceLogs(ctx context.Context, id string, l Logs) (io.ReadCloser, error) {
+	q := url.Values{}
+	if l.Follow {
+		q.Set("follow", "true")
+	}
+	if l.Previous {
+		q.Set("previous", "true")
+	}
+	k := call{method: http.MethodGet, path: []string{"instances", id, "logs"}, query: q}
+	req, err := c.request(ctx, k, nil, http.Header{"Accept": {"text/plain, application/problem+json"}})
+	if err != nil {
+		return nil, err
+	}
+	res, err := c.send(req)
+	if err != nil {
+		return nil, err
+	}
+	return &stream{c: c, ctx: ctx, body: res.Body}, nil
+}
+
+// stream gives the errors of a body the form of all others.
+type stream struct {
+	c    *Client
+	ctx  context.Context
+	body io.ReadCloser
+}
+
+func (s *stream) Read(b []byte) (int, error) {
+	n, err := s.body.Read(b)
+	if err != nil && err != io.EOF {
+		err = s.c.unreachable(s.ctx, err)
+	}
+	return n, err
+}
+
+func (s *stream) Close() error { return s.body.Close() }

@@ -1,0 +1,39 @@
+// Package etcdstore keeps the control plane's records in etcd and feeds the
+// edges' route tables from it (spec interfaces.md §5).
+//
+// # Keys
+//
+// All keys lie below one prefix, by default /slipway/v1/:
+//
+//	apps/record/<ID>                       an app
+//	apps/instances/<app ID>/<instance ID>  empty: which instances an app has
+//	names/<name>                           who owns an app name (lower case)
+//	names/<name>/<version>                 the app of that name and version
+//	instances/<ID>                         an instance
+//	aliases/record/<name>                  an alias
+//	aliases/id/<ID>                        the name of an alias
+//	tokens/<SHA-256>                       a personal token
+//	routes/instance/<ID>, routes/alias/<name>, routes/policy/<app>
+//	                                       the projection that edges watch
+//	wake/<ID>                              an edge's intent to wake an instance
+//
+// # Values
+//
+// Values are JSON objects with a schema version "v". A record is rewritten
+// with the fields that this version of the program does not know kept as they
+// are; one with a newer schema version is never rewritten.
+//
+// # Transactions
+//
+// [Store.Update] is optimistic: reads remember the revision of each key, the
+// commit compares them all, and a conflict runs the function again. A record
+// and the routes that follow from it are written by the same etcd transaction,
+// so an edge never sees half a change.
+//
+// # Feed
+//
+// [Feed] lists a prefix and then watches it from that revision. Each call of
+// its sink carries whole etcd revisions. Compaction, a lost stream and a
+// restored backup end in a new full list; the sink is told that it is full and
+// diffs it against what it has.
+package etcdstore

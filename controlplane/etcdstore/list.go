@@ -1,0 +1,108 @@
+package etcdstore
+
+import (
+	"context"
+	"strings"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+)
+
+// The limits of a page (spec interfaces.md §4).
+const (
+	defaultPage = 100
+	maxPage     = 1000
+)
+
+// App implements controlplane.Store.
+func (s *Store) App(ctx context.Context, id string) (*controlplane.App, error) {
+	return readOne(ctx, s, func(t controlplane.Tx) (*controlplane.App, error) { return t.App(id) })
+}
+
+// Instance implements controlplane.Store.
+func (s *Store) Instance(ctx context.Context, id string) (*controlplane.Instance, error) {
+	return readOne(ctx, s, func(t controlplane.Tx) (*controlplane.Instance, error) { return t.Instance(id) })
+}
+
+// Alias implements controlplane.Store.
+func (s *Store) Alias(ctx context.Context, nameOrID string) (*controlplane.Alias, error) {
+	return readOne(ctx, s, func(t controlplane.Tx) (*controlplane.Alias, error) { return t.Alias(nameOrID) })
+}
+
+// Token implements controlplane.Store.
+func (s *Store) Token(ctx context.Context, hash string) (*controlplane.Token, error) {
+	return readOne(ctx, s, func(t controlplane.Tx) (*controlplane.Token, error) {
+		token := new(controlplane.Token)
+		_, ok, err := t.(*tx).load(tokenKey(hash), token)
+		if err == nil && !ok {
+			err = controlplane.Errorf(controlplane.CodeNotFound, "no such token")
+		}
+		return token, err
+	})
+}
+
+func readOne[T any](ctx context.Context, s *Store, get func(controlplane.Tx) (T, error)) (record T, err error) {
+	_, err = s.Update(ctx, func(t controlplane.Tx) error {
+		record, err = get(t)
+		return err
+	})
+	return record, err
+}
+
+// Apps implements controlplane.Store.
+func (s *Store) Apps(ctx context.Context, p controlplane.Page) (controlplane.List[*controlplane.App], error) {
+	return list(ctx, s, appsPrefix, p, func(a *controlplane.App, rev int64) { a.Revision = rev })
+}
+
+// Instances implements controlplane.Store.
+func (s *Store) Instances(ctx context.Context, p controlplane.Page) (controlplane.List[*controlplane.Instance], error) {
+	return list(ctx, s, instancesPrefix, p, func(in *controlplane.Instance, rev int64) { in.Revision = rev })
+}
+
+// Aliases implements controlplane.Store.
+func (s *Store) Aliases(ctx context.Context, p controlplane.Page) (controlplane.List[*controlplane.Alias], error) {
+	return list(ctx, s, aliasesPrefix, p, func(a *controlplane.Alias, rev int64) { a.Revision = rev })
+}
+
+func list[T any](ctx context.Context, s *Store, kind string, p controlplane.Page, setRevision func(*T, int64)) (out controlplane.List[*T], err error) {
+	ctx, cancel := withTimeout(ctx)
+	defer cancel()
+	limit := p.Limit
+	if limit <= 0 {
+		limit = defaultPage
+	}
+	limit = min(limit, maxPage)
+	base := s.prefix + kind
+	from := base + p.Prefix
+	if p.After != "" {
+		from = max(from, base+p.After+"\x00")
+	}
+	resp, err := s.client.Get(ctx, from,
+		clientv3.WithRange(clientv3.GetPrefixRangeEnd(base+p.Prefix)),
+		clientv3.WithRev(p.Revision), clientv3.WithLimit(int64(limit)))
+	if err != nil {
+		if rpctypes.ErrCompacted == err || strings.Contains(err.Error(), rpctypes.ErrCompacted.Error()) {
+			return out, controlplane.Errorf(controlplane.CodeStale, "this cursor is too old").WithHint("list again from the beginning")
+		}
+		return out, storeError(err)
+	}
+	out.Revision = p.Revision
+	if out.Revision == 0 {
+		out.Revision = resp.Header.Revision
+	}
+	out.Items = make([]*T, 0, len(resp.Kvs))
+	for _, kv := range resp.Kvs {
+		record := new(T)
+		if err := decode(string(kv.Key), kv.Value, record); err != nil {
+			return out, storeError(err)
+		}
+		setRevision(record, kv.ModRevision)
+		out.Items = append(out.Items, record)
+	}
+	if resp.More {
+		out.NextAfter = strings.TrimPrefix(string(resp.Kvs[len(resp.Kvs)-1].Key), base)
+	}
+	return out, nil
+}

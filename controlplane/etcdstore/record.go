@@ -1,0 +1,115 @@
+package etcdstore
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+)
+
+// schemaVersion is written as "v" into every value. It grows when a change of
+// a record's meaning would be misread by an older program.
+const schemaVersion = 1
+
+// decode reads a value. A newer schema is an error: to act upon half of what a
+// record says is worse than not to act.
+func decode(key string, raw []byte, into any) error {
+	var head struct {
+		V int `json:"v"`
+	}
+	if err := json.Unmarshal(raw, &head); err != nil {
+		return fmt.Errorf("read %s: %w", key, err)
+	}
+	if head.V > schemaVersion {
+		return fmt.Errorf("read %s: its schema version %d is newer than this program's %d", key, head.V, schemaVersion)
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
+		return fmt.Errorf("read %s: %w", key, err)
+	}
+	return nil
+}
+
+// encode writes a record. Fields of old that the record's type does not know
+// are kept.
+func encode(record any, old []byte) ([]byte, error) {
+	raw, err := json.Marshal(record)
+	if err != nil {
+		return nil, err
+	}
+	merged, err := merge(reflect.TypeOf(record), raw, old)
+	if err != nil {
+		return nil, err
+	}
+	merged["v"] = json.RawMessage(fmt.Sprint(schemaVersion))
+	return json.Marshal(merged)
+}
+
+// merge is the object in raw with the fields of old added that typ does not
+// know, in nested objects too.
+func merge(typ reflect.Type, raw, old []byte) (map[string]json.RawMessage, error) {
+	fields := map[string]json.RawMessage{}
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return nil, err
+	}
+	if len(old) == 0 {
+		return fields, nil
+	}
+	before := map[string]json.RawMessage{}
+	if err := json.Unmarshal(old, &before); err != nil {
+		return nil, err
+	}
+	known := knownFields(typ)
+	for name, value := range before {
+		sub, ok := known[name]
+		switch {
+		case !ok:
+			fields[name] = value
+		case sub != nil && isObject(fields[name]) && isObject(value):
+			nested, err := merge(sub, fields[name], value)
+			if err != nil {
+				return nil, err
+			}
+			if fields[name], err = json.Marshal(nested); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return fields, nil
+}
+
+func isObject(raw json.RawMessage) bool {
+	return len(raw) > 0 && bytes.TrimLeft(raw, " \t\r\n")[0] == '{'
+}
+
+var knownCache sync.Map // reflect.Type → map[string]reflect.Type
+
+// knownFields maps the JSON names of a struct's fields to the struct types of
+// their values, nil for all other types.
+func knownFields(typ reflect.Type) map[string]reflect.Type {
+	if typ.Kind() == reflect.Pointer {
+		typ = typ.Elem()
+	}
+	if cached, ok := knownCache.Load(typ); ok {
+		return cached.(map[string]reflect.Type)
+	}
+	known := map[string]reflect.Type{}
+	for i := range typ.NumField() {
+		f := typ.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "" || name == "-" {
+			continue
+		}
+		sub := f.Type
+		if sub.Kind() == reflect.Pointer {
+			sub = sub.Elem()
+		}
+		if sub.Kind() != reflect.Struct || !strings.HasPrefix(sub.PkgPath(), "github.com/seed-dbc68772/") {
+			sub = nil
+		}
+		known[name] = sub
+	}
+	knownCache.Store(typ, known)
+	return known
+}

@@ -1,0 +1,153 @@
+package etcdstore
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/routing"
+)
+
+// instanceRoute is the value of routes/instance/<ID>: what an edge needs to
+// know of one instance. Equal values mean that no edge needs to be told.
+type instanceRoute struct {
+	App        string `json:"app"`
+	Mode       string `json:"mode"`
+	Status     string `json:"status"`
+	Endpoint   string `json:"endpoint,omitempty"`
+	Generation int64  `json:"generation"`
+	Primary    string `json:"primary_alias,omitempty"`
+	Visibility string `json:"visibility"`
+	Owner      string `json:"owner"`
+	Wake       string `json:"wake"`
+}
+
+// aliasRoute is the value of routes/alias/<name>.
+type aliasRoute struct {
+	Instance string `json:"instance_id,omitempty"`
+}
+
+// policyRoute is the value of routes/policy/<app>.
+type policyRoute struct {
+	Owner      string `json:"owner"`
+	Lifecycle  string `json:"lifecycle"`
+	Visibility string `json:"visibility"`
+	Title      string `json:"title"`
+}
+
+// routeOf is what edges see of an instance; nil if they see nothing.
+func routeOf(in *controlplane.Instance) *instanceRoute {
+	if !in.Status.Live() {
+		return nil
+	}
+	r := &instanceRoute{
+		App:        in.AppID,
+		Mode:       string(in.RoutingMode),
+		Status:     string(in.Status),
+		Generation: in.Generation,
+		Primary:    in.PrimaryAlias,
+		Visibility: string(in.Visibility),
+		Owner:      in.Owner,
+		Wake:       routing.WakeVisitors.String(),
+	}
+	if in.Status == controlplane.Deployed || in.Status == controlplane.Unknown {
+		r.Endpoint = in.Endpoint
+	}
+	return r
+}
+
+func policyOf(a *controlplane.App) policyRoute {
+	return policyRoute{
+		Owner:      a.Owner,
+		Lifecycle:  string(a.Lifecycle),
+		Visibility: string(a.Visibility),
+		Title:      a.Title,
+	}
+}
+
+// RoutesPrefix is what an edge feeds its table from.
+const RoutesPrefix = routesPrefix
+
+// errNoRoute marks keys below routes/ that the table does not hold.
+var errNoRoute = errors.New("not a route of the table")
+
+// RouteChange turns an event of the routes feed into a change of the table.
+// ok is false for keys that are no instance or alias. A value that does not
+// parse is an error: the table keeps the last good one.
+func RouteChange(e Event) (change routing.Change, ok bool, err error) {
+	switch change, err = routeChange(e); {
+	case errors.Is(err, errNoRoute):
+		return change, false, nil
+	case err != nil:
+		return change, false, fmt.Errorf("read %s: %w", e.Key, err)
+	}
+	return change, true, nil
+}
+
+func routeChange(e Event) (routing.Change, error) {
+	if id, found := strings.CutPrefix(e.Key, routeInstances); found {
+		return instanceChange(id, e)
+	}
+	if name, found := strings.CutPrefix(e.Key, routeAliases); found {
+		return aliasChange(name, e)
+	}
+	return routing.Change{}, errNoRoute
+}
+
+func instanceChange(key string, e Event) (c routing.Change, err error) {
+	id, ok := routing.ParseID(key)
+	if !ok {
+		return c, fmt.Errorf("%q is not an instance id", key)
+	}
+	if e.Value == nil {
+		return routing.DeleteInstance(id), nil
+	}
+	var r instanceRoute
+	if err := decode(e.Key, e.Value, &r); err != nil {
+		return c, err
+	}
+	in := routing.Instance{ID: id, App: r.App, Generation: r.Generation, Primary: r.Primary, Owner: r.Owner}
+	err = errors.Join(
+		in.Mode.UnmarshalText([]byte(r.Mode)),
+		in.Status.UnmarshalText([]byte(r.Status)),
+		in.Visibility.UnmarshalText([]byte(r.Visibility)),
+		in.Wake.UnmarshalText([]byte(r.Wake)),
+		in.Endpoint.UnmarshalText([]byte(r.Endpoint)),
+	)
+	return routing.PutInstance(in), err
+}
+
+func aliasChange(name string, e Event) (c routing.Change, err error) {
+	if e.Value == nil {
+		return routing.DeleteAlias(name), nil
+	}
+	var r aliasRoute
+	if err := decode(e.Key, e.Value, &r); err != nil {
+		return c, err
+	}
+	a := routing.Alias{Name: name}
+	if r.Instance != "" {
+		id, ok := routing.ParseID(r.Instance)
+		if !ok {
+			return c, fmt.Errorf("%q is not an instance id", r.Instance)
+		}
+		a.Instance, a.Assigned = id, true
+	}
+	return routing.PutAlias(a), nil
+}
+
+// RouteInstance is the instance that a key of the routes feed is about.
+func RouteInstance(key string) (routing.ID, bool) {
+	id, found := strings.CutPrefix(key, routeInstances)
+	if !found {
+		return routing.ID{}, false
+	}
+	return routing.ParseID(id)
+}
+
+// InstanceRouteKey and AliasRouteKey are the keys of the routes feed.
+func InstanceRouteKey(id routing.ID) string { return routeInstanceKey(id.String()) }
+
+// AliasRouteKey is the key of an alias's route; see InstanceRouteKey.
+func AliasRouteKey(name string) string { return routeAliasKey(name) }

@@ -1,0 +1,132 @@
+package etcdstore
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+)
+
+// DefaultPrefix is the prefix of all keys unless configured otherwise.
+const DefaultPrefix = "/slipway/v1/"
+
+// Config says where etcd is.
+type Config struct {
+	Endpoints []string // https://host:port, http://host:port or unix:///path
+	CA        string   // PEM file of the authority; empty: the system's
+	Cert, Key string   // PEM files of the client certificate; empty: none
+	Username  string   // etcd's own authentication; empty: none
+	Password  string
+	Prefix    string // of all keys, default DefaultPrefix
+	Log       *zap.Logger
+}
+
+// Store is a controlplane.Store in etcd.
+type Store struct {
+	client *clientv3.Client
+	prefix string
+	log    *zap.Logger
+}
+
+var _ controlplane.Store = (*Store)(nil)
+
+// callTimeout ends a call to etcd that has no deadline of its own. It is
+// longer than an election, so that a new leader is waited for.
+const callTimeout = 10 * time.Second
+
+// Open makes a store. It reaches for etcd in the background: use Ping to learn
+// whether it answers.
+func Open(c Config) (*Store, error) {
+	if len(c.Endpoints) == 0 {
+		return nil, errors.New("open store: no etcd endpoint given")
+	}
+	tlsConfig, err := c.tls()
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	log := c.Log
+	if log == nil {
+		log = zap.NewNop()
+	}
+	client, err := clientv3.New(clientv3.Config{
+		Endpoints: c.Endpoints,
+		TLS:       tlsConfig,
+		Username:  c.Username,
+		Password:  c.Password,
+		// Half-open connections are noticed within 15 s.
+		DialKeepAliveTime:    10 * time.Second,
+		DialKeepAliveTimeout: 5 * time.Second,
+		Logger:               log.Named("etcd-client").WithOptions(zap.IncreaseLevel(zap.WarnLevel)),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	prefix := c.Prefix
+	if prefix == "" {
+		prefix = DefaultPrefix
+	}
+	return &Store{client: client, prefix: strings.TrimSuffix(prefix, "/") + "/", log: log}, nil
+}
+
+func (c Config) tls() (*tls.Config, error) {
+	if c.CA == "" && c.Cert == "" {
+		return nil, nil
+	}
+	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CA != "" {
+		pem, err := os.ReadFile(c.CA)
+		if err != nil {
+			return nil, fmt.Errorf("read etcd ca: %w", err)
+		}
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("read etcd ca: %s holds no certificate", c.CA)
+		}
+	}
+	if c.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		if err != nil {
+			return nil, fmt.Errorf("read etcd client certificate: %w", err)
+		}
+		t.Certificates = []tls.Certificate{pair}
+	}
+	return t, nil
+}
+
+// Close ends the connection. Feeds must have ended before.
+func (s *Store) Close() error { return s.client.Close() }
+
+// Ping asks etcd for something small and returns why it does not answer.
+func (s *Store) Ping(ctx context.Context) error {
+	_, err := s.client.Get(ctx, s.prefix+"ping", clientv3.WithCountOnly())
+	return storeError(err)
+}
+
+// storeError turns an error of the client into one that users may see.
+func storeError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*controlplane.Error](err); ok {
+		return err
+	}
+	return &controlplane.Error{
+		Code:  controlplane.CodeUnavailable,
+		What:  "the store does not answer",
+		Hint:  "nothing was changed, unless the answer itself was lost; look at the state, then try again",
+		Cause: err,
+	}
+}
+
+func withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, callTimeout)
+}

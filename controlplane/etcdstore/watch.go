@@ -1,0 +1,50 @@
+package etcdstore
+
+import (
+	"context"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+)
+
+// WatchInstances implements controlplane.Watcher. A record that does not parse
+// is left out and logged: it must not keep the others from their control plane.
+func (s *Store) WatchInstances(ctx context.Context, sink func(controlplane.InstanceBatch)) {
+	s.Feed(ctx, instancesPrefix, func(b Batch) {
+		out := controlplane.InstanceBatch{Full: b.Full}
+		for _, e := range b.Events {
+			if e.Value == nil {
+				out.Gone = append(out.Gone, strings.TrimPrefix(e.Key, instancesPrefix))
+				continue
+			}
+			in := new(controlplane.Instance)
+			if err := decode(e.Key, e.Value, in); err != nil {
+				s.log.Error("instance record refused", zap.Error(err))
+				continue
+			}
+			in.Revision = e.Revision
+			out.Put = append(out.Put, in)
+		}
+		sink(out)
+	})
+}
+
+// WatchWakes implements controlplane.Watcher.
+func (s *Store) WatchWakes(ctx context.Context, sink func(controlplane.WakeBatch)) {
+	s.Feed(ctx, wakePrefix, func(b Batch) {
+		out := controlplane.WakeBatch{Full: b.Full}
+		for _, e := range b.Events {
+			id := strings.TrimPrefix(e.Key, wakePrefix)
+			if e.Value == nil {
+				out.Gone = append(out.Gone, id)
+			} else {
+				out.Put = append(out.Put, id)
+			}
+		}
+		sink(out)
+	})
+}
+
+var _ controlplane.Watcher = (*Store)(nil)

@@ -1,0 +1,119 @@
+package controlplane
+
+import (
+	"time"
+)
+
+// Status is where an instance is in its life (spec instances.md §2).
+type Status string
+
+// The statuses. TERMINATING counts as terminated wherever somebody asks for
+// the instance; a terminated instance has no record.
+const (
+	Pending     Status = "PENDING"     // first start under way
+	Deployed    Status = "DEPLOYED"    // running and ready
+	Suspending  Status = "SUSPENDING"  // going to sleep
+	Suspended   Status = "SUSPENDED"   // asleep; volumes, aliases and ID kept
+	Resuming    Status = "RESUMING"    // starting again
+	Failed      Status = "FAILED"      // the last start failed; Reason is typed
+	Unknown     Status = "UNKNOWN"     // the launcher cannot tell
+	Terminating Status = "TERMINATING" // being removed, volumes too
+)
+
+// Live reports whether an instance in this status still has its URL.
+func (s Status) Live() bool { return s != "" && s != Terminating }
+
+// Starting reports whether a start is under way.
+func (s Status) Starting() bool { return s == Pending || s == Resuming }
+
+// ReasonCode types why an app is not runnable or a start failed.
+type ReasonCode string
+
+// The typed reasons of spec instances.md §2.
+const (
+	NoCapacity          ReasonCode = "no_capacity"
+	ImagePull           ReasonCode = "image_pull"
+	ImageNotAllowed     ReasonCode = "image_not_allowed"
+	ImageInvalid        ReasonCode = "image_invalid"
+	MissingSecret       ReasonCode = "missing_secret"
+	BadBundle           ReasonCode = "bad_bundle"
+	Dependencies        ReasonCode = "dependencies"
+	WaveServerMissing   ReasonCode = "wave_server_missing"
+	NeedsMountNamespace ReasonCode = "needs_mount_namespace"
+	PortInUse           ReasonCode = "port_in_use"
+	Crashed             ReasonCode = "crashed"
+	OOM                 ReasonCode = "oom"
+	PortNeverOpened     ReasonCode = "port_never_opened"
+	HealthTimeout       ReasonCode = "health_timeout"
+	Quota               ReasonCode = "quota"
+	LauncherDown        ReasonCode = "launcher_down"
+)
+
+// Reason is a typed reason with one sentence for people: what is wrong and,
+// where there is one, the command or the line of app.toml that mends it.
+type Reason struct {
+	Code ReasonCode `json:"code"`
+	Text string     `json:"text"`
+}
+
+func (r Reason) String() string { return string(r.Code) + ": " + r.Text }
+
+// Stage is how far a start has come (spec instances.md §3).
+type Stage string
+
+// The stages, in their order.
+const (
+	StageQueued       Stage = "queued"
+	StageScheduled    Stage = "scheduled"
+	StageImage        Stage = "image"
+	StageBundle       Stage = "bundle"
+	StageDependencies Stage = "dependencies"
+	StageStarting     Stage = "starting"
+	StageHealth       Stage = "health"
+	StageReady        Stage = "ready"
+)
+
+// Instance is one run of an app: the record behind a URL.
+type Instance struct {
+	ID           string      `json:"id"` // lower-case UUID
+	AppID        string      `json:"app_id"`
+	AppName      string      `json:"app_name"`
+	AppVersion   string      `json:"app_version"`
+	Owner        string      `json:"owner"` // who started it
+	Visibility   Visibility  `json:"visibility"`
+	Status       Status      `json:"status"`
+	Stage        Stage       `json:"stage,omitempty"`
+	Reason       *Reason     `json:"reason,omitempty"` // why it FAILED
+	RoutingMode  RoutingMode `json:"routing_mode"`
+	PrimaryAlias string      `json:"primary_alias,omitempty"` // a name of aliases/, or empty
+	Launcher     string      `json:"launcher"`
+
+	// Generation counts the starts. It fences side effects: a launcher
+	// refuses to act for an older generation than it has seen.
+	Generation int64 `json:"generation"`
+	// Endpoint is where generation Generation answers while DEPLOYED:
+	// "ip:port" or an absolute socket path.
+	Endpoint string `json:"endpoint,omitempty"`
+
+	Restarts   int         `json:"restarts"`             // unasked ends of a ready workload
+	Ends       []time.Time `json:"ends,omitempty"`       // the last of those, for the back-off
+	Failures   int         `json:"failures"`             // failed starts in a row
+	RetryAfter time.Time   `json:"retry_after,omitzero"` // FAILED: no visit starts it before
+
+	LastActive time.Time `json:"last_active,omitzero"`
+	CreatedAt  time.Time `json:"created_at"`
+	UpdatedAt  time.Time `json:"updated_at"`
+
+	Revision int64 `json:"-"` // see App.Revision
+}
+
+// Alias is a host name that leads to an instance. It outlives the instance.
+type Alias struct {
+	ID         string    `json:"id"`   // UUID
+	Name       string    `json:"name"` // one label below the base domain
+	InstanceID string    `json:"instance_id,omitempty"`
+	CreatedAt  time.Time `json:"created_at"`
+	UpdatedAt  time.Time `json:"updated_at"`
+
+	Revision int64 `json:"-"` // see App.Revision
+}

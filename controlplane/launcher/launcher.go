@@ -1,0 +1,133 @@
+// Package launcher is the one interface between the control plane and what
+// runs instances (spec instances.md §5). The control plane knows nothing else
+// of processes, containers or pods. Package launchertest holds the conformance
+// suite that every launcher passes.
+//
+// A launcher runs at most one workload per instance, whatever is called in
+// whatever order and by however many control planes: every call carries the
+// instance's generation, and a call for an older generation than the launcher
+// has seen of that instance is refused with [ErrFenced].
+//
+// Start only begins a start. What becomes of it, and of every workload at any
+// later time, comes as [Fact]s from Observe, so that a control plane which
+// restarts learns of running workloads exactly as of those that it starts.
+package launcher
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+)
+
+// ErrFenced is returned for a call whose generation is older than one that the
+// launcher has seen of the same instance.
+var ErrFenced = errors.New("a newer generation of this instance is known")
+
+// Launcher runs workloads. All methods may be called from several goroutines.
+type Launcher interface {
+	// Check says why an app could not run here, or nothing. It is cheap and
+	// starts nothing.
+	Check(app *controlplane.App) []controlplane.Reason
+
+	// Start begins to run w and returns without waiting for it to be ready.
+	// A workload of the same generation that is starting or runs is left as
+	// it is; one of an older generation is stopped first. An error means that
+	// nothing was started; a *StartError types it.
+	Start(ctx context.Context, w Workload) error
+
+	// Stop ends the instance's workload of this generation or an older one:
+	// politely, and by force once grace is over. It returns when nothing of
+	// it runs any more. Stopping what does not run is no error.
+	Stop(ctx context.Context, instanceID string, generation int64, grace time.Duration) error
+
+	// Remove stops the workload at once and deletes everything that was kept
+	// for the instance: folders, volumes, logs. Removing what is not there is
+	// no error. A later Start of the same ID begins from nothing.
+	Remove(ctx context.Context, instanceID string) error
+
+	// Observe streams facts until ctx ends, then closes the channel. First
+	// comes the present state of every workload that the launcher has, those
+	// of an earlier life of the control plane included, then one Fact with
+	// Synced set, then every change. A slow reader delays nobody and never
+	// misses the latest fact of a workload; states in between may be left out.
+	Observe(ctx context.Context) <-chan Fact
+
+	// Logs opens what the workload wrote to stdout and stderr, oldest first.
+	// An instance that never started has empty logs. With Follow the reader
+	// goes on until ctx ends or the instance is removed, over restarts too.
+	Logs(ctx context.Context, instanceID string, o LogOptions) (io.ReadCloser, error)
+
+	// Close ends what the launcher runs for itself. Workloads go on, unless
+	// stopWorkloads asks to stop them as Stop would, with this grace.
+	Close(ctx context.Context, stopWorkloads bool, grace time.Duration) error
+}
+
+// Workload is what a launcher needs to start an instance.
+type Workload struct {
+	InstanceID string
+	Generation int64 // above 0, grows with every start
+	App        *controlplane.App
+
+	// Env is the platform's part and the manifest's, "NAME=value", complete
+	// but for PORT and SLIPWAY_TOKEN_FILE, which depend on the launcher.
+	Env []string
+	// Files are the manifest's [[File]] entries with secrets resolved.
+	Files []controlplane.File
+	// Token is the instance's own API token. The launcher writes it to a file
+	// that only the workload reads and names it in SLIPWAY_TOKEN_FILE.
+	Token string
+	// OpenBundle opens the app's archive; launchers that run no code ignore it.
+	OpenBundle func(context.Context) (controlplane.Blob, error)
+	// HealthTimeout is how long the workload may take from its start to be
+	// ready; 0 is 90 s.
+	HealthTimeout time.Duration
+	// StopGrace is the time between asking and forcing; 0 is 30 s.
+	StopGrace time.Duration
+}
+
+// State is what a launcher knows of one workload.
+type State string
+
+// The states.
+const (
+	Starting State = "starting" // Stage says how far
+	Ready    State = "ready"    // Endpoint answers
+	Ended    State = "ended"    // Reason says why; WasReady whether it had been ready
+)
+
+// Fact is what is true of one workload now.
+type Fact struct {
+	Synced     bool // the initial list is complete; all else is zero
+	InstanceID string
+	Generation int64
+	State      State
+	Stage      controlplane.Stage
+	Endpoint   string // "ip:port" or an absolute socket path
+	WasReady   bool
+	Reason     *controlplane.Reason // Ended, unless it was stopped on purpose
+	At         time.Time
+}
+
+// LogOptions choose what Logs returns.
+type LogOptions struct {
+	Follow   bool
+	Previous bool // of the run before the current one
+}
+
+// StartError types why a start could not even begin.
+type StartError struct {
+	Reason controlplane.Reason
+	Err    error // may be nil
+}
+
+func (e *StartError) Error() string {
+	if e.Err != nil {
+		return e.Reason.String() + ": " + e.Err.Error()
+	}
+	return e.Reason.String()
+}
+
+func (e *StartError) Unwrap() error { return e.Err }

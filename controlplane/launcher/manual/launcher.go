@@ -1,0 +1,203 @@
+package manual
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/facts"
+)
+
+// Config is what a manual launcher needs. Its zero value allows no address.
+type Config struct {
+	// Allow are the networks that addresses may lie in.
+	Allow []netip.Prefix
+	// Deny refuses addresses of Allow, such as the control plane's own ports.
+	Deny func(netip.AddrPort) bool
+	// Resolver resolves host names; nil is the default one.
+	Resolver *net.Resolver
+	// Interval is the time between two probes of a ready workload; 0 is 5 s.
+	Interval time.Duration
+}
+
+// failures is how many probes in a row fail before a ready workload has ended.
+const failures = 3
+
+const defaultHealthTimeout = 90 * time.Second
+
+var errClosed = errors.New("the manual launcher is closed")
+
+// Launcher watches addresses.
+type Launcher struct {
+	cfg   Config
+	facts *facts.Hub
+
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
+	mu        sync.Mutex
+	closed    bool
+	instances map[string]*instance
+}
+
+// instance is the newest generation seen and its watch, nil when stopped.
+type instance struct {
+	generation int64
+	watch      *watch
+}
+
+var _ launcher.Launcher = (*Launcher)(nil)
+
+// New returns a launcher that watches nothing yet.
+func New(cfg Config) *Launcher {
+	if cfg.Resolver == nil {
+		cfg.Resolver = net.DefaultResolver
+	}
+	if cfg.Interval == 0 {
+		cfg.Interval = 5 * time.Second
+	}
+	l := &Launcher{cfg: cfg, facts: facts.New(), instances: map[string]*instance{}}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	return l
+}
+
+// Check says why an app could not be reached. Host names are looked at when
+// they are probed, since Check is to be cheap.
+func (l *Launcher) Check(app *controlplane.App) []controlplane.Reason {
+	if app.AppMode != controlplane.Manual {
+		return []controlplane.Reason{{
+			Code: controlplane.LauncherDown,
+			Text: fmt.Sprintf("apps of mode %s cannot be run by the launcher manual", app.AppMode),
+		}}
+	}
+	t, err := parseTarget(app.Manifest.Runtime.Address)
+	if err == nil {
+		if ip, ipErr := netip.ParseAddr(t.host); ipErr == nil {
+			err = l.permit(netip.AddrPortFrom(ip.Unmap(), t.port))
+		}
+	}
+	if err != nil {
+		return []controlplane.Reason{refusal(err)}
+	}
+	return nil
+}
+
+// Start begins to probe w's address.
+func (l *Launcher) Start(_ context.Context, w launcher.Workload) error {
+	if w.Generation <= 0 || w.App == nil || w.InstanceID == "" {
+		return errors.New("start instance: a workload has an InstanceID, an App and a Generation above 0")
+	}
+	if reasons := l.Check(w.App); len(reasons) > 0 {
+		return &launcher.StartError{Reason: reasons[0]}
+	}
+	t, err := parseTarget(w.App.Manifest.Runtime.Address)
+	if err != nil {
+		return &launcher.StartError{Reason: refusal(err)}
+	}
+	if w.HealthTimeout <= 0 {
+		w.HealthTimeout = defaultHealthTimeout
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return errClosed
+	}
+	i, err := l.see(w.InstanceID, w.Generation)
+	if err != nil {
+		return fmt.Errorf("start instance %s: %w", w.InstanceID, err)
+	}
+	if old := i.watch; old != nil {
+		if old.w.Generation == w.Generation && !old.over() {
+			return nil
+		}
+		old.end()
+	}
+	next := newWatch(l, w, t)
+	i.watch = next
+	l.running.Go(next.loop)
+	return nil
+}
+
+// Stop forgets the instance's workload of this generation or an older one.
+func (l *Launcher) Stop(ctx context.Context, instanceID string, generation int64, _ time.Duration) error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return errClosed
+	}
+	i, err := l.see(instanceID, generation)
+	if err != nil {
+		l.mu.Unlock()
+		return fmt.Errorf("stop instance %s: %w", instanceID, err)
+	}
+	w := i.watch
+	l.mu.Unlock()
+	return w.stop(ctx)
+}
+
+// Remove forgets the instance.
+func (l *Launcher) Remove(ctx context.Context, instanceID string) error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return errClosed
+	}
+	var w *watch
+	if i := l.instances[instanceID]; i != nil {
+		w = i.watch
+	}
+	l.mu.Unlock()
+	if err := w.stop(ctx); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i := l.instances[instanceID]; i != nil && i.watch == w {
+		delete(l.instances, instanceID)
+		l.facts.Forget(instanceID)
+	}
+	return nil
+}
+
+// Observe streams facts until ctx or the launcher ends.
+func (l *Launcher) Observe(ctx context.Context) <-chan launcher.Fact { return l.facts.Observe(ctx) }
+
+// Logs are empty: what answers writes its logs elsewhere.
+func (l *Launcher) Logs(context.Context, string, launcher.LogOptions) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader("")), nil
+}
+
+// Close ends all probes.
+func (l *Launcher) Close(context.Context, bool, time.Duration) error {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.cancel()
+	l.running.Wait()
+	l.facts.Close()
+	return nil
+}
+
+// see finds or begins the instance and fences what is older. The caller holds
+// mu.
+func (l *Launcher) see(id string, generation int64) (*instance, error) {
+	i := l.instances[id]
+	if i == nil {
+		i = &instance{}
+		l.instances[id] = i
+	}
+	if generation < i.generation {
+		return nil, fmt.Errorf("generation %d: %w", generation, launcher.ErrFenced)
+	}
+	i.generation = generation
+	return i, nil
+}

@@ -1,0 +1,132 @@
+//go:build linux
+
+package process
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/launchertest"
+)
+
+// Behaviours that only processes have.
+const (
+	forks     launchertest.Behaviour = "forks"      // leaves processes wherever it can
+	elsewhere launchertest.Behaviour = "elsewhere"  // listens on another port
+	unhealthy launchertest.Behaviour = "unhealthy"  // answers 500
+	inspects  launchertest.Behaviour = "inspects"   // prints what it finds, then serves
+	chatty    launchertest.Behaviour = "chatty"     // writes 4 MiB, then serves
+	onIPv6    launchertest.Behaviour = "on-ipv6"    // listens on [::1] only
+	late      launchertest.Behaviour = "late"       // listens after a second
+	suicide   launchertest.Behaviour = "suicide"    // sends itself SIGKILL
+	everyAddr launchertest.Behaviour = "every-addr" // listens on every address
+)
+
+var behaviours = map[launchertest.Behaviour]func(){
+	forks: func() {
+		spawn := func(attr syscall.SysProcAttr, env []string) {
+			cmd := exec.Command(os.Args[0], "sample-app")
+			cmd.Env = append(env, launchertest.EnvBehaviour+"="+string(launchertest.NeverOpen))
+			cmd.SysProcAttr = &attr
+			if err := cmd.Start(); err != nil {
+				panic(err)
+			}
+			fmt.Println("child", cmd.Process.Pid)
+		}
+		mine := []string{markerName + "=" + os.Getenv(markerName)}
+		spawn(syscall.SysProcAttr{}, nil)              // in the session, no marker
+		spawn(syscall.SysProcAttr{Setpgid: true}, nil) // in the session, another group
+		spawn(syscall.SysProcAttr{Setsid: true}, mine) // another session, marked
+		spawn(syscall.SysProcAttr{Setsid: true}, nil)  // a descendant, nothing else
+		launchertest.Serve(os.Getenv("PORT"))
+	},
+	elsewhere: func() { launchertest.Serve("0") },
+	unhealthy: func() {
+		http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusInternalServerError)
+		}))
+	},
+	inspects: func() {
+		found := inspection{Env: os.Environ()}
+		found.Dir, _ = os.Getwd()
+		entries, _ := os.ReadDir("/proc/self/fd")
+		for _, e := range entries {
+			if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil {
+				found.FDs = append(found.FDs, e.Name()+" "+to)
+			}
+		}
+		p, _ := readProc(os.Getpid())
+		found.Leads = p.session == p.pid && p.group == p.pid
+		token, _ := os.ReadFile(os.Getenv("SLIPWAY_TOKEN_FILE"))
+		found.Token = string(token)
+		file, _ := os.ReadFile("conf/app.yaml")
+		found.File = string(file)
+		b, _ := json.Marshal(found)
+		fmt.Printf("inspection %s\n", b)
+		launchertest.Serve(os.Getenv("PORT"))
+	},
+	chatty: func() {
+		line := strings.Repeat("x", 1023) + "\n"
+		for range 4 << 10 {
+			fmt.Print(line)
+		}
+		launchertest.Serve(os.Getenv("PORT"))
+	},
+	onIPv6: func() {
+		l, err := net.Listen("tcp6", "[::1]:"+os.Getenv("PORT"))
+		if err != nil {
+			panic(err)
+		}
+		http.Serve(l, nil)
+	},
+	everyAddr: func() { http.ListenAndServe(":"+os.Getenv("PORT"), nil) },
+	late: func() {
+		time.Sleep(time.Second)
+		launchertest.Serve(os.Getenv("PORT"))
+	},
+	suicide: func() { syscall.Kill(os.Getpid(), syscall.SIGKILL); time.Sleep(time.Minute) },
+}
+
+type inspection struct {
+	Env, FDs         []string
+	Dir, Token, File string
+	Leads            bool
+}
+
+// runControlPlane starts and stops workloads at random until it is killed.
+func runControlPlane(dir string) {
+	l, err := New(Config{DataDir: dir, Unpack: unzip})
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("open")
+	kinds := []launchertest.Behaviour{launchertest.Serves, launchertest.SlowStart, launchertest.Stubborn, launchertest.Crashes}
+	for {
+		id := fmt.Sprintf("instance-%d", rand.IntN(4))
+		generation := time.Now().UnixNano()
+		switch rand.IntN(5) {
+		case 0:
+			err = l.Stop(context.Background(), id, generation, 10*time.Millisecond)
+		default:
+			w := workload(id, generation, kinds[rand.IntN(len(kinds))],
+				launchertest.EnvCensus+"="+os.Getenv(launchertest.EnvCensus))
+			w.StopGrace = 20 * time.Millisecond
+			err = l.Start(context.Background(), w)
+		}
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
+	}
+}

@@ -1,0 +1,137 @@
+//go:build linux
+
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+)
+
+// errStep is a step's own failure, whose cause is in the log.
+var errStep = errors.New("the step failed")
+
+// builder runs the steps of one installation, each as a process group of its
+// own that does not outlive it.
+type builder struct {
+	e      *environments
+	key    string
+	log    *os.File // envs/<key>.log, what the steps write to
+	output *os.File // the instance's log, a copy
+	home   string   // HOME and TMPDIR
+	dir    string   // the unpacked bundle
+
+	copied int64
+}
+
+// run executes a step. When ctx ends it kills the step's group.
+func (b *builder) run(ctx context.Context, path string, args ...string) error {
+	own := marker(b.e.folder, "envs/"+b.key, 0, "build")
+	c, err := spawn(command{
+		path: path,
+		args: args,
+		dir:  b.dir,
+		env:  append(b.environ(), markerName+"="+own),
+	}, b.log)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	g := group{leader: c.ident, marker: own}
+	for {
+		look, cancel := context.WithTimeout(ctx, followInterval)
+		e, err := c.wait(look)
+		cancel()
+		b.copy()
+		switch {
+		case err == nil:
+			// Nothing of a step may write to the environment after it.
+			err = g.kill(ctx)
+			if err == nil && !(e.known && e.status.Exited() && e.status.ExitStatus() == 0) {
+				err = errStep
+			}
+			return err
+		case ctx.Err() != nil:
+			grave, cancel := context.WithTimeout(context.WithoutCancel(ctx), reapTime)
+			defer cancel()
+			err = g.kill(grave)
+			if _, waitErr := c.wait(grave); err == nil {
+				err = waitErr
+			}
+			return errors.Join(context.Cause(ctx), err)
+		}
+	}
+}
+
+// copy appends what the steps have written to the instance's log.
+func (b *builder) copy() {
+	n, _ := io.Copy(b.output, io.NewSectionReader(b.log, b.copied, 1<<62))
+	b.copied += n
+}
+
+// said is what the steps have written, its last 64 KiB.
+func (b *builder) said() string {
+	var from int64
+	if info, err := b.log.Stat(); err == nil {
+		from = max(0, info.Size()-64<<10)
+	}
+	text, _ := io.ReadAll(io.NewSectionReader(b.log, from, 64<<10))
+	return string(text)
+}
+
+// failed types the failure of a step by the last error that it wrote.
+func (b *builder) failed(step string, err error) *controlplane.Reason {
+	if errors.Is(err, unix.ENOSPC) {
+		return noCapacity(err)
+	}
+	if !errors.Is(err, errStep) {
+		return reason(controlplane.Dependencies, "the Python environment cannot be built: %s: %v", step, err)
+	}
+	return reason(controlplane.Dependencies, "the packages of requirements.txt cannot be installed: %s", lastError(b.said(), step))
+}
+
+// lastError is pip's last line that begins with ERROR, or its last line at all.
+func lastError(text, step string) string {
+	last := ""
+	for _, line := range slices.Backward(strings.Split(text, "\n")) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "ERROR:") {
+			return strings.TrimSpace(strings.TrimPrefix(line, "ERROR:"))
+		}
+		if last == "" {
+			last = line
+		}
+	}
+	if last == "" {
+		return fmt.Sprintf("%s failed without a word", step)
+	}
+	return last
+}
+
+// environ is what pip gets: never the control plane's environment, which holds
+// its secrets, but the operator's settings for pip and the way out.
+func (b *builder) environ() []string {
+	cfg := b.e.cfg
+	env := []string{"PATH=" + cfg.path(), "HOME=" + b.home, "TMPDIR=" + b.home, "LANG=C.UTF-8"}
+	for _, entry := range cfg.Environ {
+		name, _, _ := strings.Cut(entry, "=")
+		switch name {
+		case "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+			"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE":
+			env = append(env, entry)
+		default:
+			if strings.HasPrefix(name, "PIP_") {
+				env = append(env, entry)
+			}
+		}
+	}
+	return env
+}

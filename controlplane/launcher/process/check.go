@@ -1,0 +1,56 @@
+//go:build linux
+
+package process
+
+import (
+	"path"
+	"path/filepath"
+	"slices"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+)
+
+// sampleApp is the entry point that stands for this program's own sample app.
+var sampleApp = []string{"slipway", "sample-app"}
+
+// Check says why an app could not run here, or nothing.
+func (l *Launcher) Check(app *controlplane.App) []controlplane.Reason {
+	var found []controlplane.Reason
+	add := func(code controlplane.ReasonCode, format string, args ...any) {
+		found = append(found, *reason(code, format, args...))
+	}
+	rt := app.Manifest.Runtime
+	switch app.AppMode {
+	case controlplane.Python:
+		if rt.Module == "" {
+			add(controlplane.BadBundle, "app.toml names no Runtime.Module to run")
+		}
+		if _, err := l.python.find(); err != nil {
+			add(controlplane.Dependencies, "%v; install it with `apt-get install python3 python3-venv`", err)
+		}
+	case controlplane.Binary:
+		switch {
+		case len(rt.AppEntryPoint) == 0:
+			add(controlplane.BadBundle, "app.toml names no Runtime.AppEntryPoint to run")
+		case !slices.Equal(rt.AppEntryPoint, sampleApp) && !filepath.IsLocal(rt.AppEntryPoint[0]):
+			add(controlplane.BadBundle, "Runtime.AppEntryPoint %q is not a file of the bundle", rt.AppEntryPoint[0])
+		}
+	case controlplane.Wave:
+		add(controlplane.WaveServerMissing, "Wave apps cannot be run by this launcher yet")
+	case controlplane.Container:
+		add(controlplane.LauncherDown, "no launcher that runs containers is configured")
+	case controlplane.Manual:
+		add(controlplane.LauncherDown, "apps of mode manual need the launcher manual, which is not configured")
+	default:
+		add(controlplane.BadBundle, "Runtime.AppMode %q is not known", app.AppMode)
+	}
+	if rt.VolumeMount != "" {
+		add(controlplane.NeedsMountNamespace, "Runtime.VolumeMount %s needs a mount namespace, which the process launcher does not make; run the app with a launcher of containers", rt.VolumeMount)
+	}
+	for _, f := range app.Manifest.Files {
+		if path.IsAbs(f.Path) {
+			add(controlplane.NeedsMountNamespace, "[[File]] %s needs a mount namespace, which the process launcher does not make; give a path relative to the app", f.Path)
+		}
+	}
+	return found
+}

@@ -1,0 +1,191 @@
+//go:build linux
+
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// child is a process that is waited for: started here, or adopted.
+type child struct {
+	ident
+	fd  *os.File // a pidfd; nil where the kernel has none
+	own bool     // started by this life of the control plane
+}
+
+// exit is how a process ended. known is false for one that another process
+// had to wait for.
+type exit struct {
+	status unix.WaitStatus
+	known  bool
+}
+
+// command is what to execute.
+type command struct {
+	path   string
+	called string   // what messages call it
+	args   []string // without the name
+	dir    string
+	env    []string
+}
+
+// spawn starts c as the leader of a session of its own, with no descriptors
+// but /dev/null and output.
+func spawn(c command, output *os.File) (*child, error) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", os.DevNull, err)
+	}
+	defer null.Close()
+	closeOnExec()
+	fd := -1
+	p, err := os.StartProcess(c.path, append([]string{c.path}, c.args...), &os.ProcAttr{
+		Dir:   c.dir,
+		Env:   c.env,
+		Files: []*os.File{null, output, output},
+		Sys:   &syscall.SysProcAttr{Setsid: true, PidFD: &fd},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start process: %w", err)
+	}
+	// It is our child and not waited for, so that its number stays its own.
+	stat, err := readProc(p.Pid)
+	if err != nil {
+		err = errors.Join(err, p.Kill())
+		_, waitErr := p.Wait()
+		return nil, errors.Join(err, waitErr)
+	}
+	if err := p.Release(); err != nil {
+		return nil, fmt.Errorf("release process: %w", err)
+	}
+	return &child{
+		ident: ident{PID: stat.pid, Start: stat.start, BootID: bootID()},
+		fd:    pidfd(fd),
+		own:   true,
+	}, nil
+}
+
+// adopt makes a child of a running process that something else started. It
+// returns nil when that very process does not run any more.
+func adopt(i ident) *child {
+	fd, err := unix.PidfdOpen(i.PID, 0)
+	if err != nil {
+		fd = -1
+	}
+	c := &child{ident: i, fd: pidfd(fd)}
+	if !i.alive() {
+		c.close()
+		return nil
+	}
+	return c
+}
+
+// closeOnExec keeps descriptors that this process inherited from leaking on;
+// those that Go opens never do.
+func closeOnExec() {
+	if unix.CloseRange(3, ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC) == nil {
+		return
+	}
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+}
+
+func pidfd(fd int) *os.File {
+	if fd < 0 || unix.SetNonblock(fd, true) != nil {
+		return nil
+	}
+	return os.NewFile(uintptr(fd), "pidfd")
+}
+
+// close reaps the process once more, in case it ended unwatched.
+func (c *child) close() {
+	c.reap()
+	if c.fd != nil {
+		c.fd.Close()
+	}
+}
+
+// wait returns when the process has ended, reaped where it is ours, or ctx
+// has.
+func (c *child) wait(ctx context.Context) (exit, error) {
+	if c.fd == nil {
+		return c.waitByPolling(ctx)
+	}
+	conn, err := c.fd.SyscallConn()
+	if err != nil {
+		return exit{}, fmt.Errorf("wait for process %d: %w", c.PID, err)
+	}
+	if err := c.fd.SetReadDeadline(time.Time{}); err != nil {
+		return c.waitByPolling(ctx)
+	}
+	stop := context.AfterFunc(ctx, func() { c.fd.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	err = conn.Read(func(fd uintptr) bool {
+		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(poll, 0)
+		return n > 0 && err == nil
+	})
+	switch {
+	case ctx.Err() != nil:
+		return exit{}, ctx.Err()
+	case err != nil: // the deadline of an earlier wait came late, too
+		return c.waitByPolling(ctx)
+	}
+	return c.reap(), nil
+}
+
+// waitByPolling is for kernels without pidfd.
+func (c *child) waitByPolling(ctx context.Context) (exit, error) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for c.alive() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return exit{}, ctx.Err()
+		}
+	}
+	return c.reap(), nil
+}
+
+// reap collects the status of an ended process if it is a child of ours.
+func (c *child) reap() exit {
+	if c.fd != nil {
+		conn, err := c.fd.SyscallConn()
+		if err != nil {
+			return exit{}
+		}
+		var ours bool
+		err = conn.Control(func(fd uintptr) {
+			ours = unix.Waitid(unix.P_PIDFD, int(fd), nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil) == nil
+		})
+		if err != nil || !ours {
+			return exit{}
+		}
+	} else if !c.own {
+		return exit{}
+	}
+	var status unix.WaitStatus
+	for {
+		pid, err := unix.Wait4(c.PID, &status, unix.WNOHANG, nil)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		return exit{status: status, known: err == nil && pid == c.PID}
+	}
+}

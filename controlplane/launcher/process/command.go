@@ -1,0 +1,116 @@
+//go:build linux
+
+package process
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+)
+
+// command says what to execute for the app, without the port.
+func (r *run) command(root *os.Root, output *os.File) (command, *controlplane.Reason) {
+	if r.w.App.AppMode == controlplane.Python {
+		return r.pythonCommand(output)
+	}
+	rt := r.w.App.Manifest.Runtime
+	c := command{
+		dir:    r.runDir(),
+		env:    r.environ(),
+		called: "Runtime.AppEntryPoint " + rt.AppEntryPoint[0],
+	}
+	if slices.Equal(rt.AppEntryPoint, sampleApp) {
+		c.path = r.i.l.cfg.Self
+		c.args = slices.Concat(sampleApp[1:], rt.AppArgs)
+		return c, nil
+	}
+	name := filepath.Clean(rt.AppEntryPoint[0])
+	info, err := root.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a file", name)
+	}
+	if err == nil {
+		err = root.Chmod(name, 0o755)
+	}
+	if err != nil {
+		return command{}, unstartable(c.called, err)
+	}
+	c.path = filepath.Join(c.dir, name)
+	c.args = slices.Concat(rt.AppEntryPoint[1:], rt.AppArgs)
+	return c, nil
+}
+
+func (r *run) pythonCommand(output *os.File) (command, *controlplane.Reason) {
+	l := r.i.l
+	python, err := l.python.find()
+	if err != nil {
+		return command{}, reason(controlplane.Dependencies, "%v; install it with `apt-get install python3 python3-venv`", err)
+	}
+	c := command{
+		path:   python.path,
+		dir:    r.runDir(),
+		env:    r.environ(),
+		called: "python3",
+		// Unbuffered, so that the log has a line when the app prints it.
+		args: []string{"-u", "-m", r.w.App.Manifest.Runtime.Module},
+	}
+	reqs, err := readRequirements(c.dir)
+	if err != nil {
+		return command{}, reason(controlplane.BadBundle, "requirements.txt cannot be read: %v", err)
+	}
+	if !reqs.any() {
+		return c, nil
+	}
+	r.tell(controlplane.StageDependencies)
+	env, why := l.envs.ensure(r.ctx, python, reqs, output)
+	if why != nil {
+		return command{}, why
+	}
+	c.path = filepath.Join(env, "bin", "python")
+	c.env = merge(c.env, []string{"VIRTUAL_ENV=" + env})
+	for i, entry := range c.env {
+		if v, ok := strings.CutPrefix(entry, "PATH="); ok {
+			c.env[i] = "PATH=" + filepath.Join(env, "bin") + ":" + v
+		}
+	}
+	return c, nil
+}
+
+// environ is all that the workload gets, but for PORT and the marker: nothing
+// is inherited from the control plane. The manifest may replace the first four.
+func (r *run) environ() []string {
+	cfg := r.i.l.cfg
+	return merge([]string{
+		"PATH=" + cfg.path(),
+		"LANG=" + cfg.environ("LANG", "C.UTF-8"),
+		"HOME=" + filepath.Join(r.i.dir, "home"),
+		"TMPDIR=" + filepath.Join(r.i.dir, "tmp"),
+	}, r.w.Env, []string{
+		"SLIPWAY_TOKEN_FILE=" + r.tokenFile(),
+	})
+}
+
+func portVariable(port int) string { return fmt.Sprintf("PORT=%d", port) }
+
+// merge joins environments; of a name that several have, the last one holds.
+func merge(parts ...[]string) []string {
+	var all []string
+	at := map[string]int{}
+	for _, entry := range slices.Concat(parts...) {
+		name, _, ok := strings.Cut(entry, "=")
+		if !ok || name == "" || strings.ContainsRune(entry, 0) {
+			continue
+		}
+		if i, seen := at[name]; seen {
+			all[i] = entry
+			continue
+		}
+		at[name] = len(all)
+		all = append(all, entry)
+	}
+	return all
+}

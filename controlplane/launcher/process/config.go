@@ -1,0 +1,81 @@
+package process
+
+import (
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+)
+
+// Config is what a process launcher needs. DataDir and Unpack are required.
+type Config struct {
+	// DataDir is the folder that the launcher keeps everything in. It is made
+	// if its parent exists. Only one launcher at a time can use it; New waits
+	// up to LockTimeout (default 10 s) for another one to end.
+	DataDir     string
+	LockTimeout time.Duration
+
+	// Unpack writes the files of a bundle below dir, an empty folder.
+	Unpack func(ctx context.Context, blob controlplane.Blob, dir string) error
+
+	// Environ is the operator's environment, "NAME=value"; nil is the
+	// process's own. Workloads get PATH and LANG of it and nothing else, pip
+	// also gets PIP_*, the proxy variables and the paths of certificates.
+	Environ []string
+
+	// Self is the program that runs the sample app; empty is this one.
+	Self string
+
+	// LogLimit bounds each log file, in bytes; 0 is 16 MiB. A workload can
+	// exceed it by what it writes in one second.
+	LogLimit int64
+
+	// BuildTimeout bounds the installation of Python dependencies; 0 is 15 min.
+	BuildTimeout time.Duration
+
+	Log *zap.Logger // nil logs nothing
+}
+
+// The defaults of a workload (launcher.Workload).
+const (
+	defaultHealthTimeout = 90 * time.Second
+	defaultStopGrace     = 30 * time.Second
+)
+
+func (c Config) withDefaults() Config {
+	if c.LockTimeout == 0 {
+		c.LockTimeout = 10 * time.Second
+	}
+	if c.Environ == nil {
+		c.Environ = os.Environ()
+	}
+	if c.LogLimit == 0 {
+		c.LogLimit = 16 << 20
+	}
+	if c.BuildTimeout == 0 {
+		c.BuildTimeout = 15 * time.Minute
+	}
+	if c.Log == nil {
+		c.Log = zap.NewNop()
+	}
+	return c
+}
+
+// environ is the value of a variable of the operator's environment.
+func (c Config) environ(name, otherwise string) string {
+	for _, entry := range slices.Backward(c.Environ) {
+		if v, ok := strings.CutPrefix(entry, name+"="); ok && v != "" {
+			return v
+		}
+	}
+	return otherwise
+}
+
+func (c Config) path() string {
+	return c.environ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+}

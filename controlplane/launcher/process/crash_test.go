@@ -1,0 +1,182 @@
+//go:build linux
+
+package process
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/launchertest"
+)
+
+// A control plane is killed at random moments, between a fork and its record
+// among them. Whatever moment it was, the next one accounts for every process.
+func TestKilledControlPlaneLeavesNothingUnknown(t *testing.T) {
+	dir, census := tempDir(t), t.TempDir()
+	adopted := 0
+	for round := range 12 {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "PROCESSTEST_CONTROL_PLANE="+dir, launchertest.EnvCensus+"="+census)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		if !lines.Scan() || lines.Text() != "open" {
+			t.Errorf("control plane: %q", lines.Text())
+		}
+		time.Sleep(time.Duration(rand.IntN(400)) * time.Millisecond)
+		cmd.Process.Kill()
+		for lines.Scan() {
+			t.Errorf("control plane: %s", lines.Text())
+		}
+		cmd.Wait()
+
+		l := openLauncher(t, dir)
+		running := map[string]string{} // instance to marker
+		for pid, m := range markedBy(t, l.folder) {
+			id := strings.Split(m, "/")[1]
+			if other, ok := running[id]; ok {
+				t.Errorf("round %d: process %d of %s beside %s", round, pid, m, other)
+			}
+			running[id] = m
+		}
+		facts := launchertest.Observe(t, l).Initial()
+		for id, m := range running {
+			f, ok := facts[id]
+			if !ok || !strings.Contains(m, fmt.Sprintf("/%d/", f.Generation)) {
+				t.Errorf("round %d: %s runs, the fact is %+v", round, m, f)
+			}
+		}
+		for id, f := range facts {
+			if _, ok := running[id]; !ok && f.State == launcher.Ready && l.instances[id].run != nil && !l.instances[id].run.over() {
+				t.Errorf("round %d: %+v, and nothing runs", round, f)
+			}
+		}
+		adopted += len(running)
+		if err := l.Close(context.Background(), round == 11, time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if adopted == 0 {
+		t.Error("no round left a process to adopt: the test tests nothing")
+	}
+	for _, o := range launchertest.Overlaps(census) {
+		t.Errorf("two workloads of one instance: %s", o)
+	}
+	t.Logf("adopted %d processes", adopted)
+}
+
+// What a kill between the fork and its record leaves: an intent, and a process
+// that carries its nonce. Another nonce is another start's.
+func TestAnIntentAdoptsItsOwnProcessOnly(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		nonce func(string) string
+		state launcher.State
+	}{
+		{"the process of the intent goes on", func(n string) string { return n }, launcher.Ready},
+		{"a process of another start is killed", func(string) string { return "OTHER" }, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := tempDir(t)
+			l := openLauncher(t, dir)
+			o := launchertest.Observe(t, l)
+			if err := l.Start(t.Context(), workload("one", 3, launchertest.Serves)); err != nil {
+				t.Fatal(err)
+			}
+			o.Ready("one", 3)
+			if err := l.Close(t.Context(), false, 0); err != nil {
+				t.Fatal(err)
+			}
+			s, err := readState(l.instances["one"].dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Run.Process, s.Run.Ready, s.Run.Endpoint = ident{}, false, ""
+			s.Run.Nonce = c.nonce(s.Run.Nonce)
+			if err := writeState(l.instances["one"].dir, s); err != nil {
+				t.Fatal(err)
+			}
+			l = opened(t, dir)
+			o = launchertest.Observe(t, l)
+			if c.state == launcher.Ready {
+				o.Ready("one", 3)
+				return
+			}
+			if all := o.Initial(); len(all) > 0 {
+				t.Errorf("a start that was cut off is no workload: %v", all)
+			}
+			if left := markedBy(t, l.folder); len(left) > 0 {
+				t.Errorf("left: %v", left)
+			}
+		})
+	}
+}
+
+func TestAProcessOfNobodyIsKilled(t *testing.T) {
+	dir := tempDir(t)
+	l := openLauncher(t, dir)
+	o := launchertest.Observe(t, l)
+	for id := range 3 {
+		if err := l.Start(t.Context(), workload(fmt.Sprint(id), 1, forks)); err != nil {
+			t.Fatal(err)
+		}
+		o.Ready(fmt.Sprint(id), 1)
+	}
+	if err := l.Close(t.Context(), false, 0); err != nil {
+		t.Fatal(err)
+	}
+	os.RemoveAll(l.instances["0"].dir)                           // removed behind our back
+	os.WriteFile(l.instances["1"].dir+"/state.json", nil, 0o600) // a broken disk
+	l = opened(t, dir)
+	if all := launchertest.Observe(t, l).Initial(); len(all) != 1 || all["2"].State != launcher.Ready {
+		t.Errorf("adopted %v", all)
+	}
+	for _, m := range markedBy(t, l.folder) {
+		if strings.Split(m, "/")[1] != "2" {
+			t.Errorf("%s still runs", m)
+		}
+	}
+}
+
+func TestTwoLaunchersDoNotShareAFolder(t *testing.T) {
+	dir := tempDir(t)
+	opened(t, dir)
+	cfg := config(t, dir)
+	cfg.LockTimeout = 50 * time.Millisecond
+	if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), "another control plane uses "+dir) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestACopyOfAFolderHasAnotherName(t *testing.T) {
+	a, b := t.TempDir(), t.TempDir()
+	first, err := folderID(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := folderID(a); again != first {
+		t.Errorf("%s becomes %s", first, again)
+	}
+	if err := os.Remove(b); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(b, os.DirFS(a)); err != nil {
+		t.Fatal(err)
+	}
+	if other, err := folderID(b); err != nil || other == first {
+		t.Errorf("the copy is %s, %v", other, err)
+	}
+}

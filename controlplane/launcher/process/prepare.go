@@ -1,0 +1,129 @@
+//go:build linux
+
+package process
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+)
+
+// prepare makes the folders of a start and says what to execute. Its own lines
+// and pip's go to output.
+func (r *run) prepare(output *os.File) (command, *controlplane.Reason) {
+	dir := r.runDir()
+	for _, name := range []string{"run", "home", "tmp"} {
+		if err := removeTree(filepath.Join(r.i.dir, name)); err != nil {
+			return command{}, broken(fmt.Errorf("clear folder %s: %w", name, err))
+		}
+		if err := os.Mkdir(filepath.Join(r.i.dir, name), 0o700); err != nil {
+			return command{}, broken(fmt.Errorf("make folder %s: %w", name, err))
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return command{}, broken(fmt.Errorf("make run folder: %w", err))
+	}
+	if err := writeToken(r.tokenFile(), r.w.Token); err != nil {
+		return command{}, broken(fmt.Errorf("write token: %w", err))
+	}
+	if why := r.unpack(dir); why != nil {
+		return command{}, why
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return command{}, broken(fmt.Errorf("open run folder: %w", err))
+	}
+	defer root.Close()
+	for _, f := range r.w.Files {
+		if err := writeFile(root, f); err != nil {
+			if why := noCapacity(err); why != nil {
+				return command{}, why
+			}
+			return command{}, reason(controlplane.BadBundle, "[[File]] %s cannot be written: %v", f.Path, err)
+		}
+	}
+	for _, line := range unenforced(r.w.App.Manifest.Runtime, root) {
+		fmt.Fprintf(output, "slipway: %s\n", line)
+	}
+	return r.command(root, output)
+}
+
+func (r *run) runDir() string {
+	return filepath.Join(r.i.dir, "run", strconv.FormatInt(r.state.Generation, 10))
+}
+
+func (r *run) tokenFile() string { return filepath.Join(r.i.dir, "token") }
+
+// unpack writes the bundle into dir. The sample app is a part of this program
+// and may come without one.
+func (r *run) unpack(dir string) *controlplane.Reason {
+	if r.w.OpenBundle == nil {
+		if slices.Equal(r.w.App.Manifest.Runtime.AppEntryPoint, sampleApp) {
+			return nil
+		}
+		return reason(controlplane.BadBundle, "the app has no bundle")
+	}
+	blob, err := r.w.OpenBundle(r.ctx)
+	if err != nil {
+		return reason(controlplane.BadBundle, "the bundle cannot be opened: %v", err)
+	}
+	err = r.i.l.cfg.Unpack(r.ctx, blob, dir)
+	if err := errors.Join(err, blob.Close()); err != nil {
+		if why := noCapacity(err); why != nil {
+			return why
+		}
+		return reason(controlplane.BadBundle, "the bundle cannot be unpacked: %v", err)
+	}
+	return nil
+}
+
+// writeToken replaces the token's file, so that who has the old one open never
+// reads the new token.
+func writeToken(path, token string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(token)
+	return errors.Join(err, f.Close())
+}
+
+// writeFile writes a [[File]] below the root; no link leads it out of there.
+func writeFile(root *os.Root, f controlplane.File) error {
+	name := path.Clean(f.Path)
+	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return root.WriteFile(name, []byte(f.Value), 0o600)
+}
+
+// unenforced says which wishes of the manifest are not granted here.
+func unenforced(rt controlplane.Runtime, root *os.Root) []string {
+	var lines []string
+	say := func(wish, value string) {
+		if value != "" {
+			lines = append(lines, fmt.Sprintf("%s %s is not enforced by the process launcher", wish, value))
+		}
+	}
+	say("memory limit", rt.MemoryLimit)
+	say("memory reservation", rt.MemoryReservation)
+	say("CPU limit", rt.CPULimit)
+	say("CPU reservation", rt.CPUReservation)
+	if rt.GPUCount > 0 {
+		lines = append(lines, fmt.Sprintf("%d GPUs are wanted; the process launcher gives what the machine has", rt.GPUCount))
+	}
+	if _, err := root.Stat("packages.txt"); err == nil {
+		lines = append(lines, "packages.txt is not installed by the process launcher; install its packages on this machine")
+	}
+	return lines
+}

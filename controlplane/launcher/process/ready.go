@@ -1,0 +1,133 @@
+//go:build linux
+
+package process
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/probe"
+)
+
+// awaitReady probes until the workload is ready or its time is over.
+func (r *run) awaitReady(ctx context.Context, g group) verdict {
+	ctx, cancel := context.WithDeadline(ctx, r.state.StartedAt.Add(r.state.HealthTimeout))
+	defer cancel()
+	var (
+		pace      probe.Backoff
+		unhealthy error
+		strangers int
+		opened    bool
+	)
+	for {
+		address, own, stranger := openPort(ctx, g, r.state.Port)
+		switch {
+		case own:
+			strangers = 0
+			if r.state.HealthPath == "" {
+				return verdict{endpoint: address.String()}
+			}
+			if !opened {
+				opened = true
+				r.tell(controlplane.StageHealth)
+			}
+			host := fmt.Sprintf("127.0.0.1:%d", r.state.Port)
+			err := probe.Health(ctx, address.String(), host, r.state.HealthPath)
+			if err == nil {
+				return verdict{endpoint: address.String()}
+			}
+			if ctx.Err() == nil || unhealthy == nil {
+				unhealthy = err
+			}
+		case stranger != nil:
+			// Once may be a process of ours that was just born.
+			if strangers++; strangers > 1 {
+				return verdict{stranger: stranger}
+			}
+		}
+		timer := time.NewTimer(pace.Next())
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			if ctx.Err() != context.DeadlineExceeded {
+				return verdict{}
+			}
+			return verdict{reason: r.tooLate(g, opened, unhealthy)}
+		}
+	}
+}
+
+// openPort connects to the port on the loopback and says whose socket answers.
+// Looking that up is dearer than connecting, and comes second.
+func openPort(ctx context.Context, g group, port int) (address netip.AddrPort, own bool, stranger *listener) {
+	for _, ip := range []netip.Addr{loopback4, loopback6} {
+		at := netip.AddrPortFrom(ip, uint16(port))
+		if probe.Connect(ctx, at.String()) != nil {
+			continue
+		}
+		all, err := listeners(g.leader.PID)
+		if err != nil {
+			continue
+		}
+		found := answers(all, at)
+		other := slices.IndexFunc(found, notIn(g.sockets(found)))
+		switch {
+		case len(found) == 0:
+		case other < 0:
+			return at, true, nil
+		default:
+			stranger = &found[other]
+		}
+	}
+	return netip.AddrPort{}, false, stranger
+}
+
+func notIn(inodes map[uint64]bool) func(listener) bool {
+	return func(l listener) bool { return !inodes[l.inode] }
+}
+
+// sockets are the inodes that the group has open: the leader's, and everybody's
+// unless those hold all that is wanted.
+func (g group) sockets(wanted []listener) map[uint64]bool {
+	inodes := map[uint64]bool{}
+	socketsOf(g.leader.PID, inodes)
+	if !slices.ContainsFunc(wanted, notIn(inodes)) {
+		return inodes
+	}
+	members, err := g.members()
+	if err != nil {
+		return inodes
+	}
+	for _, p := range members {
+		socketsOf(p.pid, inodes)
+	}
+	return inodes
+}
+
+// tooLate says what the workload had not come to in its time.
+func (r *run) tooLate(g group, opened bool, unhealthy error) *controlplane.Reason {
+	if opened {
+		return reason(controlplane.HealthTimeout, "Runtime.HealthPath %s did not answer 2xx or 3xx within %s: %v",
+			r.state.HealthPath, r.state.HealthTimeout, unhealthy)
+	}
+	elsewhere := ""
+	if all, err := listeners(g.leader.PID); err == nil {
+		inodes := g.sockets(all)
+		var at []string
+		for _, l := range all {
+			if inodes[l.inode] {
+				at = append(at, l.address.String())
+			}
+		}
+		if len(at) > 0 {
+			elsewhere = "; the app listens on " + strings.Join(at, ", ") + " instead"
+		}
+	}
+	return portNeverOpened(r.state.Port, r.state.HealthTimeout, elsewhere)
+}

@@ -1,0 +1,253 @@
+//go:build linux
+
+package process
+
+import (
+	"context"
+	"crypto/rand"
+	"os"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+)
+
+// portTries is how many ports a start tries that strangers take meanwhile.
+const portTries = 3
+
+// run is one generation of an instance from its start to its end. One goroutine
+// of the launcher, loop, owns it; stop and await may be called by anybody.
+type run struct {
+	i      *instance
+	w      launcher.Workload // zero in an adopted run
+	adopts *child            // nil in a run that is started here
+	state  runState          // but for Generation and StopGrace, loop's own
+
+	ctx    context.Context // ends when the run is to stop or the launcher closes
+	cancel context.CancelFunc
+	done   chan struct{} // closed when nothing of it runs, or the launcher closed
+	poke   chan struct{} // the deadline has changed
+
+	mu     sync.Mutex
+	prev   *run
+	killAt time.Time // zero: nobody asked it to stop
+}
+
+func newRun(i *instance, w launcher.Workload, prev *run) *run {
+	r := &run{
+		i:    i,
+		w:    w,
+		prev: prev,
+		done: make(chan struct{}),
+		poke: make(chan struct{}, 1),
+	}
+	r.ctx, r.cancel = context.WithCancel(i.l.ctx)
+	if w.App != nil {
+		r.state = runState{
+			Generation:    w.Generation,
+			HealthPath:    w.App.Manifest.Runtime.HealthPath,
+			HealthTimeout: w.HealthTimeout,
+			StopGrace:     w.StopGrace,
+		}
+	}
+	return r
+}
+
+// stop asks the run to end, by force once grace is over. Of several calls the
+// most impatient holds.
+func (r *run) stop(grace time.Duration) {
+	r.mu.Lock()
+	at := time.Now().Add(grace)
+	if r.killAt.IsZero() || at.Before(r.killAt) {
+		r.killAt = at
+	}
+	prev := r.prev
+	r.mu.Unlock()
+	r.cancel()
+	select {
+	case r.poke <- struct{}{}:
+	default:
+	}
+	if prev != nil {
+		prev.stop(grace)
+	}
+}
+
+func (r *run) await(ctx context.Context) error {
+	select {
+	case <-r.done:
+		return nil
+	default:
+	}
+	select {
+	case <-r.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *run) over() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (r *run) stopping() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.killAt.IsZero()
+}
+
+func (r *run) deadline() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.killAt
+}
+
+// outcome is how far a run came: to its end, for a reason unless it was asked
+// to stop; to a port that a stranger has; or to the end of the launcher.
+type outcome struct {
+	reason    *controlplane.Reason
+	stranger  *listener
+	abandoned bool
+}
+
+func (r *run) loop() {
+	defer close(r.done)
+	defer r.cancel()
+	if r.prev != nil {
+		<-r.prev.done
+		r.mu.Lock()
+		r.prev = nil
+		r.mu.Unlock()
+	}
+	var o outcome
+	if r.adopts != nil {
+		o = r.supervise(r.adopts)
+		r.i.l.ports.release(r.state.Port)
+		if o.stranger != nil {
+			o.reason = portInUse(r.state.Port, *o.stranger)
+		}
+	} else {
+		o = r.begin()
+	}
+	if o.abandoned {
+		return
+	}
+	if r.stopping() {
+		o.reason = nil
+	}
+	r.state.Ended, r.state.EndedAt, r.state.Reason = true, time.Now(), o.reason
+	if err := r.i.record(r.state); err != nil {
+		r.log("record the end of an instance", err)
+	}
+	r.i.l.facts.Publish(r.state.fact(r.i.id))
+}
+
+// begin prepares and starts the workload and stays with it until it ends.
+func (r *run) begin() outcome {
+	if r.ctx.Err() != nil {
+		return r.cutShort()
+	}
+	r.tell(controlplane.StageBundle)
+	output, err := r.i.logs.rotate()
+	if err != nil {
+		return outcome{reason: broken(err)}
+	}
+	defer output.Close()
+	c, why := r.prepare(output)
+	if r.ctx.Err() != nil {
+		return r.cutShort()
+	}
+	if why != nil {
+		return outcome{reason: why}
+	}
+	r.tell(controlplane.StageStarting)
+	fixed := r.w.App.Manifest.Runtime.Port
+	for try := 1; ; try++ {
+		o := r.attempt(c, fixed, output)
+		switch {
+		case o.stranger == nil:
+			return o
+		case r.ctx.Err() != nil:
+			return r.cutShort()
+		case fixed != 0:
+			return outcome{reason: portInUse(fixed, *o.stranger)}
+		case try == portTries:
+			return outcome{reason: reason(controlplane.PortInUse, "other programs took each of the %d ports that were picked", portTries)}
+		}
+	}
+}
+
+// cutShort is the outcome of a run that has no process and whose ctx ended.
+func (r *run) cutShort() outcome { return outcome{abandoned: !r.stopping()} }
+
+// attempt starts the process once and stays with it until it ends.
+func (r *run) attempt(c command, fixed int, output *os.File) outcome {
+	port := fixed
+	if fixed == 0 {
+		picked, err := r.i.l.ports.pick()
+		if err != nil {
+			return outcome{reason: reason(controlplane.NoCapacity, "%v", err)}
+		}
+		defer r.i.l.ports.release(picked)
+		port = picked
+	} else if l, ok := taken(fixed); ok {
+		return outcome{stranger: &l}
+	}
+	r.state.Port, r.state.Nonce = port, rand.Text()
+	r.state.StartedAt, r.state.Process = time.Now(), ident{}
+	if err := r.i.record(r.state); err != nil {
+		return outcome{reason: broken(err)}
+	}
+	c.env = merge(c.env, []string{portVariable(port), markerName + "=" + r.marker()})
+	child, err := spawn(c, output)
+	if err != nil {
+		return outcome{reason: unstartable(c.called, err)}
+	}
+	r.state.Process = child.ident
+	if err := r.i.record(r.state); err != nil {
+		// The marker accounts for the process as well; it may live.
+		r.log("record an instance's process", err)
+	}
+	return r.supervise(child)
+}
+
+func (r *run) marker() string {
+	return marker(r.i.l.folder, r.i.id, r.state.Generation, r.state.Nonce)
+}
+
+// tell publishes how far the start has come.
+func (r *run) tell(s controlplane.Stage) {
+	r.i.l.facts.Publish(launcher.Fact{
+		InstanceID: r.i.id,
+		Generation: r.state.Generation,
+		State:      launcher.Starting,
+		Stage:      s,
+	})
+}
+
+func (r *run) log(what string, err error) {
+	r.i.l.cfg.Log.Error(what, zap.String("instance", r.i.id), zap.Int64("generation", r.state.Generation), zap.Error(err))
+}
+
+// fact is what is true of the run by its record.
+func (s runState) fact(id string) launcher.Fact {
+	f := launcher.Fact{InstanceID: id, Generation: s.Generation, At: time.Now()}
+	switch {
+	case s.Ended:
+		f.State, f.WasReady, f.Reason, f.At = launcher.Ended, s.Ready, s.Reason, s.EndedAt
+	case s.Ready:
+		f.State, f.Stage, f.Endpoint = launcher.Ready, controlplane.StageReady, s.Endpoint
+	default:
+		f.State, f.Stage = launcher.Starting, controlplane.StageStarting
+	}
+	return f
+}

@@ -1,0 +1,125 @@
+//go:build linux
+
+package process
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+)
+
+// supervise makes the process ready, stays with it, and ends all of its group
+// when it is to stop or its leader has ended.
+func (r *run) supervise(c *child) outcome {
+	g := group{leader: c.ident, marker: r.marker()}
+	var helpers sync.WaitGroup
+	ctx, cancel := context.WithCancel(context.Background())
+	defer c.close()
+	defer helpers.Wait()
+	defer cancel()
+
+	exits := make(chan exit, 1)
+	helpers.Go(func() {
+		if e, err := c.wait(ctx); err == nil {
+			exits <- e
+		}
+	})
+	verdicts := make(chan verdict, 1)
+	if !r.state.Ready {
+		helpers.Go(func() { verdicts <- r.awaitReady(ctx, g) })
+	}
+
+	for {
+		select {
+		case e := <-exits:
+			r.kill(g)
+			if r.i.l.ctx.Err() != nil && !r.stopping() {
+				return outcome{abandoned: true} // the next launcher finds it ended
+			}
+			if l, ok := taken(r.state.Port); ok && !r.state.Ready {
+				return outcome{stranger: &l}
+			}
+			return outcome{reason: crashed(r.i.id, e, r.state.Ready)}
+		case v := <-verdicts:
+			switch {
+			case v.endpoint != "":
+				r.ready(v.endpoint)
+			case v.stranger != nil || v.reason != nil:
+				r.kill(g)
+				return outcome{stranger: v.stranger, reason: v.reason}
+			}
+		case <-r.ctx.Done():
+			if !r.stopping() {
+				return outcome{abandoned: true}
+			}
+			return outcome{abandoned: !r.terminate(g, exits)}
+		}
+	}
+}
+
+// ready publishes first and records then: a record that is lost is made again
+// by probing, but a visitor waits for the fact.
+func (r *run) ready(endpoint string) {
+	r.state.Ready, r.state.Endpoint = true, endpoint
+	r.i.l.facts.Publish(r.state.fact(r.i.id))
+	if err := r.i.record(r.state); err != nil {
+		r.log("record a ready instance", err)
+	}
+}
+
+// terminate asks the group to end and forces it once the grace is over. It
+// reports false when the launcher closed before that.
+func (r *run) terminate(g group, exits <-chan exit) bool {
+	if _, err := g.signal(unix.SIGTERM); err != nil {
+		r.log("ask an instance to end", err)
+	}
+	pause := 5 * time.Millisecond
+	for {
+		left := time.Until(r.deadline())
+		if left <= 0 {
+			break
+		}
+		wait := left
+		if exits == nil { // the leader is gone, others may be at it still
+			members, err := g.members()
+			if err == nil && len(members) == 0 {
+				return true
+			}
+			wait = min(left, pause)
+			pause = min(2*pause, 100*time.Millisecond)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-exits:
+			exits = nil
+		case <-r.poke:
+		case <-timer.C:
+		case <-r.i.l.ctx.Done():
+			timer.Stop()
+			return false
+		}
+		timer.Stop()
+	}
+	r.kill(g)
+	return r.i.l.ctx.Err() == nil
+}
+
+// kill ends what is left of the group. It gives up when the launcher closes:
+// the next one kills what it finds.
+func (r *run) kill(g group) {
+	if err := g.kill(r.i.l.ctx); err != nil && r.i.l.ctx.Err() == nil {
+		r.log("kill an instance", err)
+	}
+}
+
+// verdict is what readiness came to: an endpoint, or why not. The zero verdict
+// is one of a run that ended meanwhile.
+type verdict struct {
+	endpoint string
+	stranger *listener
+	reason   *controlplane.Reason
+}

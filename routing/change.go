@@ -1,0 +1,53 @@
+package routing
+
+// Change puts or deletes one record. Make it with [PutInstance],
+// [DeleteInstance], [PutAlias] or [DeleteAlias]; the zero Change does nothing.
+type Change struct {
+	instance *Instance // to put, or one of the ID to delete
+	alias    *Alias    // to put, or one of the name to delete
+	remove   bool
+}
+
+// PutInstance adds an instance or replaces the one of that ID.
+func PutInstance(in Instance) Change { return Change{instance: &in} }
+
+// DeleteInstance removes an instance. Its aliases stay, and lead nowhere.
+func DeleteInstance(id ID) Change { return Change{instance: &Instance{ID: id}, remove: true} }
+
+// PutAlias adds an alias or replaces the one of that name.
+func PutAlias(alias Alias) Change { return Change{alias: &alias} }
+
+// DeleteAlias removes an alias.
+func DeleteAlias(name string) Change { return Change{alias: &Alias{Name: name}, remove: true} }
+
+// Apply returns a table at revision rev in which the changes were made in
+// their order. It shares all that they do not touch with t, which stays as it
+// is. Deleting what is not there changes nothing.
+func (t *Table) Apply(rev int64, changes []Change) *Table {
+	table := new(Table)
+	if t != nil {
+		*table = *t
+	}
+	table.revision = rev
+	instances := editor[Instance]{
+		shards: &table.instances,
+		same:   func(a, b *Instance) bool { return a.ID == b.ID },
+	}
+	aliases := editor[Alias]{
+		shards: &table.aliases,
+		same:   func(a, b *Alias) bool { return a.Name == b.Name },
+	}
+	for i := range changes {
+		switch c := &changes[i]; {
+		case c.instance != nil && c.remove:
+			instances.remove(c.instance.ID.hash(), c.instance)
+		case c.instance != nil:
+			instances.put(c.instance.ID.hash(), c.instance)
+		case c.alias != nil && c.remove:
+			aliases.remove(nameHash(c.alias.Name), c.alias)
+		case c.alias != nil:
+			aliases.put(nameHash(c.alias.Name), c.alias)
+		}
+	}
+	return table
+}

@@ -1,0 +1,131 @@
+package routing
+
+import "strings"
+
+// target is a request target in origin form, as received.
+type target struct {
+	path  string // raw; begins with "/"
+	query string // raw, with its "?"; "" if there is none
+}
+
+// splitAuthority takes the scheme and the authority off a target in absolute
+// form. Such a target's authority is the host, whatever the Host header says.
+func splitAuthority(s string) (authority, rest string, absolute bool) {
+	rest, absolute = cutScheme(s)
+	if !absolute {
+		return "", s, false
+	}
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	return rest[:end], rest[end:], true
+}
+
+func cutScheme(s string) (rest string, found bool) {
+	for _, scheme := range [...]string{"http://", "https://"} {
+		if len(s) >= len(scheme) && equal(s[:len(scheme)], scheme, true) {
+			return s[len(scheme):], true
+		}
+	}
+	return s, false
+}
+
+// parseTarget checks the target and splits off its query. A path may be empty
+// only after an authority, and is "/" then.
+func parseTarget(s string, absolute bool) (target, bool) {
+	if !validTarget(s) {
+		return target{}, false
+	}
+	path, query := s, ""
+	if mark := strings.IndexByte(s, '?'); mark >= 0 {
+		path, query = s[:mark], s[mark:]
+	}
+	switch {
+	case path != "":
+		return target{path, query}, path[0] == '/'
+	case absolute:
+		return target{"/", query}, true
+	default:
+		return target{}, false
+	}
+}
+
+// validTarget refuses control characters, "#" and percent signs that are not
+// followed by two hexadecimal digits. All other bytes pass, as §5 has it.
+func validTarget(s string) bool {
+	for i := 0; i < len(s); i++ {
+		switch targetMarks[s[i]] {
+		case targetBad:
+			return false
+		case targetEscape:
+			if i+2 >= len(s) || (hexValue[s[i+1]]|hexValue[s[i+2]])&notHex != 0 {
+				return false
+			}
+			i += 2
+		}
+	}
+	return true
+}
+
+const (
+	targetBad    = 1 + iota // not in a target
+	targetEscape            // begins an escape
+)
+
+var targetMarks = func() (marks [256]byte) {
+	for c := range 0x20 {
+		marks[c] = targetBad
+	}
+	marks[0x7f], marks['#'], marks['%'] = targetBad, targetBad, targetEscape
+	return marks
+}()
+
+// prefix is the "/instance/<ID>" that a raw path begins with, if it does.
+type prefix struct {
+	id    ID
+	found bool
+	upper bool   // the ID is not in its canonical spelling
+	rest  string // the path after it; the whole path if there is none
+}
+
+// cutInstance finds "/instance/<ID>" where it is followed by "/" or the end.
+func cutInstance(path string) prefix {
+	const end = len(instancePrefix) + idLen
+	if len(path) < end || path[:len(instancePrefix)] != instancePrefix ||
+		len(path) > end && path[end] != '/' {
+		return prefix{rest: path}
+	}
+	id, upper, ok := parseID(path[len(instancePrefix):end])
+	if !ok {
+		return prefix{rest: path}
+	}
+	return prefix{id: id, found: true, upper: upper, rest: path[end:]}
+}
+
+// climbs reports whether a valid raw path holds a segment that decodes to
+// "..", where "%2f" separates segments as "/" does. Decoding is done once: in
+// "%252e" there is no dot.
+func climbs(path string) bool {
+	const other = -1 // the segment holds something else than dots
+	dots := 0
+	for i := 0; i < len(path); i++ {
+		c := path[i]
+		if c == '%' {
+			c = hexValue[path[i+1]]<<4 | hexValue[path[i+2]]&0xf
+			i += 2
+		}
+		switch {
+		case c == '/':
+			if dots == 2 {
+				return true
+			}
+			dots = 0
+		case c == '.' && dots != other:
+			dots++
+		default:
+			dots = other
+		}
+	}
+	return dots == 2
+}
