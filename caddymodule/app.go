@@ -158,7 +158,7 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 		return err
 	}
 	a.runtime, a.runtimeKey = value.(*Runtime), string(key)
-	return nil
+	return a.runtime.alone()
 }
 
 // Validate implements caddy.Validator.
@@ -166,6 +166,9 @@ func (a *App) Validate() error {
 	err := a.validate()
 	if len(a.Etcd.Endpoints) == 0 {
 		err = errors.Join(err, errors.New("etcd: no endpoint is given"))
+	}
+	if (a.Etcd.Cert == "") != (a.Etcd.Key == "") {
+		err = errors.Join(err, errors.New("etcd: cert and key go together"))
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
@@ -22,10 +23,7 @@ func init() {
 // parseDirective reads the directive in a site. It has no options.
 func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	h.Next()
-	if h.NextArg() {
-		return nil, h.ArgErr()
-	}
-	if h.NextBlock(0) {
+	if h.NextBlock(0) || h.NextArg() {
 		return nil, h.Err("the directive slipway has no options; settings belong into the global option slipway")
 	}
 	return new(Handler), nil
@@ -70,8 +68,14 @@ func parseOption(d *caddyfile.Dispenser, runs bool) (*App, error) {
 	if d.NextArg() {
 		return nil, d.ArgErr()
 	}
-	p := parser{Dispenser: d, app: new(App), runs: runs, control: map[string]json.RawMessage{}, launchers: map[string]json.RawMessage{}}
+	p := parser{
+		Dispenser: d, app: new(App), runs: runs,
+		seen: map[string]bool{}, control: map[string]json.RawMessage{}, launchers: map[string]json.RawMessage{},
+	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := p.once(d.Val()); err != nil {
+			return nil, err
+		}
 		if err := p.option(); err != nil {
 			return nil, err
 		}
@@ -83,8 +87,18 @@ type parser struct {
 	*caddyfile.Dispenser
 	app       *App
 	runs      bool // control_plane was given
+	seen      map[string]bool
 	control   map[string]json.RawMessage
 	launchers map[string]json.RawMessage
+}
+
+// once refuses a setting that was given before: the second would silently win.
+func (p *parser) once(name string) error {
+	if p.seen[name] {
+		return p.Errf("%s is given twice", name)
+	}
+	p.seen[name] = name != "launcher" // each name of those once
+	return nil
 }
 
 func (p *parser) option() error {
@@ -99,7 +113,9 @@ func (p *parser) option() error {
 	case "routing_mode":
 		return p.one(&s.RoutingMode)
 	case "reserved_aliases":
-		s.ReservedAliases = p.RemainingArgs()
+		if s.ReservedAliases = p.RemainingArgs(); len(s.ReservedAliases) == 0 {
+			return p.ArgErr()
+		}
 		return nil
 	case "hold":
 		return p.duration(&s.Hold)
@@ -169,7 +185,10 @@ func (p *parser) etcd() error {
 		return p.ArgErr()
 	}
 	for nesting := p.Nesting(); p.NextBlock(nesting); {
-		var err error
+		err := p.once("etcd's " + p.Val())
+		if err != nil {
+			return err
+		}
 		switch p.Val() {
 		case "ca":
 			err = p.one(&e.CA)
@@ -225,7 +244,7 @@ func (p *parser) finish() error {
 // else, for a process that is the control plane anyhow.
 func ParseSnippet(filename string, text []byte) (*App, error) {
 	tokens, err := caddyfile.Tokenize(text, filename)
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) { // the tokenizer's word for an empty file
 		return nil, err
 	}
 	d := caddyfile.NewDispenser(tokens)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/textproto"
 	"strings"
 	"time"
 
@@ -70,24 +69,44 @@ func proxyConfig(app *App) map[string]any {
 		},
 		// A connect that failed is tried again, whatever the method: nothing
 		// was sent. The interval is a route change's time to arrive.
-		"load_balancing": map[string]any{"retries": 3, "try_interval": caddy.Duration(50 * time.Millisecond)},
+		// An app that has had its time for the first byte is not asked again.
+		"load_balancing": map[string]any{
+			"retries": 3, "try_interval": caddy.Duration(50 * time.Millisecond),
+			"try_duration": min(caddy.Duration(10*time.Second), app.FirstByteTimeout),
+		},
+		// An answer of known length may trickle as well as one of unknown
+		// length, which the proxy flushes at once. To flush this one at once
+		// too would cost a second write of every small answer, a fifth of a
+		// request; a few milliseconds cost nothing and nobody notices them.
+		"flush_interval": caddy.Duration(5 * time.Millisecond),
 	}
 }
 
 // ServeHTTP answers a request as routing.md says.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	if r.ProtoMajor == 1 && r.ProtoMinor == 0 {
+		w = newHTTP10Writer(w)
+	}
+	if p, bad := oversized(r); bad {
+		return h.answer(w, r, p)
+	}
 	table := h.runtime.Table()
 	protocol := ""
 	if r.Method == http.MethodConnect {
 		protocol = r.Header.Get(":protocol")
 	}
-	d := table.Decide(h.site, routing.Request{
+	request := routing.Request{
 		Method: r.Method, Host: r.Host, Target: r.RequestURI, Protocol: protocol,
 		Upgrade: isWebSocket(r), Bearer: hasBearer(r),
-	})
-	if table == nil && d.Kind != routing.Control && d.Status != http.StatusBadRequest {
-		return h.answer(w, r, page{status: http.StatusServiceUnavailable, code: "starting", retryAfter: 1,
-			text: "This edge has just started and does not know its routes yet."})
+	}
+	d := table.Decide(h.site, request)
+	if table == nil && d.Kind == routing.NotFound {
+		// This process has just started and does not know its routes.
+		if table = h.runtime.awaitTable(r.Context()); table == nil {
+			return h.answer(w, r, page{status: http.StatusServiceUnavailable, code: "starting", retryAfter: 1,
+				text: "This edge has just started and does not know its routes yet."})
+		}
+		d = table.Decide(h.site, request)
 	}
 	switch d.Kind {
 	case routing.Serve:
@@ -102,7 +121,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		w.WriteHeader(d.Status)
 		return nil
 	case routing.Options:
-		w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+		w.Header().Set("Allow", allow)
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
@@ -110,31 +129,50 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 }
 
 // serve sends a request to its instance, and waits before that for one that
-// does not run.
+// does not run. All the waiting together takes as long as one wait may.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decision) error {
 	cleanRequest(r)
-	in := d.Instance
+	if r.ProtoMajor == 1 {
+		// An app may answer while it still reads. Without this the server
+		// throws away what it has not read by then. HTTP/2 needs it not.
+		// A writer that cannot is no connection of the server.
+		_ = http.NewResponseController(w).EnableFullDuplex()
+	}
+	in, waitLeft := d.Instance, h.hold
 	for {
 		if !hold.Running(in) {
+			began := time.Now()
 			var err error
-			if in, err = h.runtime.room.Wait(r.Context(), d.Instance.ID, h.hold); err != nil {
+			if in, err = h.runtime.room.Wait(r.Context(), d.Instance.ID, waitLeft); err != nil {
 				return h.answer(w, r, pageOfWait(err))
 			}
+			waitLeft -= time.Since(began)
 		}
 		caddyhttp.SetVar(r.Context(), instanceVar, in)
 		err := h.proxy.ServeHTTP(w, r, noNext)
 		if err == nil {
 			return nil
 		}
-		// Nothing was sent where the instance went to sleep under the
-		// request: then it is a visit to a sleeping instance.
-		if now := h.runtime.Table().Instance(in.ID); neverSent(err) && now != nil && !hold.Running(now) {
-			in = now
-			continue
+		if !neverSent(err) {
+			return h.answer(w, r, pageOfProxy(err))
 		}
-		return h.answer(w, r, pageOfProxy(err))
+		// The instance went to sleep under the request, or it has just
+		// crashed and the control plane is about to say so: then it is a
+		// visit to one that does not run.
+		tried := instanceOf(r)
+		in = h.runtime.room.News(r.Context(), tried, crashNotice)
+		switch in {
+		case nil:
+			return h.answer(w, r, pageOfWait(hold.ErrGone))
+		case tried:
+			return h.answer(w, r, pageOfProxy(err))
+		}
 	}
 }
+
+// crashNotice is how long the news of a crash may take to the edge. An app
+// that refuses connections while it is said to run costs its visitors as much.
+const crashNotice = time.Second
 
 // noNext stands for the handler that nothing is passed on to.
 var noNext = caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
@@ -144,7 +182,10 @@ func neverSent(err error) bool {
 	if _, ok := errors.AsType[reverseproxy.DialError](err); ok {
 		return true
 	}
-	return errors.Is(err, errNotRunning)
+	// 503 is the proxy's for "no upstream" at the first attempt; later ones
+	// keep the error of an attempt before.
+	handled, ok := errors.AsType[caddyhttp.HandlerError](err)
+	return ok && handled.StatusCode == http.StatusServiceUnavailable || errors.Is(err, errNotRunning)
 }
 
 // control answers for the base domain's own paths.
@@ -182,44 +223,6 @@ func (h *Handler) handOn(w http.ResponseWriter, r *http.Request, to http.Handler
 	return nil
 }
 
-// dropped are headers that say where a request came from and that clients
-// could forge (spec routing.md §5). X-Forwarded-For, -Host and -Proto are the
-// proxy's: it drops and sets them.
-var dropped = []string{
-	"Forwarded", "X-Real-Ip", "X-Original-Url", "X-Rewrite-Url", "X-Forwarded-Prefix", "Proxy",
-	"X-Slipway-User", "X-Slipway-Email", "X-Slipway-Roles", "X-Slipway-Instance",
-}
-
-// cleanRequest takes from a request what must not reach an app.
-func cleanRequest(r *http.Request) {
-	for _, name := range dropped {
-		delete(r.Header, textproto.CanonicalMIMEHeaderKey(name))
-	}
-	if r.Header.Get("Upgrade") != "" && !isWebSocket(r) {
-		delete(r.Header, "Upgrade")
-	}
-}
-
-// isWebSocket reports whether an HTTP/1.1 request asks for a WebSocket.
-func isWebSocket(r *http.Request) bool {
-	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-		return false
-	}
-	for _, line := range r.Header["Connection"] {
-		for token := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.TrimSpace(token), "upgrade") {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func hasBearer(r *http.Request) bool {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	return strings.EqualFold(scheme, "Bearer") && token != ""
-}
-
 // pageOfWait is the answer to a visitor who waited in vain.
 func pageOfWait(err error) page {
 	switch {
@@ -232,7 +235,7 @@ func pageOfWait(err error) page {
 		return page{status: http.StatusServiceUnavailable, code: "still_starting", retryAfter: 5,
 			text: "The app is still starting. Nothing reached it; try again."}
 	case errors.Is(err, context.Canceled):
-		return page{} // the visitor left
+		return visitorLeft
 	}
 	return page{status: http.StatusServiceUnavailable, code: "wake_unavailable", retryAfter: 5,
 		text: "The app sleeps and cannot be woken right now. Nothing reached it; try again."}
@@ -246,7 +249,7 @@ func pageOfProxy(err error) page {
 	}
 	switch status {
 	case 499:
-		return page{} // the visitor left
+		return visitorLeft
 	case http.StatusGatewayTimeout:
 		return page{status: status, code: "app_timeout", text: "The app took too long to answer. The request may still be running."}
 	case http.StatusServiceUnavailable, http.StatusBadGateway:

@@ -13,13 +13,20 @@ import (
 )
 
 // page is an answer of the edge itself: HTML for a browser, a problem document
-// (RFC 9457) for other clients. The zero page answers nothing.
+// (RFC 9457) for other clients.
 type page struct {
 	status     int
 	code       string // for machines
 	text       string // one or two sentences for people
 	retryAfter int    // seconds; 0: no header
 }
+
+// visitorLeft answers nobody; the access log shows the status.
+var visitorLeft = page{status: 499}
+
+// allow is the methods of the edge's own answers that name some. The app's
+// may be fewer.
+const allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 // notFoundText is alike for every unknown, inactive and hidden name, so that
 // the answer does not tell which names exist.
@@ -55,7 +62,8 @@ var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
 // answer writes a page. No answer of the edge may be cached: what is not there
 // now may be there in a moment.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, p page) error {
-	if p.status == 0 {
+	if p == visitorLeft {
+		w.WriteHeader(p.status)
 		return nil
 	}
 	title := http.StatusText(p.status)
@@ -82,8 +90,11 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, p page) error {
 	header.Set("Content-Type", contentType)
 	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'")
 	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Vary", "Accept")
+	header.Set("Vary", "Accept, Sec-Fetch-Mode")
 	header.Set("Content-Length", strconv.Itoa(body.Len()))
+	if p.status == http.StatusMethodNotAllowed {
+		header.Set("Allow", allow)
+	}
 	if p.retryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(p.retryAfter))
 	}

@@ -27,18 +27,22 @@ var runtimes = caddy.NewUsagePool()
 type Runtime struct {
 	log   *zap.Logger
 	table atomic.Pointer[routing.Table]
+	first chan struct{} // closed when there is one
 	room  *hold.Room
 
 	startOnce sync.Once
 	startErr  error
+	opened    atomic.Bool // start has succeeded
 	store     *etcdstore.Store
 	cancel    context.CancelFunc
 	feed      sync.WaitGroup
-	control   ControlPlane
+	// control is nil on a pure edge. Requests may come before it is there: Caddy
+	// starts its apps in no order.
+	control atomic.Pointer[ControlPlane]
 }
 
 func newRuntime(log *zap.Logger) *Runtime {
-	rt := &Runtime{log: log}
+	rt := &Runtime{log: log, first: make(chan struct{})}
 	rt.room = hold.New(
 		func(id routing.ID) *routing.Instance { return rt.table.Load().Instance(id) },
 		rt.wake,
@@ -49,19 +53,51 @@ func newRuntime(log *zap.Logger) *Runtime {
 // Table is the present route table; nil before the first was loaded.
 func (rt *Runtime) Table() *routing.Table { return rt.table.Load() }
 
+// firstTable is how long a request waits for the first table: longer, and the
+// store is away.
+const firstTable = 5 * time.Second
+
+// awaitTable returns the present table, and waits for the first; nil if that
+// does not come.
+func (rt *Runtime) awaitTable(ctx context.Context) *routing.Table {
+	select {
+	case <-rt.first:
+	case <-time.After(firstTable):
+	case <-ctx.Done():
+	}
+	return rt.Table()
+}
+
 // wakeTTL is how long an intent is good for without a control plane to take
 // it up: as long as a visitor waits by default.
 const wakeTTL = time.Minute
 
 func (rt *Runtime) wake(ctx context.Context, id routing.ID) error {
-	host, _ := os.Hostname() //nolint:errcheck // only a note in the intent
+	host, _ := os.Hostname() // only a note in the intent
 	return rt.store.Wake(ctx, id.String(), host, wakeTTL)
 }
 
 // start opens the store and begins to feed the table, once.
 func (rt *Runtime) start(app *App) error {
-	rt.startOnce.Do(func() { rt.startErr = rt.open(app) })
+	rt.startOnce.Do(func() {
+		rt.startErr = rt.open(app)
+		rt.opened.Store(rt.startErr == nil)
+	})
 	return rt.startErr
+}
+
+// alone refuses a reload that needs another store or control plane than the one
+// at work, which goes on: two of them would start the same instances. It is
+// asked before any app is started, so that no connection comes to the listener
+// of a configuration that fails.
+func (rt *Runtime) alone() (err error) {
+	runtimes.Range(func(_, value any) bool {
+		if other := value.(*Runtime); other != rt && other.opened.Load() {
+			err = errors.New("the settings of etcd or the control plane have changed: they need a restart")
+		}
+		return err == nil
+	})
+	return err
 }
 
 func (rt *Runtime) open(app *App) error {
@@ -72,16 +108,26 @@ func (rt *Runtime) open(app *App) error {
 	rt.store = store
 	ctx, cancel := context.WithCancel(context.Background())
 	rt.cancel = cancel
+	// The control plane compares the records with what runs before the first
+	// route is read: until then a route may name a port that is a stranger's.
+	if err := rt.startControl(ctx, app); err != nil {
+		return err
+	}
 	rt.feed.Go(func() { store.Feed(ctx, etcdstore.RoutesPrefix, rt.apply) })
+	return nil
+}
+
+func (rt *Runtime) startControl(ctx context.Context, app *App) error {
 	if app.controlPlane == nil {
 		return nil
 	}
-	rt.control, err = app.controlPlane.StartControlPlane(ctx, ControlPlaneDeps{
-		Store: store, Site: app.site, Table: rt.Table, Settings: app.Settings, Log: rt.log,
+	control, err := app.controlPlane.StartControlPlane(ctx, ControlPlaneDeps{
+		Store: rt.store, Site: app.site, Table: rt.Table, Settings: app.Settings, Log: rt.log,
 	})
 	if err != nil {
 		return fmt.Errorf("start control plane: %w", err)
 	}
+	rt.control.Store(&control)
 	return nil
 }
 
@@ -122,6 +168,9 @@ func (rt *Runtime) apply(b etcdstore.Batch) {
 		}
 	}
 	rt.table.Store(old.Apply(b.Revision, changes))
+	if old == nil {
+		close(rt.first)
+	}
 	rt.room.Changed(ids)
 }
 
@@ -129,8 +178,8 @@ func (rt *Runtime) apply(b etcdstore.Batch) {
 // runtime is gone.
 func (rt *Runtime) Destruct() error {
 	var err error
-	if rt.control != nil {
-		err = rt.control.Close()
+	if control := rt.control.Load(); control != nil {
+		err = (*control).Close()
 	}
 	if rt.cancel != nil {
 		rt.cancel()
@@ -145,17 +194,18 @@ func (rt *Runtime) Destruct() error {
 // ready reports whether requests are answered by what the store says.
 func (rt *Runtime) ready() bool { return rt.table.Load() != nil }
 
-// api and consoleSite are the control plane's handlers, nil on a pure edge.
+// api and consoleSite are the control plane's handlers, nil on a pure edge and
+// while it starts.
 func (rt *Runtime) api() http.Handler {
-	if rt.control == nil {
-		return nil
+	if control := rt.control.Load(); control != nil {
+		return (*control).API()
 	}
-	return rt.control.API()
+	return nil
 }
 
 func (rt *Runtime) consoleSite() http.Handler {
-	if rt.control == nil {
-		return nil
+	if control := rt.control.Load(); control != nil {
+		return (*control).Console()
 	}
-	return rt.control.Console()
+	return nil
 }

@@ -21,7 +21,8 @@ type AliasState struct {
 	Active  bool // it leads to a live instance
 	// Warnings tell what a change did beside what was asked for.
 	Warnings []string
-	// ChangedAt is the store revision of the change; 0 where nothing changed.
+	// ChangedAt is the store revision of the change, or one at which everything
+	// was already as asked for.
 	ChangedAt int64
 }
 
@@ -90,16 +91,16 @@ func (s *Service) AssignAlias(ctx context.Context, actor Actor, nameOrID, instan
 
 // assign points out.Alias at an instance and writes both.
 func (s *Service) assign(ctx context.Context, tx Tx, out *AliasState, instanceID string, primary bool) error {
-	instanceID, err := s.resolveInstance(ctx, instanceID)
+	id, err := s.resolveInstance(ctx, instanceID)
 	if err != nil {
 		return unusableTarget(err, instanceID)
 	}
-	target, err := tx.Instance(instanceID)
+	target, err := tx.Instance(id)
 	if err != nil {
 		return unusableTarget(err, instanceID)
 	}
 	if !target.Status.Live() {
-		return Errorf(CodeUnprocessable, "instance %s is terminated", instanceID).WithHint("slipway instance list shows the live ones")
+		return Errorf(CodeUnprocessable, "instance %s is terminated", id).WithHint("slipway instance list shows the live ones")
 	}
 	wasPrimary, err := s.demote(tx, out.Alias)
 	if err != nil {

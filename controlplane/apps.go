@@ -25,6 +25,9 @@ func (s *Service) ImportApp(ctx context.Context, actor Actor, archive io.Reader,
 	defer pending.Discard() //nolint:errcheck // best effort: what is left is removed at the next start
 	// One byte more than the limit tells a bundle that is too large.
 	n, err := io.Copy(pending, io.LimitReader(archive, s.MaxUpload+1))
+	if _, ours := errors.AsType[*Error](err); ours {
+		return nil, nil, fmt.Errorf("keep bundle: %w", err)
+	}
 	if err != nil {
 		return nil, nil, Errorf(CodeInvalid, "the upload broke off after %d bytes", n).WithHint("send it again; nothing was kept")
 	}
@@ -39,19 +42,51 @@ func (s *Service) ImportApp(ctx context.Context, actor Actor, archive io.Reader,
 	if err := mayImport(actor, &manifest); err != nil {
 		return nil, nil, err
 	}
-	digest, err := pending.Commit()
-	if err != nil {
-		return nil, nil, fmt.Errorf("keep bundle: %w", err)
-	}
-	app := s.newApp(actor, manifest, v, digest)
-	if _, err := s.Store.Update(ctx, func(tx Tx) error { return insertApp(tx, actor, app) }); err != nil {
-		s.dropBundle(ctx, digest)
+	app := s.newApp(actor, manifest, v)
+	if err := s.keepApp(ctx, actor, app, pending); err != nil {
 		return nil, nil, err
 	}
 	return app, warnings, nil
 }
 
-func (s *Service) newApp(actor Actor, m Manifest, v Visibility, digest string) *App {
+// keepApp makes bundle and record visible, or neither.
+func (s *Service) keepApp(ctx context.Context, actor Actor, app *App, bundle PendingBlob) (err error) {
+	// An import or deletion of the same bytes must not take the bundle away
+	// between blob and record.
+	s.bundles.Lock()
+	defer s.bundles.Unlock()
+	if app.Bundle, err = bundle.Commit(); err != nil {
+		return fmt.Errorf("keep bundle: %w", err)
+	}
+	if _, err := s.Store.Update(ctx, func(tx Tx) error { return insertApp(tx, actor, app) }); err != nil {
+		s.dropBundle(ctx, app.Bundle)
+		return err
+	}
+	// What stays unkept by mistake is looked at again by Sweep.
+	_ = s.Blobs.Keep(ctx, app.Bundle)
+	return nil
+}
+
+// Sweep finishes the imports that a killed control plane left half-way: their
+// bundles go, unless the record was written. It is called before the first
+// import.
+func (s *Service) Sweep(ctx context.Context) error {
+	digests, err := s.Blobs.Unkept(ctx)
+	for _, digest := range digests {
+		used, usedErr := s.bundleUsed(ctx, digest)
+		switch {
+		case usedErr != nil:
+			err = errors.Join(err, usedErr)
+		case used:
+			err = errors.Join(err, s.Blobs.Keep(ctx, digest))
+		default:
+			err = errors.Join(err, s.Blobs.Delete(ctx, digest))
+		}
+	}
+	return err
+}
+
+func (s *Service) newApp(actor Actor, m Manifest, v Visibility) *App {
 	now := s.now()
 	mode := m.Runtime.RoutingMode
 	if mode == "" {
@@ -64,7 +99,7 @@ func (s *Service) newApp(actor Actor, m Manifest, v Visibility, digest string) *
 	return &App{
 		ID: uuid.NewString(), Name: m.Name, Version: m.Version, Title: m.Title, Description: m.Description,
 		Owner: actor.User, Visibility: v, Tags: tags, Lifecycle: m.Lifecycle, RoutingMode: mode,
-		AppMode: m.Runtime.AppMode, Link: m.LinkAddress, Bundle: digest, Manifest: m, CreatedAt: now, UpdatedAt: now,
+		AppMode: m.Runtime.AppMode, Link: m.LinkAddress, Manifest: m, CreatedAt: now, UpdatedAt: now,
 	}
 }
 
@@ -98,8 +133,8 @@ func insertApp(tx Tx, actor Actor, app *App) error {
 	return tx.Put(app)
 }
 
-// dropBundle removes a bundle that no app came to refer to. Another import of
-// the same bytes may have won meanwhile, and then it stays.
+// dropBundle removes a bundle that no app refers to: the same bytes may be
+// another app's.
 func (s *Service) dropBundle(ctx context.Context, digest string) {
 	ctx = context.WithoutCancel(ctx)
 	used, err := s.bundleUsed(ctx, digest)
@@ -173,6 +208,8 @@ func (s *Service) DeleteApp(ctx context.Context, actor Actor, id string, force b
 	if id, err = s.resolveApp(ctx, id); err != nil {
 		return 0, err
 	}
+	s.bundles.Lock()
+	defer s.bundles.Unlock()
 	var app *App
 	revision, err = s.Store.Update(ctx, func(tx Tx) error {
 		if app, err = tx.App(id); err != nil {

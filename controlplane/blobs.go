@@ -15,6 +15,11 @@ type Blobs interface {
 	Open(ctx context.Context, digest string) (Blob, error)
 	// Delete removes a blob; one that is gone is no error.
 	Delete(ctx context.Context, digest string) error
+	// Keep notes that a record refers to a committed blob. Unkept lists those
+	// of which that has never been noted: an import was killed between blob
+	// and record, or between record and note.
+	Keep(ctx context.Context, digest string) error
+	Unkept(ctx context.Context) (digests []string, err error)
 }
 
 // Blob is an open blob. ReadAt may be called from several goroutines.
@@ -31,8 +36,8 @@ type PendingBlob interface {
 	io.ReaderAt
 	// Size is the number of bytes written.
 	Size() int64
-	// Commit makes it a blob and returns its digest. Committing bytes that
-	// exist already is no error.
+	// Commit makes it a blob, not kept yet, and returns its digest.
+	// Committing bytes that exist already is no error.
 	Commit() (digest string, err error)
 	// Discard removes what was written, unless it was committed.
 	Discard() error

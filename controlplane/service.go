@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -41,14 +42,17 @@ type LauncherSet interface {
 }
 
 // Service has a method for each thing that users can ask for.
-type Service struct{ Config }
+type Service struct {
+	Config
+	bundles sync.Mutex // held from a bundle's commit until its record decides its fate
+}
 
 // NewService makes a service.
 func NewService(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Service{c}
+	return &Service{Config: c}
 }
 
 // now is the time to the microsecond, in UTC: what records hold.

@@ -94,6 +94,9 @@ type InstanceBatch struct {
 	Full bool // Put is all there is
 	Put  []*Instance
 	Gone []string // IDs
+	// Unread is the IDs of records that this program cannot read. They are
+	// there: what they say is unknown, so that nothing is to be done about them.
+	Unread []string
 }
 
 // WakeBatch is what changed of the intents to wake instances.

@@ -46,6 +46,10 @@ func (Process) CaddyModule() caddy.ModuleInfo {
 //		stop_on_exit
 //	}
 func (p *Process) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the launcher's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		switch d.Val() {
 		case "data":
@@ -111,6 +115,10 @@ func (Manual) CaddyModule() caddy.ModuleInfo {
 //		allow NETWORK...
 //	}
 func (m *Manual) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the launcher's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		if d.Val() != "allow" {
 			return d.Errf("launcher manual has no setting %q; there is allow", d.Val())

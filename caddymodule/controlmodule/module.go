@@ -110,6 +110,9 @@ func (c *ControlPlane) StartControlPlane(ctx context.Context, d caddymodule.Cont
 		RoutingMode: controlplane.RoutingMode(d.Settings.RoutingMode), MaxUpload: d.Settings.MaxUpload,
 		ReservedAliases: append(slices.Clone(d.Settings.ReservedAliases), consoleLabel(d)...),
 	})
+	if err := service.Sweep(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("finish imports: %w", err), r.Close())
+	}
 	manager := lifecycle.New(lifecycle.Config{
 		Store: d.Store, Watcher: d.Store, Blobs: kept, Launchers: r.launchers, Site: d.Site,
 		Token:  func(id string, generation int64) string { return identity.InstanceToken(key, id, generation) },
@@ -118,12 +121,21 @@ func (c *ControlPlane) StartControlPlane(ctx context.Context, d caddymodule.Cont
 	})
 	ctx, r.cancel = context.WithCancel(ctx)
 	r.manager.Go(func() { manager.Run(ctx) })
+	select {
+	case <-manager.Settled():
+	case <-time.After(settleLimit):
+		d.Log.Warn("some instances have not been compared with what runs; their routes may be of an earlier life")
+	}
 	r.api = api.New(api.Config{
 		Service: service, Tokens: d.Store, Launchers: r.launchers, Site: d.Site, Table: d.Table, Log: d.Log.Named("api"),
 	})
 	r.console = console.New(service, d.Site)
 	return r, nil
 }
+
+// settleLimit bounds how long the edge of this process waits for the first
+// comparison of records with what runs.
+const settleLimit = 10 * time.Second
 
 func readBundle(maxUpload int64) func(context.Context, io.ReaderAt, int64) (controlplane.Manifest, []controlplane.Fault, error) {
 	options := bundle.Options{Limits: bundle.DefaultLimits()}

@@ -28,6 +28,11 @@ var (
 // a visitor: longer, and its back-off is not over.
 const refusalDelay = 500 * time.Millisecond
 
+// intentFresh is for how long a registered intent is taken to be there still:
+// it is refused while a back-off lasts, and expires if nobody takes it up. An
+// instance that always has visitors must be woken all the same.
+const intentFresh = 5 * time.Second
+
 // Room holds the requests that wait, for all instances.
 type Room struct {
 	// lookUp finds an instance in the current route table.
@@ -43,9 +48,16 @@ type Room struct {
 type group struct {
 	waiters int
 	changed chan struct{} // closed at the next change
-	waking  bool          // the intent is being registered
-	woken   int64         // generation for which it has been registered
-	err     error         // of the last attempt
+	last    *attempt      // to register the intent; nil: none yet
+}
+
+// attempt is one registration of the intent, for all who waited for it then.
+// Its outcome is nobody else's: who comes after a failed one makes another.
+type attempt struct {
+	generation int64 // of the instance when it began
+	began      time.Time
+	done       bool
+	err        error
 }
 
 // New makes an empty room.
@@ -85,8 +97,11 @@ func (r *Room) Wait(ctx context.Context, id routing.ID, limit time.Duration) (*r
 	defer r.leave(id, g)
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
-	var refused <-chan time.Time
-	started := false
+	var (
+		refused <-chan time.Time
+		mine    *attempt
+		started bool
+	)
 	for {
 		changed := r.next(g)
 		in := r.lookUp(id)
@@ -98,9 +113,10 @@ func (r *Room) Wait(ctx context.Context, id routing.ID, limit time.Duration) (*r
 		case in.Status == routing.Failed && started:
 			return nil, ErrFailed
 		case in.Status == routing.Pending || in.Status == routing.Resuming:
-			started, refused = true, nil
+			started, refused, mine = true, nil, nil
 		default:
-			if err := r.ask(ctx, g, in); err != nil {
+			var err error
+			if mine, err = r.ask(ctx, g, in, mine); err != nil {
 				return nil, errors.Join(ErrNoWaking, err)
 			}
 			if in.Status == routing.Failed && refused == nil {
@@ -147,29 +163,38 @@ func (r *Room) next(g *group) <-chan struct{} {
 	return g.changed
 }
 
-// ask has the intent registered, once for each generation that sleeps, and
-// returns why that failed.
-func (r *Room) ask(ctx context.Context, g *group, in *routing.Instance) error {
+// ask has the intent registered, once for all who wait, and returns the
+// attempt that the caller waits for. If that was mine, its outcome counts.
+func (r *Room) ask(ctx context.Context, g *group, in *routing.Instance, mine *attempt) (*attempt, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if g.err != nil {
-		return g.err
+	if mine != nil && mine.err != nil {
+		return mine, mine.err
 	}
-	if g.waking || g.woken == in.Generation {
-		return nil
+	if g.last.covers(in.Generation) {
+		return g.last, nil
 	}
-	g.waking = true
-	id, generation := in.ID, in.Generation
+	a := &attempt{generation: in.Generation, began: time.Now()}
+	g.last = a
+	id := in.ID
 	ctx = context.WithoutCancel(ctx)
 	go func() { // ends by the store's own time-out
 		err := r.wake(ctx, id)
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		g.waking, g.err = false, err
-		if err == nil {
-			g.woken = generation
-		}
+		a.done, a.err = true, err
 		g.release()
 	}()
-	return nil
+	return a, nil
+}
+
+// covers reports whether the attempt makes another one needless.
+func (a *attempt) covers(generation int64) bool {
+	switch {
+	case a == nil:
+		return false
+	case !a.done:
+		return true
+	}
+	return a.err == nil && a.generation == generation && time.Since(a.began) < intentFresh
 }

@@ -84,7 +84,7 @@ func humaProblem(status int, message string, errs []error) *problem {
 		p.Code = string(controlplane.CodeInternal)
 	}
 	for _, err := range errs {
-		if d, ok := err.(huma.ErrorDetailer); ok { //nolint:errorlint // huma hands over the detail itself, never wrapped
+		if d, ok := err.(huma.ErrorDetailer); ok {
 			detail := d.ErrorDetail()
 			p.Errors = append(p.Errors, v1.Fault{Code: "field", Where: detail.Location, Message: detail.Message})
 		} else if err != nil {

@@ -16,7 +16,11 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane"
 )
 
-const pendingPrefix = "pending-"
+const (
+	pendingPrefix = "pending-"
+	// unkeptPrefix and a digest name an empty file: the blob is not kept yet.
+	unkeptPrefix = "unkept-"
+)
 
 // Folder is a controlplane.Blobs in a folder. Its methods may be called from
 // several goroutines.
@@ -104,10 +108,52 @@ func (b *Folder) Delete(_ context.Context, digest string) error {
 	if !validDigest(digest) {
 		return nil
 	}
-	if err := os.Remove(b.path(digest)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return broken("delete blob", err)
+	for _, name := range []string{b.path(digest), b.unkept(digest)} { // the note last: it finds the blob again
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return broken("delete blob", err)
+		}
 	}
 	return nil
+}
+
+// Keep implements controlplane.Blobs.
+func (b *Folder) Keep(_ context.Context, digest string) error {
+	if !validDigest(digest) {
+		return nil
+	}
+	if err := os.Remove(b.unkept(digest)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return broken("keep blob", err)
+	}
+	return nil
+}
+
+// Unkept implements controlplane.Blobs.
+func (b *Folder) Unkept(context.Context) (digests []string, err error) {
+	list, err := os.ReadDir(b.dir)
+	if err != nil {
+		return nil, broken("list blobs", err)
+	}
+	for _, d := range list {
+		if digest, found := strings.CutPrefix(d.Name(), unkeptPrefix); found && validDigest(digest) {
+			digests = append(digests, digest)
+		}
+	}
+	return digests, nil
+}
+
+func (b *Folder) unkept(digest string) string { return filepath.Join(b.dir, unkeptPrefix+digest) }
+
+// note marks a blob that is about to appear as not kept. One that is there
+// already stays what it is.
+func (b *Folder) note(digest string) error {
+	if _, err := os.Lstat(b.path(digest)); err == nil {
+		return nil
+	}
+	f, err := os.OpenFile(b.unkept(digest), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), syncFolder(b.dir))
 }
 
 type blob struct {
@@ -195,6 +241,9 @@ func (p *pending) Commit() (string, error) {
 	digest := hex.EncodeToString(p.sum.Sum(nil))
 	name := p.folder.path(digest)
 	if err := os.Mkdir(filepath.Dir(name), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", broken("commit blob", err)
+	}
+	if err := p.folder.note(digest); err != nil {
 		return "", broken("commit blob", err)
 	}
 	if err := os.Rename(p.file.Name(), name); err != nil {

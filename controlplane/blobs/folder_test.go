@@ -91,6 +91,9 @@ func TestCommitMakesABlob(t *testing.T) {
 	if err != nil || string(data) != "hello world" {
 		t.Errorf("read %q, %v", data, err)
 	}
+	if err := b.Keep(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
 	if got := files(t, b); len(got) != 1 || got[0] != filepath.Join(want[:2], want) {
 		t.Errorf("files %v", got)
 	}
@@ -146,6 +149,13 @@ func TestConcurrentCommitsOfTheSameBytes(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	unkept, err := b.Unkept(t.Context())
+	if err != nil || len(unkept) != 1 {
+		t.Fatalf("unkept %v, %v", unkept, err)
+	}
+	if err := b.Keep(t.Context(), unkept[0]); err != nil {
+		t.Fatal(err)
+	}
 	if got := files(t, b); len(got) != 1 {
 		t.Errorf("files %v", got)
 	}
@@ -249,5 +259,54 @@ func TestKilledWriterLeavesNothing(t *testing.T) {
 	}
 	if d, err := alive.Commit(); err != nil || d != digestOf("alive") {
 		t.Errorf("commit: %s, %v", d, err)
+	}
+}
+
+func TestBlobsAreUnkeptUntilARecordRefersToThem(t *testing.T) {
+	ctx, dir := t.Context(), t.TempDir()
+	commit := func(b *Folder, text string) string {
+		t.Helper()
+		p, err := b.Create(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		digest, err := p.Commit()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return digest
+	}
+	unkept := func(b *Folder) []string {
+		t.Helper()
+		list, err := b.Unkept(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	first, err := New(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, lost := commit(first, "kept"), commit(first, "lost")
+	if err := first.Keep(ctx, kept); err != nil {
+		t.Fatal(err)
+	}
+	commit(first, "kept") // again: a record refers to it, so that it stays kept
+	second, err := New(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := unkept(second); len(got) != 1 || got[0] != lost {
+		t.Errorf("unkept after a restart: %q, want only %q", got, lost)
+	}
+	if err := second.Delete(ctx, lost); err != nil {
+		t.Fatal(err)
+	}
+	if got := unkept(second); len(got) != 0 {
+		t.Errorf("unkept after the deletion: %q", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -77,7 +78,7 @@ func readAt(r io.ReaderAt, b []byte, off int64) error {
 	switch {
 	case n == len(b):
 		return nil
-	case err == io.EOF || err == io.ErrUnexpectedEOF:
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		return refuse(CodeTruncated, "", "the archive ends at byte %d, inside a record", off+int64(n))
 	}
 	return broken("read bundle", err)

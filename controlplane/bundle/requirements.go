@@ -64,16 +64,24 @@ func stripComment(s string) string {
 // the path of a wheel in the bundle, each with hashes if wanted: nothing that
 // pip would take for an option or fetch from an address.
 func checkRequirements(data []byte, has func(string) bool, f *faults) bool {
-	return checkLines("requirements.txt", CodeRequirements, data, joinLines, f, func(s string) (string, string) {
+	file := lineFile{"requirements.txt", CodeRequirements, joinLines}
+	return file.check(data, f, func(s string) (string, string) {
 		return checkRequirement(s, has)
 	})
 }
 
-// checkLines applies check to every line that has something on it.
-func checkLines(name, code string, data []byte, split func([]byte) []logicalLine, f *faults, check func(string) (text, hint string)) bool {
+// lineFile is a file in which each line says something by itself.
+type lineFile struct {
+	name, code string // the code is that of its faults
+	split      func([]byte) []logicalLine
+}
+
+// check applies rule to every line that has something on it, and reports
+// whether there was one.
+func (l lineFile) check(data []byte, f *faults, rule func(string) (text, hint string)) bool {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	some := false
-	for _, line := range split(data) {
+	for _, line := range l.split(data) {
 		text, hint := "", ""
 		s := stripComment(line.text)
 		switch {
@@ -84,12 +92,12 @@ func checkLines(name, code string, data []byte, split func([]byte) []logicalLine
 		case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
 			text = "has a control character"
 		default:
-			text, hint = check(s)
+			text, hint = rule(s)
 		}
 		some = true
 		if text != "" {
 			column := utf8.RuneCountInString(line.text[:max(strings.Index(line.text, s), 0)]) + 1
-			f.add(controlplane.Fault{Code: code, Where: name, Line: line.number, Column: column, Value: strings.ToValidUTF8(s, "\ufffd"), Message: "refused: " + cut(strings.ToValidUTF8(s, "\ufffd")) + ": " + text, Hint: hint})
+			f.add(controlplane.Fault{Code: l.code, Where: l.name, Line: line.number, Column: column, Value: strings.ToValidUTF8(s, "\ufffd"), Message: "refused: " + cut(strings.ToValidUTF8(s, "\ufffd")) + ": " + text, Hint: hint})
 		}
 	}
 	return some
@@ -196,7 +204,8 @@ func checkPackages(data []byte, f *faults) bool {
 		}
 		return out
 	}
-	return checkLines("packages.txt", CodePackages, data, split, f, func(s string) (text, hint string) {
+	file := lineFile{"packages.txt", CodePackages, split}
+	return file.check(data, f, func(s string) (text, hint string) {
 		name, _, _ := strings.Cut(s, "=")
 		switch {
 		case s[0] == '-':

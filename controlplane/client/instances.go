@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"net/http"
@@ -72,7 +73,7 @@ func (c *Client) InstanceLogs(ctx context.Context, id string, l Logs) (io.ReadCl
 	if err != nil {
 		return nil, err
 	}
-	res, err := c.send(req)
+	res, err := c.send(req) //nolint:bodyclose // the caller closes the stream, and that the body
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +89,7 @@ type stream struct {
 
 func (s *stream) Read(b []byte) (int, error) {
 	n, err := s.body.Read(b)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = s.c.unreachable(s.ctx, err)
 	}
 	return n, err

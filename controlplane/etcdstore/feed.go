@@ -108,6 +108,11 @@ func (f *feed) pass(resp clientv3.WatchResponse) {
 		}
 		b.Events = append(b.Events, e)
 	}
+	// A watch that catches up comes in several responses, and the header of
+	// each has the store's revision, not that of the last event before the cut.
+	if n := len(b.Events); n > 0 {
+		b.Revision = b.Events[n-1].Revision
+	}
 	f.revision = b.Revision
 	f.sink(b)
 }

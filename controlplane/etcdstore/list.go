@@ -2,6 +2,7 @@ package etcdstore
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -83,7 +84,8 @@ func list[T any](ctx context.Context, s *Store, kind string, p controlplane.Page
 		clientv3.WithRange(clientv3.GetPrefixRangeEnd(base+p.Prefix)),
 		clientv3.WithRev(p.Revision), clientv3.WithLimit(int64(limit)))
 	if err != nil {
-		if rpctypes.ErrCompacted == err || strings.Contains(err.Error(), rpctypes.ErrCompacted.Error()) {
+		// A revision to come is of the time before a backup was restored.
+		if errors.Is(err, rpctypes.ErrCompacted) || errors.Is(err, rpctypes.ErrFutureRev) {
 			return out, controlplane.Errorf(controlplane.CodeStale, "this cursor is too old").WithHint("list again from the beginning")
 		}
 		return out, storeError(err)

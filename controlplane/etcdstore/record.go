@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
 )
 
 // schemaVersion is written as "v" into every value. It grows when a change of
@@ -23,7 +25,9 @@ func decode(key string, raw []byte, into any) error {
 		return fmt.Errorf("read %s: %w", key, err)
 	}
 	if head.V > schemaVersion {
-		return fmt.Errorf("read %s: its schema version %d is newer than this program's %d", key, head.V, schemaVersion)
+		return controlplane.Errorf(controlplane.CodeInternal,
+			"the record %s has schema version %d, and this program knows none above %d", key, head.V, schemaVersion).
+			WithHint("run the version of Slipway that wrote it, or a newer one")
 	}
 	if err := json.Unmarshal(raw, into); err != nil {
 		return fmt.Errorf("read %s: %w", key, err)

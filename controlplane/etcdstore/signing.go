@@ -22,7 +22,7 @@ func (s *Store) SigningKey(ctx context.Context, name string) ([]byte, error) {
 			return err
 		}
 		key.Key = make([]byte, 32)
-		rand.Read(key.Key) //nolint:errcheck // never fails
+		rand.Read(key.Key)
 		t.(*tx).put("signing/"+name, key)
 		return nil
 	})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -212,7 +213,12 @@ func (t *tx) Alias(nameOrID string) (*controlplane.Alias, error) {
 	return alias, nil
 }
 
-func isUUID(s string) bool { return len(s) == 36 && strings.Count(s, "-") == 4 }
+// isUUID tells IDs from names. A name may have the hyphens of an ID, but then
+// not its digits only.
+func isUUID(s string) bool {
+	_, err := uuid.Parse(s)
+	return len(s) == 36 && err == nil
+}
 
 // Index values.
 type (

@@ -10,7 +10,8 @@ import (
 )
 
 // WatchInstances implements controlplane.Watcher. A record that does not parse
-// is left out and logged: it must not keep the others from their control plane.
+// is logged and told as Unread: it must not keep the others from their control
+// plane, nor pass for gone.
 func (s *Store) WatchInstances(ctx context.Context, sink func(controlplane.InstanceBatch)) {
 	s.Feed(ctx, instancesPrefix, func(b Batch) {
 		out := controlplane.InstanceBatch{Full: b.Full}
@@ -22,6 +23,7 @@ func (s *Store) WatchInstances(ctx context.Context, sink func(controlplane.Insta
 			in := new(controlplane.Instance)
 			if err := decode(e.Key, e.Value, in); err != nil {
 				s.log.Error("instance record refused", zap.Error(err))
+				out.Unread = append(out.Unread, strings.TrimPrefix(e.Key, instancesPrefix))
 				continue
 			}
 			in.Revision = e.Revision

@@ -16,11 +16,13 @@
 //	                      ended                       FAILED, with the reason
 //	DEPLOYED, UNKNOWN     ended by itself             RESUMING after a back-off; FAILED after five in ten minutes
 //	                      none, or stopped            RESUMING: it should run and does not
+//	                      ready                       DEPLOYED, with the endpoint, unless it is that
 //	SUSPENDING            any                         stop it, then SUSPENDED
 //	SUSPENDED, FAILED     runs                        stop it
 //	                      a visitor                   RESUMING; of FAILED only once its back-off is over
 //	TERMINATING           any                         remove it, then delete the record
 //	no record             runs                        stop it
+//	a record that cannot be read                      nothing
 //
 // One manager works on a store at a time.
 package lifecycle

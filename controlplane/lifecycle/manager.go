@@ -40,6 +40,9 @@ type Manager struct {
 	waiting map[string]bool // what has not told its first list yet; nothing is decided before
 	stopped bool
 
+	settling int           // tasks whose settle is set
+	settled  chan struct{} // closed when there are none
+
 	workers sync.WaitGroup
 	ctx     context.Context // of the workers, set by Run
 }
@@ -48,10 +51,9 @@ type Manager struct {
 // worker at a time takes steps for it.
 type task struct {
 	view
-	launcher string // that fact came from
-	working  bool
-	changed  bool // since the worker last looked
-	timer    *time.Timer
+	working bool
+	settle  bool // the first look is due, and others wait for what follows from it
+	timer   *time.Timer
 }
 
 // The two watches, beside the launchers, that must have listed.
@@ -62,7 +64,7 @@ const (
 
 // New makes a manager. Nothing happens before Run.
 func New(c Config) *Manager {
-	m := &Manager{cfg: c, tasks: map[string]*task{}, waiting: map[string]bool{instancesList: true, wakesList: true}}
+	m := &Manager{cfg: c, tasks: map[string]*task{}, settled: make(chan struct{}), waiting: map[string]bool{instancesList: true, wakesList: true}}
 	for name := range c.Launchers {
 		m.waiting["launcher "+name] = true
 	}
@@ -91,6 +93,11 @@ func (m *Manager) Run(ctx context.Context) {
 	m.workers.Wait()
 }
 
+// Settled is closed when every record that says that its instance runs has been
+// compared with what the launchers say. Before that a record may name an
+// endpoint of an earlier life, where a stranger may listen now.
+func (m *Manager) Settled() <-chan struct{} { return m.settled }
+
 func (m *Manager) task(id string) *task {
 	t := m.tasks[id]
 	if t == nil {
@@ -106,27 +113,36 @@ func (m *Manager) instances(b controlplane.InstanceBatch) {
 	defer m.mu.Unlock()
 	gone := b.Gone
 	if b.Full {
-		gone = m.absent(b.Put)
+		gone = m.absent(b)
 	}
 	for _, in := range b.Put {
-		m.learn(m.task(in.ID), in)
+		t := m.task(in.ID)
+		t.unread = false
+		m.learn(t, in)
 		m.kick(in.ID)
 	}
+	for _, id := range b.Unread {
+		m.task(id).unread = true
+	}
 	for _, id := range gone {
-		m.task(id).record = nil
+		t := m.task(id)
+		t.record, t.unread = nil, false
 		m.kick(id)
 	}
 	m.listed(instancesList, b.Full)
 }
 
 // absent lists the tasks that have a record and are not in a full list.
-func (m *Manager) absent(put []*controlplane.Instance) (gone []string) {
-	present := make(map[string]bool, len(put))
-	for _, in := range put {
+func (m *Manager) absent(b controlplane.InstanceBatch) (gone []string) {
+	present := make(map[string]bool, len(b.Put)+len(b.Unread))
+	for _, in := range b.Put {
 		present[in.ID] = true
 	}
+	for _, id := range b.Unread {
+		present[id] = true
+	}
 	for id, t := range m.tasks {
-		if t.record != nil && !present[id] {
+		if (t.record != nil || t.unread) && !present[id] {
 			gone = append(gone, id)
 		}
 	}
@@ -183,9 +199,25 @@ func (m *Manager) listed(name string, full bool) {
 	}
 	delete(m.waiting, name)
 	if len(m.waiting) == 0 {
+		m.settling = len(m.tasks)
 		for _, id := range slices.Collect(maps.Keys(m.tasks)) {
+			m.tasks[id].settle = true
 			m.kick(id)
 		}
+		if m.settling == 0 {
+			close(m.settled)
+		}
+	}
+}
+
+// looked notes that a task has been looked at. The mutex is held.
+func (m *Manager) looked(t *task) {
+	if !t.settle {
+		return
+	}
+	t.settle = false
+	if m.settling--; m.settling == 0 {
+		close(m.settled)
 	}
 }
 
@@ -195,7 +227,6 @@ func (m *Manager) kick(id string) {
 	if t == nil || m.stopped || len(m.waiting) > 0 {
 		return
 	}
-	t.changed = true
 	if t.working {
 		return
 	}
@@ -208,10 +239,12 @@ func (m *Manager) work(id string, t *task) {
 	failures := 0
 	for m.ctx.Err() == nil {
 		m.mu.Lock()
-		t.changed = false
 		v := t.view
 		v.now = time.Now()
 		s := next(v)
+		if !v.contradicts(s.action) {
+			m.looked(t)
+		}
 		if s.action == nothing {
 			m.rest(id, t, s.again)
 			m.mu.Unlock()
@@ -246,7 +279,7 @@ func (m *Manager) rest(id string, t *task, again time.Time) {
 		})
 		return
 	}
-	if t.record == nil && !t.runs() && !t.wake {
+	if t.record == nil && !t.unread && !t.runs() && !t.wake {
 		delete(m.tasks, id)
 	}
 }

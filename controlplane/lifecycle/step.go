@@ -10,9 +10,12 @@ import (
 // view is what is known of one instance at one moment.
 type view struct {
 	record *controlplane.Instance // nil: there is none
+	unread bool                   // there is a newer record that cannot be read
 	fact   *launcher.Fact         // nil: the launcher has told nothing
 	wake   bool                   // somebody registered the intent to wake it
 	now    time.Time
+
+	launcher string // the name of the one that fact came from
 }
 
 // action is what a step does.
@@ -54,6 +57,9 @@ const (
 
 // next names the step that brings what runs nearer to what the record says.
 func next(v view) step {
+	if v.unread {
+		return step{}
+	}
 	if v.record == nil {
 		if v.runs() {
 			return step{action: stop}
@@ -129,10 +135,19 @@ func (v view) running() step {
 		return step{action: resume}
 	case fact.State == launcher.Ended:
 		return step{action: restart}
-	case fact.State == launcher.Ready && fact.Endpoint != v.record.Endpoint:
+	case fact.State == launcher.Ready && (fact.Endpoint != v.record.Endpoint || v.record.Status != controlplane.Deployed):
 		return step{action: deployed}
 	}
 	return step{}
+}
+
+// contradicts reports whether the step takes back that the instance runs, or
+// where.
+func (v view) contradicts(a action) bool {
+	if v.record == nil || v.record.Status != controlplane.Deployed && v.record.Status != controlplane.Unknown {
+		return false
+	}
+	return a == resume || a == restart || a == deployed
 }
 
 // doubling is first, doubled n times, at most limit.

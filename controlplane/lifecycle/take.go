@@ -78,7 +78,7 @@ func (m *Manager) record(t *task, seen *controlplane.Instance, f func(controlpla
 	})
 	switch {
 	case errors.Is(err, errMoved):
-		err = nil // in is the newer record: decide again upon that
+		// in is the newer record: decide again upon that.
 	case controlplane.CodeOf(err) == controlplane.CodeNotFound:
 		m.mu.Lock()
 		t.record = nil
@@ -160,7 +160,7 @@ func (m *Manager) suspend(t *task, v view) error {
 // stop ends a workload that should not run, and keeps its files: a record that
 // is missing by mistake must not cost a volume.
 func (m *Manager) stop(id string, t *task, v view) error {
-	l := m.cfg.Launchers[t.launcher]
+	l := m.cfg.Launchers[v.launcher]
 	m.cfg.Log.Info("stopping a workload that should not run", zap.String("instance", id), zap.Int64("generation", v.fact.Generation))
 	err := l.Stop(m.ctx, id, v.fact.Generation, m.cfg.StopGrace)
 	if err != nil && !errors.Is(err, launcher.ErrFenced) {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -151,7 +152,7 @@ func (p *program) deleteApp(ctx context.Context, api *client.Client, id string, 
 			told = true
 		}
 		if sleep(limited, p.poll) != nil {
-			if context.Cause(limited) != errWaited {
+			if !errors.Is(context.Cause(limited), errWaited) {
 				return limited.Err()
 			}
 			return controlplane.Errorf(controlplane.CodeTimeout, "delete app %s: its instances were still there after %s", id, timeout).

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -224,7 +225,7 @@ func (p *packed) discard() {
 
 // inFolder adds the hint that somebody needs who is in the wrong folder.
 func inFolder(err error, dir string) error {
-	e, ok := err.(*controlplane.Error)
+	e, ok := errors.AsType[*controlplane.Error](err)
 	if !ok || e.Hint != "" || len(e.Faults) != 1 || e.Faults[0].Code != bundle.CodeNoManifest {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -96,6 +97,7 @@ first, 5 not allowed, 6 conflict, 7 wait timed out, 8 unavailable,
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(flagError)
 	root.PersistentFlags().StringVar(&p.configFile, "config", "", "configuration `FILE` (default $SLIPWAY_CONFIG, ./.slipway/cli.toml, ~/.slipway/config.toml)")
+	root.PersistentPreRun = takeKinds
 	root.AddGroup(
 		&cobra.Group{ID: groupApps, Title: "Apps and instances:"},
 		&cobra.Group{ID: groupAdmin, Title: "Administration:"},
@@ -130,6 +132,25 @@ func (p *program) adminCommands() *cobra.Command {
 	admin := p.group("admin", "Administer apps, instances and aliases")
 	admin.AddCommand(p.appCommands(false), p.instanceCommands(), p.aliasCommands())
 	return admin
+}
+
+// takeKinds lets what -o name prints, such as app/ID, stand for an ID.
+func takeKinds(c *cobra.Command, args []string) {
+	if !c.HasParent() || c.Name() == "import" {
+		return
+	}
+	switch c.Parent().Name() {
+	case "app", "instance", "alias":
+	default:
+		return
+	}
+	for i, arg := range args {
+		for _, kind := range []string{"app/", "instance/", "alias/"} {
+			if id, found := strings.CutPrefix(arg, kind); found {
+				args[i] = id
+			}
+		}
+	}
 }
 
 // group is a command that only has commands.

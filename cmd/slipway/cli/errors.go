@@ -187,7 +187,7 @@ func (p *program) printError(err error, code int) {
 	}
 	if p.output == "json" {
 		if data, err := encodeJSON(doc); err == nil {
-			p.Err.Write(data)
+			_, _ = p.Err.Write(data) // there is no other place to say it
 			return
 		}
 	}

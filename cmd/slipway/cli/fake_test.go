@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -108,7 +109,7 @@ var fakeStatus = map[controlplane.Code]int{
 }
 
 func refuse(w http.ResponseWriter, err error) {
-	e := err.(*controlplane.Error)
+	e, _ := errors.AsType[*controlplane.Error](err)
 	status := fakeStatus[e.Code]
 	if status == 0 {
 		status = 500

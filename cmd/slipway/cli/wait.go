@@ -126,7 +126,7 @@ var errWaited = errors.New("wait timed out")
 
 // waitEnded is why a wait ended before its goal. What is under way goes on.
 func waitEnded(ctx context.Context, s settling, in *v1.Instance) error {
-	if context.Cause(ctx) != errWaited {
+	if !errors.Is(context.Cause(ctx), errWaited) {
 		return ctx.Err()
 	}
 	return controlplane.Errorf(controlplane.CodeTimeout, "wait for instance %s: still %s after %s", in.ID, progress(in), s.wait.timeout).

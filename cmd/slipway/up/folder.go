@@ -25,7 +25,7 @@ func lockFolder(dir string) (unlock func(), err error) {
 		return nil, fail(err, "cannot use the data folder %s", dir).WithHint("name another with --data DIR")
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		holder, _ := os.ReadFile(path) //nolint:errcheck // only to name the holder
+		holder, _ := os.ReadFile(path) // only to name the holder
 		f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, fail(nil, "the data folder %s is in use by another slipway up, process %s", dir, strings.TrimSpace(string(holder))).

@@ -62,7 +62,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		}
 		return nil
 	case err := <-r.etcd.Err():
-		return fail(err, "the embedded etcd has ended").WithHint("look into %s", filepath.Join(r.paths.data, "slipway.log"))
+		return fail(err, "the embedded etcd has ended").WithHint("look into %s", r.logFile())
 	}
 }
 

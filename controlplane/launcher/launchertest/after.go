@@ -99,7 +99,7 @@ func followLogs(t *testing.T, f *Fixture) {
 			t.Fatal(err)
 		}
 		done := make(chan struct{})
-		go func() { defer close(done); io.Copy(io.Discard, r) }()
+		go func() { defer close(done); _, _ = io.Copy(io.Discard, r) }()
 		time.Sleep(20 * time.Millisecond)
 		if end == "close" {
 			r.Close()

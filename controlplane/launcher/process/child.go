@@ -133,7 +133,7 @@ func (c *child) wait(ctx context.Context) (exit, error) {
 	if err := c.fd.SetReadDeadline(time.Time{}); err != nil {
 		return c.waitByPolling(ctx)
 	}
-	stop := context.AfterFunc(ctx, func() { c.fd.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = c.fd.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	err = conn.Read(func(fd uintptr) bool {
 		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}

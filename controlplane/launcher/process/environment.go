@@ -104,7 +104,7 @@ func (e *environments) build(ctx context.Context, p python, reqs requirements, k
 	if err != nil {
 		return broken(fmt.Errorf("make temporary folder: %w", err))
 	}
-	defer removeTree(tmp) // what stays is in the way of nothing
+	defer func() { _ = removeTree(tmp) }() // what stays is in the way of nothing
 	b := builder{e: e, key: key, log: log, output: output, home: tmp, dir: reqs.dir}
 
 	if err := b.run(ctx, p.path, "-m", "venv", dir); err != nil {

@@ -188,7 +188,7 @@ func TestLastError(t *testing.T) {
 func TestEnvironmentKey(t *testing.T) {
 	base := requirements{text: []byte("a\n"), wheels: []wheel{{"x.whl", "1"}}}
 	p := python{real: "/usr/bin/python3.11", version: "3.11.7"}
-	if base.key(p) != base.key(p) {
+	if first, second := base.key(p), base.key(p); first != second {
 		t.Error("a key changes by itself")
 	}
 	for name, other := range map[string]string{

@@ -31,7 +31,9 @@ type ports struct {
 func newPorts() *ports {
 	low, high := 32768, 60999
 	if b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
-		fmt.Sscan(string(b), &low, &high)
+		if _, err := fmt.Sscan(string(b), &low, &high); err != nil {
+			low, high = 32768, 60999 // the kernel's default
+		}
 	}
 	p := &ports{held: map[int]bool{}}
 	switch {

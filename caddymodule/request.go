@@ -1,0 +1,85 @@
+package caddymodule
+
+import (
+	"net/http"
+	"net/textproto"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// Limits of spec routing.md §7 that the server does not hold by itself.
+const (
+	maxTarget = 32 << 10 // bytes
+	maxFields = 200
+)
+
+// oversized refuses a request with too long a target or too many fields.
+func oversized(r *http.Request) (page, bool) {
+	if len(r.RequestURI) > maxTarget {
+		return page{status: http.StatusRequestURITooLong, code: "target_too_long", text: "The address is longer than 32 KiB."}, true
+	}
+	fields := 0
+	for _, values := range r.Header {
+		fields += len(values)
+	}
+	if fields > maxFields {
+		return page{status: http.StatusRequestHeaderFieldsTooLarge, code: "too_many_fields", text: "The request has more than 200 header fields."}, true
+	}
+	return page{}, false
+}
+
+// http10Writer answers an HTTP/1.0 client: the connection is closed, which the
+// server would not say, and no 1xx is sent, which such a client cannot read.
+type http10Writer struct {
+	*caddyhttp.ResponseWriterWrapper
+}
+
+func newHTTP10Writer(w http.ResponseWriter) http10Writer {
+	w.Header().Set("Connection", "close")
+	return http10Writer{&caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+}
+
+func (w http10Writer) WriteHeader(status int) {
+	if status >= 200 {
+		w.ResponseWriterWrapper.WriteHeader(status)
+	}
+}
+
+// dropped are headers that say where a request came from and that clients
+// could forge (spec routing.md §5). X-Forwarded-For, -Host and -Proto are the
+// proxy's: it drops and sets them.
+var dropped = []string{
+	"Forwarded", "X-Real-Ip", "X-Original-Url", "X-Rewrite-Url", "X-Forwarded-Prefix", "Proxy",
+	"X-Slipway-User", "X-Slipway-Email", "X-Slipway-Roles", "X-Slipway-Instance",
+}
+
+// cleanRequest takes from a request what must not reach an app.
+func cleanRequest(r *http.Request) {
+	for _, name := range dropped {
+		delete(r.Header, textproto.CanonicalMIMEHeaderKey(name))
+	}
+	if len(r.Header["Upgrade"]) > 0 && !isWebSocket(r) {
+		delete(r.Header, "Upgrade")
+	}
+}
+
+// isWebSocket reports whether an HTTP/1.1 request asks for a WebSocket.
+func isWebSocket(r *http.Request) bool {
+	if !r.ProtoAtLeast(1, 1) || !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		return false
+	}
+	for _, line := range r.Header["Connection"] {
+		for token := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(token), "upgrade") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func hasBearer(r *http.Request) bool {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.EqualFold(scheme, "Bearer") && token != ""
+}

@@ -1,0 +1,238 @@
+package up
+
+import (
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/seed-dbc68772/slipway/caddymodule"
+	"github.com/seed-dbc68772/slipway/controlplane"
+)
+
+// told is all that a user reads of an error.
+func told(t *testing.T, err error) string {
+	t.Helper()
+	e, ok := errors.AsType[*controlplane.Error](err)
+	if !ok {
+		t.Fatalf("error is %v (%T), want one that users may read", err, err)
+	}
+	if e.Hint == "" {
+		t.Errorf("%q does not say how to mend it", e.What)
+	}
+	return e.What + "\n" + e.Hint
+}
+
+func TestListenIsLoopbackAlone(t *testing.T) {
+	for listen, want := range map[string]string{
+		"127.0.0.1:0": "", "127.1.2.3:0": "", "localhost:0": "", "LOCALHOST.:0": "", "[::1]:0": "",
+		"0.0.0.0:8080":        "not a loopback address",
+		"[::]:8080":           "not a loopback address",
+		":8080":               "not a loopback address",
+		"192.168.1.1:8080":    "not a loopback address",
+		"example.com:8080":    "not a loopback address",
+		"[::ffff:0.0.0.0]:80": "not a loopback address",
+		"8080":                "not an address and a port",
+		"127.0.0.1":           "not an address and a port",
+		"":                    "not an address and a port",
+		"127.0.0.1:http-ish":  "cannot listen on 127.0.0.1:http-ish",
+		"127.0.0.1:70000":     "cannot listen on 127.0.0.1:70000",
+	} {
+		t.Run(listen, func(t *testing.T) {
+			err := checkListen(listen)
+			if want == "" {
+				if err != nil && !(listen == "[::1]:0" && noIPv6()) && !strings.HasPrefix(listen, "LOCALHOST") {
+					t.Error(err)
+				}
+				return
+			}
+			if err == nil {
+				t.Fatal("it is taken")
+			}
+			if got := told(t, err); !strings.Contains(got, want) {
+				t.Errorf("got %q, want one with %q", got, want)
+			}
+		})
+	}
+}
+
+func noIPv6() bool {
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		return true
+	}
+	l.Close()
+	return false
+}
+
+func TestABusyPortNamesTheFlag(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	err = checkListen(l.Addr().String())
+	if err == nil {
+		t.Fatal("a busy port is taken")
+	}
+	if got := told(t, err); !strings.Contains(got, "--listen") || !strings.Contains(got, l.Addr().String()) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestBaseURL(t *testing.T) {
+	for _, tc := range []struct{ name, flag, file, listen, want string }{
+		{"default", "", "", "127.0.0.1:8080", "http://localhost:8080"},
+		{"default with IPv6", "", "", "[::1]:9000", "http://localhost:9000"},
+		{"file", "", "http://a.test", "127.0.0.1:8080", "http://a.test"},
+		{"flag before file", "http://b.test", "http://a.test", "127.0.0.1:8080", "http://b.test"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := baseURL(tc.flag, tc.file, tc.listen); got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestControlPlaneIsCompletedNotReplaced(t *testing.T) {
+	for _, tc := range []struct{ name, given, want string }{
+		{"nothing given", ``, `{"blobs":"/d/bundles","launchers":{
+			"manual":{"allow":["127.0.0.0/8","::1/128"]},"process":{"data":"/d/processes","stop_on_exit":true}}}`},
+		{"blobs", `{"blobs":"/b"}`, `{"blobs":"/b","launchers":{
+			"manual":{"allow":["127.0.0.0/8","::1/128"]},"process":{"data":"/d/processes","stop_on_exit":true}}}`},
+		{"one launcher's setting", `{"launchers":{"process":{"data":"/p"},"manual":{"allow":["10.0.0.0/8"]}}}`, `{"blobs":"/d/bundles","launchers":{
+			"manual":{"allow":["10.0.0.0/8"]},"process":{"data":"/p","stop_on_exit":true}}}`},
+		{"an empty launcher", `{"launchers":{"process":{}}}`, `{"blobs":"/d/bundles","launchers":{
+			"manual":{"allow":["127.0.0.0/8","::1/128"]},"process":{"data":"/d/processes","stop_on_exit":true}}}`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var given json.RawMessage
+			if tc.given != "" {
+				given = json.RawMessage(tc.given)
+			}
+			got, err := controlPlane(given, "/d")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(decode(t, tc.want), decode(t, string(got))); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	if _, err := controlPlane(json.RawMessage(`{"launchers":{"process":[]}}`), "/d"); err == nil {
+		t.Error("settings that are a list are taken")
+	}
+}
+
+func decode(t *testing.T, text string) (v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestSettings(t *testing.T) {
+	for _, tc := range []struct{ name, text, want string }{
+		{"a block", "slipway {\n\thold 30s\n\tlauncher manual {\n\t\tallow 10.0.0.0/8\n\t}\n\tblobs /b\n}\n", ""},
+		{"an empty block", "slipway {\n}\n", ""},
+		{"nothing", "", "does not begin with a block slipway"},
+		{"a whole Caddyfile", "{\n\tslipway {\n\t}\n}\n", "does not begin with a block slipway"},
+		{"two blocks", "slipway {\n}\nslipway {\n}\n", `unexpected "slipway" after the block`},
+		{"unknown", "slipway {\n\tlisten :80\n}\n", `slipway has no setting "listen"`},
+		{"twice", "slipway {\n\thold 1s\n\thold 1s\n}\n", "hold is given twice"},
+		{"etcd", "slipway {\n\tetcd http://127.0.0.1:2379\n}\n", "names an etcd, and slipway up runs its own"},
+		{"not closed", "slipway {\n\thold 1s\n", ""},
+		{"unquoted", "slipway {\n\thold \"1s\n", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "slipway.conf")
+			if err := os.WriteFile(path, []byte(tc.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			app, err := readSettings(path)
+			if tc.want == "" {
+				if (err == nil) != (app != nil) {
+					t.Errorf("app %v, error %v", app, err)
+				}
+				if err != nil && strings.HasPrefix(tc.name, "a") {
+					t.Error(err)
+				}
+				return
+			}
+			if err == nil {
+				t.Fatal("it is taken")
+			}
+			if got := told(t, err); !strings.Contains(got, tc.want) {
+				t.Errorf("got %q, want one with %q", got, tc.want)
+			}
+			if controlplane.CodeOf(err) != controlplane.CodeInvalid {
+				t.Errorf("code is %v, want wrong usage", controlplane.CodeOf(err))
+			}
+		})
+	}
+	if _, err := readSettings(filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(told(t, err), "--config") {
+		t.Errorf("a missing file gives %v", err)
+	}
+	if app, err := readSettings(""); err != nil || cmp.Diff(caddymodule.Settings{}, app.Settings) != "" {
+		t.Errorf("no file gives %v, %v", app, err)
+	}
+}
+
+func TestSettingsOfABlockArrive(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "slipway.conf")
+	text := "slipway {\n\talias_redirect strict\n\tmax_upload 5\n\tlauncher manual {\n\t\tallow 10.0.0.0/8\n\t}\n}\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	app, err := readSettings(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if app.AliasRedirect != "strict" || app.MaxUpload != 5 || !strings.Contains(string(app.ControlPlaneRaw), "10.0.0.0/8") {
+		t.Errorf("got %+v, %s", app.Settings, app.ControlPlaneRaw)
+	}
+}
+
+func TestPrepareChecksBeforeItTakesTheFolder(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	for name, o := range map[string]Options{
+		"listen":   {Data: data, Listen: "0.0.0.0:0"},
+		"base URL": {Data: data, Listen: "127.0.0.1:0", BaseURL: "ftp://x"},
+		"config":   {Data: data, Listen: "127.0.0.1:0", Config: filepath.Join(data, "none")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := prepare(o); err == nil {
+				t.Error("it is taken")
+			} else {
+				told(t, err)
+			}
+			if _, err := os.Stat(data); err == nil {
+				t.Error("the folder was made")
+			}
+		})
+	}
+}
+
+func TestCaddyConfigListensOnNothingElse(t *testing.T) {
+	raw, err := json.Marshal(caddyConfig(new(caddymodule.App), "127.0.0.1:8080", paths{"/d", "/s"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := decode(t, string(raw)).(map[string]any)
+	if got := config["admin"].(map[string]any)["listen"]; got != "unix//s/admin.sock" {
+		t.Errorf("the admin interface listens on %v", got)
+	}
+	for _, bad := range []string{"2019", ":443", `":80"`} {
+		if strings.Contains(string(raw), bad) {
+			t.Errorf("the configuration names %s: %s", bad, strconv.Quote(string(raw)))
+		}
+	}
+}

@@ -1,0 +1,138 @@
+// Package etcdtest gives tests a real etcd. The server is one for all tests of
+// a package, the prefix is each test's own.
+package etcdtest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/embedded"
+)
+
+// Server is an etcd whose data outlives a Stop.
+type Server struct {
+	dir    string
+	server *embedded.Server
+}
+
+var (
+	mu     sync.Mutex
+	shared *Server
+	tests  atomic.Int64
+)
+
+// Main is the TestMain of a package that uses this one: it ends the shared
+// server and fails where goroutines are left.
+func Main(m *testing.M) {
+	code := m.Run()
+	mu.Lock()
+	defer mu.Unlock()
+	if shared != nil {
+		shared.Stop()
+		os.RemoveAll(shared.dir)
+	}
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// New makes a server of the test's own, not started.
+func New(t testing.TB) *Server {
+	t.Helper()
+	s, err := newServer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.Stop()
+		os.RemoveAll(s.dir)
+	})
+	return s
+}
+
+// newServer takes a folder whose path is short, as sockets need it: that of
+// t.TempDir holds the test's name.
+func newServer() (*Server, error) {
+	dir, err := os.MkdirTemp("", "etcd")
+	return &Server{dir: dir}, err
+}
+
+// Start starts it, again after a Stop.
+func (s *Server) Start(ctx context.Context) (err error) {
+	s.server, err = embedded.Start(ctx, embedded.Config{DataDir: filepath.Join(s.dir, "data"), SocketDir: s.dir})
+	return err
+}
+
+// Stop stops it, if it runs.
+func (s *Server) Stop() {
+	if s.server != nil {
+		s.server.Close()
+		s.server = nil
+	}
+}
+
+// Endpoint is where clients reach it, running or not.
+func (s *Server) Endpoint() string { return "unix://" + filepath.Join(s.dir, "etcd.sock") }
+
+// Open opens a store with the test's own prefix, and closes it in the end.
+func (s *Server) Open(t testing.TB) *etcdstore.Store {
+	t.Helper()
+	store, err := etcdstore.Open(etcdstore.Config{Endpoints: []string{s.Endpoint()}, Prefix: Prefix(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	return store
+}
+
+// Client opens etcd's own client, and closes it in the end.
+func (s *Server) Client(t testing.TB) *clientv3.Client {
+	t.Helper()
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{s.Endpoint()}, Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+// Shared is the server that all tests of the package use.
+func Shared(t testing.TB) *Server {
+	t.Helper()
+	mu.Lock()
+	defer mu.Unlock()
+	if shared == nil {
+		s, err := newServer()
+		if err == nil {
+			err = s.Start(context.Background())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared = s
+	}
+	return shared
+}
+
+var prefixes sync.Map // test name → prefix
+
+// Prefix is the prefix of the test's keys in every store that it opens.
+func Prefix(t testing.TB) string {
+	p, known := prefixes.LoadOrStore(t.Name(), fmt.Sprintf("/test-%d/", tests.Add(1)))
+	if !known {
+		t.Cleanup(func() { prefixes.Delete(t.Name()) })
+	}
+	return p.(string)
+}

@@ -1,0 +1,411 @@
+package etcdstore_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
+)
+
+func TestNoUpdateIsLost(t *testing.T) {
+	w := newWorld(t)
+	in := newInstance(newApp("demo"))
+	w.put(in)
+	const updaters, rounds = 32, 4
+	var all sync.WaitGroup
+	var runs atomic.Int64
+	for range updaters {
+		all.Go(func() {
+			for range rounds {
+				_, err := w.Update(t.Context(), func(tx controlplane.Tx) error {
+					runs.Add(1)
+					got, err := tx.Instance(in.ID)
+					if err != nil {
+						return err
+					}
+					got.Restarts++
+					return tx.Put(got)
+				})
+				// Losing 64 times in a row is allowed to be told, never to be silent.
+				if err != nil && controlplane.CodeOf(err) != controlplane.CodeConflict {
+					t.Error(err)
+				}
+				if err != nil {
+					runs.Add(1 << 32)
+				}
+			}
+		})
+	}
+	all.Wait()
+	got, err := w.Instance(t.Context(), in.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := int(runs.Load() >> 32)
+	if got.Restarts != updaters*rounds-told {
+		t.Errorf("%d of %d updates arrived, %d were refused", got.Restarts, updaters*rounds, told)
+	}
+	if n := runs.Load() & (1<<32 - 1); n <= updaters*rounds {
+		t.Errorf("%d runs for %d updates: nothing ever conflicted", n, updaters*rounds)
+	}
+}
+
+func TestATransactionHoldsOnlyIfWhatItReadStillDoes(t *testing.T) {
+	app := newApp("demo")
+	for name, c := range map[string]struct {
+		read    func(controlplane.Tx) error
+		meddle  func(*world)
+		repeats bool
+	}{
+		"a record that was read and not written": {
+			func(tx controlplane.Tx) error { _, err := tx.App(app.ID); return err },
+			func(w *world) { w.put(app) }, true,
+		},
+		"a record that was absent": {
+			func(tx controlplane.Tx) error { _, _ = tx.Alias("sales"); return nil },
+			func(w *world) { w.put(newAlias("sales", "")) }, true,
+		},
+		"an index": {
+			func(tx controlplane.Tx) error { _, err := tx.AppByName("other", "1.0"); return err },
+			func(w *world) { w.put(newApp("other")) }, true,
+		},
+		"an instance added to those listed": {
+			func(tx controlplane.Tx) error { _, err := tx.InstancesOf(app.ID); return err },
+			func(w *world) { w.put(newInstance(app)) }, true,
+		},
+		"an instance of another app": {
+			func(tx controlplane.Tx) error { _, err := tx.InstancesOf(app.ID); return err },
+			func(w *world) { w.put(newInstance(newApp("other"))) }, false,
+		},
+		"something that was not read": {
+			func(controlplane.Tx) error { return nil },
+			func(w *world) { w.put(newApp("other")) }, false,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.put(app)
+			runs := 0
+			w.update(func(tx controlplane.Tx) error {
+				if runs++; runs > 2 {
+					return errors.New("repeated without end")
+				}
+				if err := c.read(tx); err != nil {
+					return err
+				}
+				if runs == 1 {
+					c.meddle(w)
+				}
+				return tx.Put(newAlias("mine", ""))
+			})
+			if got := runs == 2; got != c.repeats {
+				t.Errorf("%d runs, want a repetition: %v", runs, c.repeats)
+			}
+		})
+	}
+}
+
+func TestAFailingFunctionWritesNothing(t *testing.T) {
+	w := newWorld(t)
+	boom := errors.New("boom")
+	_, err := w.Update(t.Context(), func(tx controlplane.Tx) error {
+		if err := tx.Put(newApp("demo")); err != nil {
+			return err
+		}
+		return boom
+	})
+	if !errors.Is(err, boom) || len(w.keys()) != 0 {
+		t.Errorf("error %v, keys %v", err, w.keys())
+	}
+	for name, f := range map[string]func(controlplane.Tx) error{
+		"put":    func(tx controlplane.Tx) error { return tx.Put("no record") },
+		"delete": func(tx controlplane.Tx) error { return tx.Delete("no record") },
+		// An error that f does not pass on ends the transaction all the same.
+		"swallowed": func(tx controlplane.Tx) error { _ = tx.Put(7); return tx.Put(newApp("demo")) },
+	} {
+		if _, err := w.Update(t.Context(), f); err == nil || len(w.keys()) != 0 {
+			t.Errorf("%s of what is no record: error %v, keys %v", name, err, w.keys())
+		}
+	}
+}
+
+func TestReadsSeeTheTransactionsOwnWrites(t *testing.T) {
+	w := newWorld(t)
+	app := newApp("Demo")
+	in := newInstance(app)
+	w.update(func(tx controlplane.Tx) error {
+		if err := errors.Join(tx.Put(app), tx.Put(in)); err != nil {
+			return err
+		}
+		id, err := tx.AppByName("dEMO", "1.0")
+		same(t, "app by name", id, app.ID)
+		owner, err2 := tx.NameOwner("DEMO")
+		same(t, "owner", owner, "ada")
+		ids, err3 := tx.InstancesOf(app.ID)
+		same(t, "instances", ids, []string{in.ID})
+		got, err4 := tx.Instance(in.ID)
+		if err := errors.Join(err, err2, err3, err4, tx.Delete(in)); err != nil {
+			return err
+		}
+		same(t, "instance", got, in)
+		ids, err = tx.InstancesOf(app.ID)
+		same(t, "instances after the delete", ids, []string{})
+		_, err2 = tx.Instance(in.ID)
+		wantCode(t, err2, controlplane.CodeNotFound)
+		return err
+	})
+}
+
+func TestRecordsRoundTrip(t *testing.T) {
+	w := newWorld(t)
+	app := newApp("demo")
+	in := newInstance(app)
+	in.Reason = &controlplane.Reason{Code: controlplane.Crashed, Text: "it ended"}
+	in.Ends, in.RetryAfter = []time.Time{noon}, noon.Add(time.Hour)
+	alias := newAlias("sales", in.ID)
+	rev := w.put(app, in, alias)
+	for _, got := range []int64{app.Revision, in.Revision, alias.Revision} {
+		same(t, "revision of what was written", got, rev)
+	}
+	gotApp, err := w.App(t.Context(), app.ID)
+	gotIn, err2 := w.Instance(t.Context(), in.ID)
+	byName, err3 := w.Alias(t.Context(), "sales")
+	byID, err4 := w.Alias(t.Context(), alias.ID)
+	if err := errors.Join(err, err2, err3, err4); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "app", gotApp, app)
+	same(t, "instance", gotIn, in)
+	same(t, "alias by name", byName, alias)
+	same(t, "alias by ID", byID, alias)
+
+	token := &controlplane.Token{Hash: "abc", User: "ada", Admin: true, CreatedAt: noon}
+	if err := w.PutToken(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	gotToken, err := w.Token(t.Context(), "abc")
+	if err != nil || cmp.Diff(token, gotToken) != "" {
+		t.Errorf("token %v, %v", gotToken, err)
+	}
+	for name, get := range map[string]func() error{
+		"app":      func() error { _, err := w.App(t.Context(), in.ID); return err },
+		"instance": func() error { _, err := w.Instance(t.Context(), app.ID); return err },
+		"alias":    func() error { _, err := w.Alias(t.Context(), "nobody"); return err },
+		"alias ID": func() error { _, err := w.Alias(t.Context(), app.ID); return err },
+		"token":    func() error { _, err := w.Token(t.Context(), "def"); return err },
+	} {
+		t.Run("absent "+name, func(t *testing.T) { wantCode(t, get(), controlplane.CodeNotFound) })
+	}
+}
+
+// A name of 36 characters with four hyphens is a name unless its digits are
+// those of an ID.
+func TestAnAliasNameWithTheShapeOfAnID(t *testing.T) {
+	w := newWorld(t)
+	alias := newAlias("quarterl-repo-rtof-2026-forthesalesxx", "")
+	alias.Name = alias.Name[:36]
+	w.put(alias)
+	got, err := w.Alias(t.Context(), alias.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "alias", got, alias)
+}
+
+func TestUnknownFieldsSurviveARewrite(t *testing.T) {
+	w := newWorld(t)
+	app := newApp("demo")
+	app.Manifest.Runtime.HealthPath = "/healthz"
+	w.put(app)
+	var tree map[string]any
+	if err := json.Unmarshal([]byte(w.raw("apps/record/"+app.ID)), &tree); err != nil {
+		t.Fatal(err)
+	}
+	manifest := tree["manifest"].(map[string]any)
+	tree["colour"] = map[string]any{"name": "blue"}
+	manifest["icon"] = "icon.png"
+	manifest["runtime"].(map[string]any)["turbo"] = true
+	raw, err := json.Marshal(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.rawPut("apps/record/"+app.ID, string(raw))
+	w.update(func(tx controlplane.Tx) error {
+		got, err := tx.App(app.ID)
+		if err != nil {
+			return err
+		}
+		got.Title, got.Manifest.Runtime.HealthPath = "New", ""
+		return tx.Put(got)
+	})
+	tree["title"] = "New"
+	delete(manifest["runtime"].(map[string]any), "health_path") // known and empty now: it does not come back
+	var got map[string]any
+	if err := json.Unmarshal([]byte(w.raw("apps/record/"+app.ID)), &got); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "record", got, tree)
+}
+
+func TestANewerSchemaIsToldAndNeverRewritten(t *testing.T) {
+	w := newWorld(t)
+	app := newApp("demo")
+	in := newInstance(app)
+	alias := newAlias("sales", in.ID)
+	w.put(app, in, alias, &controlplane.Token{Hash: "abc", User: "ada"})
+	keys := map[string]any{"apps/record/" + app.ID: app, "instances/" + in.ID: in, "aliases/record/sales": alias, "tokens/abc": &controlplane.Token{Hash: "abc"}}
+	newer := map[string]string{}
+	for key := range keys {
+		newer[key] = strings.Replace(w.raw(key), `"v":1`, `"v":2`, 1)
+		if !strings.Contains(newer[key], `"v":2`) {
+			t.Fatalf("%s has no schema version: %s", key, newer[key])
+		}
+		w.rawPut(key, newer[key])
+	}
+	for key, record := range keys {
+		t.Run(key, func(t *testing.T) {
+			_, err := w.Update(t.Context(), func(tx controlplane.Tx) error { return tx.Put(record) })
+			wantCode(t, err, controlplane.CodeInternal)
+			if known, ok := errors.AsType[*controlplane.Error](err); !ok || !strings.Contains(known.What, "schema version 2") {
+				t.Errorf("error %v does not name the schema version", err)
+			}
+			same(t, "record", w.raw(key), newer[key])
+		})
+	}
+	_, err := w.App(t.Context(), app.ID)
+	wantCode(t, err, controlplane.CodeInternal)
+	_, err = w.Apps(t.Context(), controlplane.Page{})
+	wantCode(t, err, controlplane.CodeInternal)
+}
+
+func TestTheKeysOfARecord(t *testing.T) {
+	w := newWorld(t)
+	app := newApp("Demo")
+	in := newInstance(app)
+	alias := newAlias("sales", in.ID)
+	token := &controlplane.Token{Hash: "abc", User: "ada"}
+	w.put(app, in, alias, token)
+	same(t, "keys", w.keys(), []string{
+		"aliases/id/" + alias.ID, "aliases/record/sales",
+		"apps/instances/" + app.ID + "/" + in.ID, "apps/record/" + app.ID,
+		"instances/" + in.ID, "names/demo", "names/demo/1.0",
+		"routes/alias/sales", "routes/instance/" + in.ID, "routes/policy/" + app.ID, "tokens/abc",
+	})
+	if err := w.Wake(t.Context(), in.ID, "edge", time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	w.update(func(tx controlplane.Tx) error { return tx.Delete(in) })
+	same(t, "keys without the instance: its alias stays, and leads nowhere", w.keys(), []string{
+		"aliases/id/" + alias.ID, "aliases/record/sales", "apps/record/" + app.ID, "names/demo", "names/demo/1.0",
+		"routes/alias/sales", "routes/policy/" + app.ID, "tokens/abc",
+	})
+	w.update(func(tx controlplane.Tx) error {
+		return errors.Join(tx.Delete(app), tx.Delete(alias), tx.Delete(token))
+	})
+	same(t, "keys without anything: the name stays its owner's", w.keys(), []string{"names/demo"})
+}
+
+func TestRoutesFollowTheRecordInItsOwnRevision(t *testing.T) {
+	app := newApp("demo")
+	in := newInstance(app)
+	record, route := "instances/"+in.ID, "routes/instance/"+in.ID
+	w := newWorld(t)
+	rev := w.put(in)
+	same(t, "keys of the creation", w.changedAt(rev), []string{"apps/instances/" + app.ID + "/" + in.ID, record, route})
+	for _, c := range []struct {
+		name   string
+		change func()
+		keys   []string
+		route  string
+	}{
+		{"deployed", func() { in.Status, in.Endpoint = controlplane.Deployed, "127.0.0.1:4711" }, []string{record, route},
+			`"endpoint":"127.0.0.1:4711"`},
+		{"what edges do not see", func() { in.Stage, in.Restarts, in.LastActive = "health", 3, noon }, []string{record}, `"endpoint":"127.0.0.1:4711"`},
+		{"primary", func() { in.PrimaryAlias = "sales" }, []string{record, route}, `"primary_alias":"sales"`},
+		{"suspended", func() { in.Status = controlplane.Suspended }, []string{record, route}, `"status":"SUSPENDED"`},
+		{"terminating", func() { in.Status = controlplane.Terminating }, []string{record, route}, ""},
+		{"terminating still", func() { in.Restarts = 4 }, []string{record, route}, ""},
+	} {
+		c.change()
+		rev := w.put(in)
+		if c.name == "terminating still" {
+			c.keys = []string{record} // deleting what is not there is no event
+		}
+		same(t, "keys of "+c.name, w.changedAt(rev), c.keys)
+		if raw := w.raw(route); !strings.Contains(raw, c.route) || (c.route == "") != (raw == "") {
+			t.Errorf("%s: route %s, want it to hold %s", c.name, raw, c.route)
+		}
+	}
+	if raw := w.raw(route); strings.Contains(raw, "endpoint") {
+		t.Errorf("asleep with an endpoint: %s", raw)
+	}
+}
+
+func TestSigningKeyIsMadeOnce(t *testing.T) {
+	w := newWorld(t)
+	keys := make([]string, 8)
+	var all sync.WaitGroup
+	for i := range keys {
+		all.Go(func() {
+			key, err := w.SigningKey(t.Context(), "instances")
+			if err != nil || len(key) != 32 {
+				t.Errorf("key %x, %v", key, err)
+			}
+			keys[i] = string(key)
+		})
+	}
+	all.Wait()
+	for _, k := range keys {
+		if k != keys[0] {
+			t.Fatal("two keys were given out")
+		}
+	}
+	other, err := w.SigningKey(t.Context(), "other")
+	if err != nil || string(other) == keys[0] {
+		t.Errorf("another name's key: %x, %v", other, err)
+	}
+}
+
+func TestAStoreThatIsAwayIsUnavailable(t *testing.T) {
+	store := etcdtest.New(t).Open(t) // not started
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	for name, call := range map[string]func() error{
+		"ping": func() error { return store.Ping(ctx) },
+		"read": func() error { _, err := store.App(ctx, uuid.NewString()); return err },
+		"list": func() error { _, err := store.Apps(ctx, controlplane.Page{}); return err },
+		"wake": func() error { return store.Wake(ctx, uuid.NewString(), "edge", time.Minute) },
+		"change": func() error {
+			_, err := store.Update(ctx, func(tx controlplane.Tx) error { return tx.Put(newApp("x")) })
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) { wantCode(t, call(), controlplane.CodeUnavailable) })
+	}
+}
+
+func TestOpenRefusesWhatCannotWork(t *testing.T) {
+	for name, c := range map[string]etcdstore.Config{
+		"no endpoint":    {},
+		"no such ca":     {Endpoints: []string{"https://localhost:1"}, CA: "/nowhere/ca.pem"},
+		"ca is no pem":   {Endpoints: []string{"https://localhost:1"}, CA: "/dev/null"},
+		"no certificate": {Endpoints: []string{"https://localhost:1"}, Cert: "/nowhere/cert.pem", Key: "/nowhere/key.pem"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := etcdstore.Open(c); err == nil || !strings.HasPrefix(err.Error(), "open store: ") {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}

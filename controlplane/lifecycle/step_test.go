@@ -1,0 +1,209 @@
+package lifecycle
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+)
+
+var noon = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+
+func TestNext(t *testing.T) {
+	const (
+		pending, deployed_, suspending = controlplane.Pending, controlplane.Deployed, controlplane.Suspending
+		suspended, resuming, failed_   = controlplane.Suspended, controlplane.Resuming, controlplane.Failed
+		unknown, terminating           = controlplane.Unknown, controlplane.Terminating
+	)
+	// The record's generation is 5 and its endpoint, where it has one, "e".
+	record := func(s controlplane.Status, f ...func(*controlplane.Instance)) *controlplane.Instance {
+		in := &controlplane.Instance{Status: s, Generation: 5, Stage: controlplane.StageQueued}
+		if s == deployed_ || s == unknown {
+			in.Endpoint = "e"
+		}
+		for _, g := range f {
+			g(in)
+		}
+		return in
+	}
+	retry := func(d time.Duration) func(*controlplane.Instance) {
+		return func(in *controlplane.Instance) { in.RetryAfter = noon.Add(d) }
+	}
+	starting := func(generation int64, stage controlplane.Stage, age time.Duration) *launcher.Fact {
+		return &launcher.Fact{Generation: generation, State: launcher.Starting, Stage: stage, At: noon.Add(-age)}
+	}
+	ready := func(generation int64) *launcher.Fact {
+		return &launcher.Fact{Generation: generation, State: launcher.Ready, Endpoint: "e", At: noon}
+	}
+	elsewhere := ready(5)
+	elsewhere.Endpoint = "f"
+	crashed := func(generation int64) *launcher.Fact {
+		return &launcher.Fact{Generation: generation, State: launcher.Ended, Reason: &controlplane.Reason{Code: controlplane.Crashed}, At: noon}
+	}
+	stopped := func(generation int64) *launcher.Fact {
+		return &launcher.Fact{Generation: generation, State: launcher.Ended, At: noon}
+	}
+	does := func(a action) step { return step{action: a} }
+	rests := step{}
+	again := func(d time.Duration) step { return step{again: noon.Add(d)} }
+	for name, c := range map[string]struct {
+		view view
+		want step
+	}{
+		"no record, nothing known": {view{}, rests},
+		"no record, starts":        {view{fact: starting(1, "", 0)}, does(stop)},
+		"no record, ready":         {view{fact: ready(1)}, does(stop)},
+		"no record, crashed":       {view{fact: crashed(1)}, rests},
+		"no record, stopped":       {view{fact: stopped(1)}, rests},
+		"no record, a visitor":     {view{wake: true}, rests},
+		"unread, ready":            {view{unread: true, fact: ready(1)}, rests},
+		"unread, known before":     {view{unread: true, record: record(terminating)}, rests},
+
+		"pending, nothing known":               {view{record: record(pending)}, does(start)},
+		"pending, visitor":                     {view{record: record(pending), wake: true}, does(start)},
+		"pending, stopped":                     {view{record: record(pending), fact: stopped(5)}, does(start)},
+		"pending, crashed":                     {view{record: record(pending), fact: crashed(5)}, does(failed)},
+		"pending, ready":                       {view{record: record(pending), fact: ready(5)}, does(deployed)},
+		"pending, ready, visitor":              {view{record: record(pending), fact: ready(5), wake: true}, does(deployed)},
+		"pending, starts":                      {view{record: record(pending), fact: starting(5, "", 0)}, rests},
+		"pending, starts, visitor":             {view{record: record(pending), fact: starting(5, "", 0), wake: true}, does(clearWake)},
+		"pending, the stage is known":          {view{record: record(pending), fact: starting(5, controlplane.StageQueued, time.Hour)}, rests},
+		"pending, a new stage":                 {view{record: record(pending), fact: starting(5, controlplane.StageBundle, 0)}, again(stageDelay)},
+		"pending, a stage that nearly lasts":   {view{record: record(pending), fact: starting(5, controlplane.StageBundle, stageDelay-1)}, again(1)},
+		"pending, a stage that lasts":          {view{record: record(pending), fact: starting(5, controlplane.StageBundle, stageDelay)}, does(setStage)},
+		"resuming, nothing known":              {view{record: record(resuming)}, does(start)},
+		"resuming, older one ready":            {view{record: record(resuming), fact: ready(4)}, does(start)},
+		"resuming, older one starts":           {view{record: record(resuming), fact: starting(4, "", 0)}, does(start)},
+		"resuming, older one crashed":          {view{record: record(resuming), fact: crashed(4)}, does(start)},
+		"resuming, newer one ready":            {view{record: record(resuming), fact: ready(6)}, does(start)}, // refused by the launcher
+		"resuming, back-off":                   {view{record: record(resuming, retry(time.Second)), fact: crashed(4)}, again(time.Second)},
+		"resuming, back-off, visitor":          {view{record: record(resuming, retry(time.Second)), fact: crashed(4), wake: true}, again(time.Second)},
+		"resuming, back-off just over":         {view{record: record(resuming, retry(0)), fact: crashed(4)}, does(start)},
+		"resuming, ready in spite of back-off": {view{record: record(resuming, retry(time.Second)), fact: ready(5)}, does(deployed)},
+
+		"deployed, ready":                    {view{record: record(deployed_), fact: ready(5)}, rests},
+		"deployed, ready elsewhere":          {view{record: record(deployed_), fact: elsewhere}, does(deployed)},
+		"deployed, a late visitor":           {view{record: record(deployed_), fact: ready(5), wake: true}, does(clearWake)},
+		"deployed, nothing known":            {view{record: record(deployed_)}, does(resume)},
+		"deployed, stopped":                  {view{record: record(deployed_), fact: stopped(5)}, does(resume)},
+		"deployed, older one only":           {view{record: record(deployed_), fact: ready(4)}, does(resume)},
+		"deployed, crashed":                  {view{record: record(deployed_), fact: crashed(5)}, does(restart)},
+		"deployed, an older one crashed":     {view{record: record(deployed_), fact: crashed(4)}, does(resume)},
+		"deployed, starts":                   {view{record: record(deployed_), fact: starting(5, controlplane.StageHealth, time.Hour)}, rests},
+		"unknown, ready":                     {view{record: record(unknown), fact: ready(5)}, does(deployed)},
+		"unknown, nothing known":             {view{record: record(unknown)}, does(resume)},
+		"unknown, crashed":                   {view{record: record(unknown), fact: crashed(5)}, does(restart)},
+		"suspending, nothing known":          {view{record: record(suspending)}, does(suspend)},
+		"suspending, ready":                  {view{record: record(suspending), fact: ready(5)}, does(suspend)},
+		"suspending, stopped":                {view{record: record(suspending), fact: stopped(5)}, does(suspend)},
+		"suspending, visitor":                {view{record: record(suspending), fact: ready(5), wake: true}, does(suspend)},
+		"suspended, nothing known":           {view{record: record(suspended)}, rests},
+		"suspended, stopped":                 {view{record: record(suspended), fact: stopped(5)}, rests},
+		"suspended, runs":                    {view{record: record(suspended), fact: ready(5)}, does(stop)},
+		"suspended, an older one runs":       {view{record: record(suspended), fact: ready(4)}, does(stop)},
+		"suspended, runs, visitor":           {view{record: record(suspended), fact: ready(5), wake: true}, does(stop)},
+		"suspended, visitor":                 {view{record: record(suspended), fact: stopped(5), wake: true}, does(resume)},
+		"failed":                             {view{record: record(failed_, retry(time.Second)), fact: crashed(5)}, rests},
+		"failed, back-off over":              {view{record: record(failed_, retry(-time.Second)), fact: crashed(5)}, rests},
+		"failed, runs":                       {view{record: record(failed_), fact: starting(5, "", 0)}, does(stop)},
+		"failed, visitor before RetryAfter":  {view{record: record(failed_, retry(time.Second)), fact: crashed(5), wake: true}, does(clearWake)},
+		"failed, visitor at RetryAfter":      {view{record: record(failed_, retry(0)), fact: crashed(5), wake: true}, does(resume)},
+		"failed, visitor after RetryAfter":   {view{record: record(failed_, retry(-time.Second)), fact: crashed(5), wake: true}, does(resume)},
+		"terminating, nothing known":         {view{record: record(terminating)}, does(remove)},
+		"terminating, ready":                 {view{record: record(terminating), fact: ready(5)}, does(remove)},
+		"terminating, a visitor":             {view{record: record(terminating), wake: true}, does(remove)},
+		"terminating, whatever its back-off": {view{record: record(terminating, retry(time.Hour))}, does(remove)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.view.now = noon
+			if got := next(c.view); got != c.want {
+				t.Errorf("got %+v, want %+v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestDoubling(t *testing.T) {
+	for n, want := range []time.Duration{5, 10, 20, 40, 80, 160, 300, 300} {
+		if got := doubling(firstRetry, n, lastRetry); got != want*time.Second {
+			t.Errorf("%d: %v, want %v", n, got, want*time.Second)
+		}
+	}
+	if got := doubling(firstRetry, 1<<30, lastRetry); got != lastRetry {
+		t.Errorf("the last: %v", got)
+	}
+}
+
+func TestRecordEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		minutes []int // of the ends
+		tooMany bool  // at the last one
+	}{
+		"one":                           {[]int{0}, false},
+		"four in ten minutes":           {[]int{0, 1, 2, 3}, false},
+		"five in ten minutes":           {[]int{0, 1, 2, 3, 9}, true},
+		"five in ten minutes and later": {[]int{0, 1, 2, 3, 10}, false},
+		"slowly for ever":               {[]int{0, 3, 6, 9, 12, 15, 18, 21}, false},
+		"slowly, then fast":             {[]int{0, 20, 21, 22, 23, 24}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := new(controlplane.Instance)
+			for i, m := range c.minutes {
+				tooMany := recordEnd(in, noon.Add(time.Duration(m)*time.Minute))
+				if want := c.tooMany && i == len(c.minutes)-1; tooMany != want {
+					t.Errorf("end %d: too many %v, want %v", i, tooMany, want)
+				}
+			}
+			if in.Restarts != len(c.minutes) || len(in.Ends) > maxEnds {
+				t.Errorf("%d restarts, %d ends kept", in.Restarts, len(in.Ends))
+			}
+		})
+	}
+}
+
+func TestChange(t *testing.T) {
+	reason := &controlplane.Reason{Code: controlplane.Crashed, Text: "it ended"}
+	ended := &launcher.Fact{State: launcher.Ended, Reason: reason}
+	type instance = controlplane.Instance
+	ago := func(n int) (ends []time.Time) {
+		for i := range n {
+			ends = append(ends, noon.Add(-time.Duration(n-i)*time.Second))
+		}
+		return ends
+	}
+	for name, c := range map[string]struct {
+		action action
+		fact   *launcher.Fact
+		before instance
+		want   instance
+	}{
+		"deployed": {deployed, &launcher.Fact{State: launcher.Ready, Endpoint: "e"},
+			instance{Status: controlplane.Resuming, Stage: controlplane.StageHealth, Reason: reason, Failures: 2, RetryAfter: noon, Generation: 3, Ends: ago(2)},
+			instance{Status: controlplane.Deployed, Endpoint: "e", Generation: 3, LastActive: noon, Ends: ago(2)}},
+		"failed first": {failed, ended, instance{Status: controlplane.Pending, Stage: controlplane.StageHealth, Generation: 1},
+			instance{Status: controlplane.Failed, Reason: reason, Failures: 1, RetryAfter: noon.Add(5 * time.Second), Generation: 1}},
+		"failed again": {failed, ended, instance{Status: controlplane.Resuming, Failures: 2, Generation: 4},
+			instance{Status: controlplane.Failed, Reason: reason, Failures: 3, RetryAfter: noon.Add(20 * time.Second), Generation: 4}},
+		"first restart": {restart, ended, instance{Status: controlplane.Deployed, Endpoint: "e", Generation: 1},
+			instance{Status: controlplane.Resuming, Stage: controlplane.StageQueued, Generation: 2, Restarts: 1, Ends: []time.Time{noon}, RetryAfter: noon.Add(500 * time.Millisecond)}},
+		"fourth restart": {restart, ended, instance{Status: controlplane.Deployed, Endpoint: "e", Generation: 4, Restarts: 3, Ends: ago(3)},
+			instance{Status: controlplane.Resuming, Stage: controlplane.StageQueued, Generation: 5, Restarts: 4, Ends: append(ago(3), noon), RetryAfter: noon.Add(4 * time.Second)}},
+		"fifth end": {restart, ended, instance{Status: controlplane.Deployed, Endpoint: "e", Generation: 5, Restarts: 4, Ends: ago(4)},
+			instance{Status: controlplane.Failed, Reason: reason, Failures: 1, Generation: 5, Restarts: 5, Ends: append(ago(4), noon), RetryAfter: noon.Add(5 * time.Second)}},
+		"resume": {resume, nil, instance{Status: controlplane.Failed, Reason: reason, Failures: 2, RetryAfter: noon, Generation: 2},
+			instance{Status: controlplane.Resuming, Stage: controlplane.StageQueued, Failures: 2, Generation: 3}},
+		"stage": {setStage, &launcher.Fact{Stage: controlplane.StageImage}, instance{Status: controlplane.Pending, Stage: controlplane.StageQueued},
+			instance{Status: controlplane.Pending, Stage: controlplane.StageImage}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := c.before
+			change(&got, view{fact: c.fact, now: noon}, c.action)
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}

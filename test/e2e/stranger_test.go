@@ -1,0 +1,57 @@
+package e2e
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/seed-dbc68772/slipway/controlplane/client"
+)
+
+// TestNoVisitorReachesAStranger: while nothing runs, another process may take
+// the port that an instance had. No visitor may be sent there, from the first
+// moment that the edge answers.
+func TestNoVisitorReachesAStranger(t *testing.T) {
+	t.Parallel()
+	s := up(t)
+	in := s.run(app{name: "app"})
+	e, err := s.api().Explain(t.Context(), client.Request{URL: s.origin(in.ID) + "/", Method: "GET"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.stop()
+	stranger := &http.Server{Addr: e.Endpoint, ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) },
+	)}
+	listening := make(chan error, 1)
+	go func() { listening <- stranger.ListenAndServe() }()
+	defer stranger.Close()
+
+	answers, done := map[int]int{}, make(chan struct{})
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			if a, err := s.ask(request{host: s.host(in.ID), target: "/"}); err == nil {
+				answers[a.status]++
+			}
+		}
+	}()
+	s.start()
+	s.get(s.host(in.ID), "/").echo(t)
+	close(done)
+	<-over
+	select {
+	case err := <-listening:
+		t.Fatalf("the stranger could not take %s: %v", e.Endpoint, err)
+	default:
+	}
+	if len(answers) != 1 || answers[http.StatusOK] == 0 {
+		t.Errorf("answers by status: %v, want 200 alone; 418 is the stranger's", answers)
+	}
+}
