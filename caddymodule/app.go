@@ -36,6 +36,7 @@ type App struct {
 	controlPlane ControlPlaneModule
 	runtime      *Runtime
 	runtimeKey   string
+	ctx          caddy.Context
 }
 
 // Etcd says where etcd is.
@@ -157,7 +158,7 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	a.runtime, a.runtimeKey = value.(*Runtime), string(key)
+	a.runtime, a.runtimeKey, a.ctx = value.(*Runtime), string(key), ctx
 	return a.runtime.alone()
 }
 
@@ -175,7 +176,12 @@ func (a *App) Validate() error {
 
 // Start implements caddy.App: it opens the store, if no configuration before
 // did.
-func (a *App) Start() error { return a.runtime.start(a) }
+func (a *App) Start() error {
+	if err := onlyLoopback(a.ctx); err != nil {
+		return err
+	}
+	return a.runtime.start(a)
+}
 
 // Stop implements caddy.App. The runtime goes on for the next configuration;
 // Cleanup gives it up.

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"net/http"
-	"net/textproto"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -46,7 +45,7 @@ func (w http10Writer) WriteHeader(status int) {
 	}
 }
 
-// dropped are headers that say where a request came from and that clients
+// dropped, in their canonical spelling, are headers that say where a request came from and that clients
 // could forge (spec routing.md §5). X-Forwarded-For, -Host and -Proto are the
 // proxy's: it drops and sets them.
 var dropped = []string{
@@ -57,7 +56,7 @@ var dropped = []string{
 // cleanRequest takes from a request what must not reach an app.
 func cleanRequest(r *http.Request) {
 	for _, name := range dropped {
-		delete(r.Header, textproto.CanonicalMIMEHeaderKey(name))
+		delete(r.Header, name)
 	}
 	if len(r.Header["Upgrade"]) > 0 && !isWebSocket(r) {
 		delete(r.Header, "Upgrade")

@@ -33,7 +33,7 @@ func (s *Service) ImportApp(ctx context.Context, actor Actor, archive io.Reader,
 	}
 	if n > s.MaxUpload {
 		return nil, nil, Errorf(CodeTooLarge, "the bundle is larger than %d bytes", s.MaxUpload).
-			WithHint("leave out what the app does not need with .appignore; the limit is the setting bundle_limits")
+			WithHint("leave out what the app does not need with .appignore; the limit is the setting max_upload")
 	}
 	manifest, warnings, err := s.ReadBundle(ctx, pending, pending.Size())
 	if err != nil {
@@ -59,7 +59,9 @@ func (s *Service) keepApp(ctx context.Context, actor Actor, app *App, bundle Pen
 		return fmt.Errorf("keep bundle: %w", err)
 	}
 	if _, err := s.Store.Update(ctx, func(tx Tx) error { return insertApp(tx, actor, app) }); err != nil {
-		s.dropBundle(ctx, app.Bundle)
+		if CodeOf(err) != CodeUnavailable {
+			s.dropBundle(ctx, app.Bundle)
+		} // else the record may have been written all the same: Sweep looks
 		return err
 	}
 	// What stays unkept by mistake is looked at again by Sweep.

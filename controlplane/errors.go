@@ -17,7 +17,7 @@ const (
 	CodeTooLarge      Code = "too_large"       // an upload over its limit
 	CodeUnauthorized  Code = "unauthenticated" // sign in first
 	CodeForbidden     Code = "forbidden"       // signed in, not allowed
-	CodeStale         Code = "stale"           // If-Match does not hold any more
+	CodeStale         Code = "stale"           // the state that was read is gone: a cursor is too old
 	CodeUnavailable   Code = "unavailable"     // the store or a launcher does not answer
 	CodeTimeout       Code = "timeout"         // a wait ended before what it waited for
 	CodeInternal      Code = "internal"        // a bug or a broken disk

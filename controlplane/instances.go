@@ -86,7 +86,7 @@ func (s *Service) SuspendInstance(ctx context.Context, actor Actor, id string) (
 			in.Status, in.Stage, in.Reason, in.Failures = Suspended, "", nil, 0
 			in.RetryAfter = time.Time{}
 		default:
-			in.Status, in.Stage, in.Endpoint = Suspending, "", ""
+			in.Status, in.Stage, in.Endpoint, in.RetryAfter = Suspending, "", "", time.Time{}
 		}
 		return nil
 	})

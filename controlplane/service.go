@@ -14,8 +14,8 @@ type Actor struct {
 	Admin bool
 }
 
-// Config is what a Service works with. All fields but ReservedAliases are
-// required.
+// Config is what a Service works with. All fields but ReservedAliases
+// and Now are required.
 type Config struct {
 	Store Store
 	Blobs Blobs

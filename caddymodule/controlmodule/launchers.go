@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
 
+	"github.com/seed-dbc68772/slipway/caddymodule"
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/bundle"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
@@ -151,7 +152,23 @@ func (m *Manual) Validate() error {
 
 // Open implements LauncherModule.
 func (m *Manual) Open(*zap.Logger) (launcher.Launcher, error) {
-	return manual.New(manual.Config{Allow: m.Allow}), nil
+	return manual.New(manual.Config{Allow: m.Allow, Deny: ownAddress}), nil
+}
+
+// ownAddress reports whether one of this process's own servers listens there:
+// an app at such an address would be the edge calling itself.
+func ownAddress(target netip.AddrPort) bool {
+	own := errors.New("own address")
+	err := caddymodule.Servers(caddy.ActiveContext(), func(_ string, a caddy.NetworkAddress) error {
+		if port := uint(target.Port()); a.IsUnixNetwork() || port < a.StartPort || port > a.EndPort {
+			return nil
+		}
+		if ip, err := netip.ParseAddr(a.Host); err == nil && !ip.IsUnspecified() && ip != target.Addr() {
+			return nil
+		}
+		return own
+	})
+	return errors.Is(err, own)
 }
 
 // Modes implements LauncherModule.

@@ -118,7 +118,11 @@ func (m *Manager) instances(b controlplane.InstanceBatch) {
 	for _, in := range b.Put {
 		t := m.task(in.ID)
 		t.unread = false
-		m.learn(t, in)
+		if b.Full {
+			t.record = in // a restored store is older than what is known, and right
+		} else {
+			m.learn(t, in)
+		}
 		m.kick(in.ID)
 	}
 	for _, id := range b.Unread {

@@ -97,7 +97,7 @@ func (v view) asleep() step {
 		return step{action: stop}
 	case !v.wake:
 		return step{}
-	case v.now.Before(v.record.RetryAfter):
+	case v.record.Status == controlplane.Failed && v.now.Before(v.record.RetryAfter):
 		return step{action: clearWake}
 	}
 	return step{action: resume}
@@ -129,14 +129,14 @@ func (v view) starting() step {
 func (v view) running() step {
 	fact := v.current()
 	switch {
-	case v.wake:
-		return step{action: clearWake}
 	case fact == nil || fact.State == launcher.Ended && fact.Reason == nil:
 		return step{action: resume}
 	case fact.State == launcher.Ended:
 		return step{action: restart}
 	case fact.State == launcher.Ready && (fact.Endpoint != v.record.Endpoint || v.record.Status != controlplane.Deployed):
 		return step{action: deployed}
+	case v.wake:
+		return step{action: clearWake}
 	}
 	return step{}
 }

@@ -117,13 +117,7 @@ func (m *Manager) start(t *task, v view) error {
 	if typed, ok := errors.AsType[*launcher.StartError](err); ok {
 		return m.failStart(t, v, typed.Reason)
 	}
-	if errors.Is(err, launcher.ErrFenced) {
-		// This record is older than what the launcher has seen: the watch
-		// will bring the newer one.
-		m.pause(100 * time.Millisecond)
-		return nil
-	}
-	if err != nil {
+	if err != nil { // ErrFenced too: the watch will bring the newer record
 		return fmt.Errorf("start instance: %w", err)
 	}
 	m.mu.Lock()
@@ -145,7 +139,11 @@ func (m *Manager) failStart(t *task, v view, reason controlplane.Reason) error {
 
 // suspend stops the workload and records that it sleeps.
 func (m *Manager) suspend(t *task, v view) error {
-	if l := m.launcherOf(v.record); l != nil && (v.fact == nil || v.runs()) {
+	l := m.launcherOf(v.record)
+	if l == nil {
+		return fmt.Errorf("suspend instance: launcher %q is not configured here", v.record.Launcher)
+	}
+	if v.fact == nil || v.runs() {
 		m.pause(m.cfg.Settle)
 		err := l.Stop(m.ctx, v.record.ID, v.record.Generation, m.cfg.StopGrace)
 		if err != nil && !errors.Is(err, launcher.ErrFenced) {
@@ -176,10 +174,12 @@ func (m *Manager) stop(id string, t *task, v view) error {
 
 // remove removes everything of a terminated instance, its record last.
 func (m *Manager) remove(t *task, v view) error {
-	if l := m.launcherOf(v.record); l != nil {
-		if err := l.Remove(m.ctx, v.record.ID); err != nil {
-			return fmt.Errorf("terminate instance: %w", err)
-		}
+	l := m.launcherOf(v.record)
+	if l == nil {
+		return fmt.Errorf("terminate instance: launcher %q, which has its files, is not configured here", v.record.Launcher)
+	}
+	if err := l.Remove(m.ctx, v.record.ID); err != nil {
+		return fmt.Errorf("terminate instance: %w", err)
 	}
 	_, err := m.cfg.Store.Update(m.ctx, func(tx controlplane.Tx) error {
 		in, err := tx.Instance(v.record.ID)

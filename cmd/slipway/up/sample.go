@@ -31,6 +31,11 @@ func (r *run) sample(ctx context.Context) (string, error) {
 	path := filepath.Join(r.data, "sample.json")
 	var record sampleRecord
 	if raw, err := os.ReadFile(path); err == nil && json.Unmarshal(raw, &record) == nil && record.Instance != "" {
+		if in, err := api.Instance(ctx, record.Instance); err == nil && in.Status == string(controlplane.Failed) {
+			if _, err := api.Resume(ctx, in.ID); err != nil {
+				return "", err
+			}
+		}
 		return awaitSample(ctx, api, record.Instance)
 	}
 	app, err := sampleApp(ctx, api)

@@ -137,8 +137,9 @@ func (r *run) start(ctx context.Context) (err error) {
 	}
 	sampleURL := ""
 	if !r.NoSample {
-		if sampleURL, err = r.sample(ctx); err != nil {
-			return fail(err, "the sample app does not start").WithHint("run without it: slipway up --no-sample")
+		// The sample is a guest: what is wrong with it stops nobody's work.
+		if sampleURL, err = r.sample(ctx); err != nil && ctx.Err() == nil {
+			fmt.Fprintf(os.Stderr, "warning: the sample app does not start: %v\n", err)
 		}
 	}
 	r.greet(sampleURL)
@@ -168,8 +169,11 @@ func (r *run) adminToken(ctx context.Context, log *zap.Logger) error {
 	defer store.Close()
 	path := filepath.Join(r.data, "cli.toml")
 	if old, err := cli.ReadContext(path); err == nil && old.Token != "" {
-		if _, err := store.Token(ctx, identity.HashToken(old.Token)); err == nil {
+		switch _, err := store.Token(ctx, identity.HashToken(old.Token)); {
+		case err == nil:
 			r.token = old.Token
+		case controlplane.CodeOf(err) != controlplane.CodeNotFound:
+			return fail(err, "cannot look up the admin's token")
 		}
 	}
 	if r.token == "" {

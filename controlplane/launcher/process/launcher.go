@@ -66,7 +66,7 @@ func open(cfg Config) (*Launcher, error) {
 		return nil, fmt.Errorf("find data folder: %w", err)
 	}
 	for _, d := range []string{dir, filepath.Join(dir, "instances"), filepath.Join(dir, "envs")} {
-		if err := os.Mkdir(d, 0o700); err != nil && !os.IsExist(err) {
+		if err := os.MkdirAll(d, 0o700); err != nil && !os.IsExist(err) {
 			return nil, fmt.Errorf("make data folder: %w", err)
 		}
 	}
