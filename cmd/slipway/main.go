@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 
@@ -24,7 +25,6 @@ var version = "dev"
 
 func main() {
 	caddy.CustomBinaryName = "slipway"
-	caddy.CustomVersion = version
 	ctx := context.Background()
 	if len(os.Args) > 1 && os.Args[1] == "up" {
 		// It handles signals by itself: the first stops it cleanly.
@@ -58,44 +58,32 @@ func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, caddyVersion := caddy.Version()
+			caddyVersion, _ := caddy.Version()
 			fmt.Printf("slipway %s (Caddy %s)\n", version, caddyVersion)
 			return nil
 		},
 	}
 }
 
-// caddys are Caddy's own commands.
-var caddys = map[string]string{
-	"run": "Run a Caddyfile in the foreground", "start": "Run a Caddyfile in the background",
-	"stop": "Stop what start started", "reload": "Load a changed Caddyfile",
-	"validate": "Check a Caddyfile", "adapt": "Print a Caddyfile as JSON", "fmt": "Format a Caddyfile",
-	"list-modules": "List the modules of Caddy and Slipway", "environ": "Print the environment",
-	"build-info": "Print how the binary was built", "hash-password": "Hash a password",
-	"storage": "Export and import Caddy's storage", "trust": "Trust Caddy's local authority",
-	"untrust": "Take that trust back", "file-server": "Serve a folder", "respond": "Serve one answer",
-	"reverse-proxy": "Proxy to one address", "manpage": "Write manual pages",
-}
-
 // replacing are commands of Caddy that would replace this binary with one
 // without Slipway.
 var replacing = []string{"upgrade", "add-package", "remove-package"}
 
+// caddyCommands are Caddy's own commands and those of its plugins.
 func caddyCommands() []*cobra.Command {
 	var commands []*cobra.Command
-	for name, short := range caddys {
-		commands = append(commands, &cobra.Command{
-			Use: name, Short: short + " (Caddy)", DisableFlagParsing: true,
-			Run: func(*cobra.Command, []string) { caddycmd.Main() },
-		})
-	}
-	for _, name := range replacing {
-		commands = append(commands, &cobra.Command{
-			Use: name, Hidden: true, DisableFlagParsing: true,
-			RunE: func(*cobra.Command, []string) error {
-				return &refused{name}
-			},
-		})
+	for name, command := range caddycmd.Commands() {
+		c := &cobra.Command{Use: name, Short: command.Short + " (Caddy)", DisableFlagParsing: true}
+		switch {
+		case name == "version" || name == "completion" || name == "help":
+			continue // Slipway has its own
+		case slices.Contains(replacing, name):
+			c.Hidden = true
+			c.RunE = func(*cobra.Command, []string) error { return &refused{name} }
+		default:
+			c.Run = func(*cobra.Command, []string) { caddycmd.Main() }
+		}
+		commands = append(commands, c)
 	}
 	return commands
 }

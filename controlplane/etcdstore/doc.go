@@ -13,6 +13,7 @@
 //	aliases/record/<name>                  an alias
 //	aliases/id/<ID>                        the name of an alias
 //	tokens/<SHA-256>                       a personal token
+//	signing/<name>                         a secret of the control planes
 //	routes/instance/<ID>, routes/alias/<name>, routes/policy/<app>
 //	                                       the projection that edges watch
 //	wake/<ID>                              an edge's intent to wake an instance

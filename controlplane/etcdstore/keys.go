@@ -24,6 +24,7 @@ func versionKey(name, version string) string {
 func instanceKey(id string) string      { return instancesPrefix + id }
 func aliasKey(name string) string       { return aliasesPrefix + name }
 func aliasIDKey(id string) string       { return "aliases/id/" + id }
+func signingKeyKey(name string) string  { return "signing/" + name }
 func tokenKey(hash string) string       { return "tokens/" + hash }
 func wakeKey(id string) string          { return wakePrefix + id }
 func routeInstanceKey(id string) string { return routeInstances + id }

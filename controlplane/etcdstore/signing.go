@@ -17,13 +17,13 @@ type signingKey struct {
 func (s *Store) SigningKey(ctx context.Context, name string) ([]byte, error) {
 	var key signingKey
 	_, err := s.Update(ctx, func(t controlplane.Tx) error {
-		_, ok, err := t.(*tx).load("signing/"+name, &key)
+		_, ok, err := t.(*tx).load(signingKeyKey(name), &key)
 		if err != nil || ok {
 			return err
 		}
 		key.Key = make([]byte, 32)
 		rand.Read(key.Key)
-		t.(*tx).put("signing/"+name, key)
+		t.(*tx).put(signingKeyKey(name), key)
 		return nil
 	})
 	return key.Key, err

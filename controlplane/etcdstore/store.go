@@ -24,9 +24,7 @@ type Config struct {
 	Endpoints []string // https://host:port, http://host:port or unix:///path
 	CA        string   // PEM file of the authority; empty: the system's
 	Cert, Key string   // PEM files of the client certificate; empty: none
-	Username  string   // etcd's own authentication; empty: none
-	Password  string
-	Prefix    string // of all keys, default DefaultPrefix
+	Prefix    string   // of all keys, default DefaultPrefix
 	Log       *zap.Logger
 }
 
@@ -60,8 +58,6 @@ func Open(c Config) (*Store, error) {
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: c.Endpoints,
 		TLS:       tlsConfig,
-		Username:  c.Username,
-		Password:  c.Password,
 		// Half-open connections are noticed within 15 s.
 		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 5 * time.Second,

@@ -51,14 +51,6 @@ func (h *Hub) Forget(instanceID string) {
 	delete(h.latest, instanceID)
 }
 
-// Latest is the latest fact of the instance.
-func (h *Hub) Latest(instanceID string) (launcher.Fact, bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	f, ok := h.latest[instanceID]
-	return f, ok
-}
-
 // Observe streams facts until ctx or the hub ends, then closes the channel.
 func (h *Hub) Observe(ctx context.Context) <-chan launcher.Fact {
 	out := make(chan launcher.Fact)

@@ -14,8 +14,8 @@ import (
 
 // Config is what a process launcher needs. DataDir and Unpack are required.
 type Config struct {
-	// DataDir is the folder that the launcher keeps everything in. It is made
-	// if its parent exists. Only one launcher at a time can use it; New waits
+	// DataDir is the folder that the launcher keeps everything in, made with its
+	// parents if missing. Only one launcher at a time can use it; New waits
 	// up to LockTimeout (default 10 s) for another one to end.
 	DataDir     string
 	LockTimeout time.Duration

@@ -227,7 +227,6 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 		{"no folder given", func(c *Config) { c.DataDir = "" }, "DataDir"},
 		{"no way to unpack", func(c *Config) { c.Unpack = nil }, "Unpack"},
 		{"below a file", func(c *Config) { c.DataDir = filepath.Join(file, "data") }, "make data folder"},
-		{"no parent", func(c *Config) { c.DataDir = filepath.Join(t.TempDir(), "a", "b") }, "make data folder"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := config(t, t.TempDir())
@@ -236,5 +235,20 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+func TestTheDataFolderIsMadeWithItsParents(t *testing.T) {
+	cfg := config(t, t.TempDir())
+	cfg.DataDir = filepath.Join(t.TempDir(), "a", "b")
+	l, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(t.Context(), false, 0); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(cfg.DataDir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v", info, err)
 	}
 }
