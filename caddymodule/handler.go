@@ -138,6 +138,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decisi
 		// A writer that cannot is no connection of the server.
 		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
+	body := watchBody(r)
 	in, waitLeft := d.Instance, h.hold
 	for {
 		if !hold.Running(in) {
@@ -152,6 +153,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decisi
 		err := h.proxy.ServeHTTP(w, r, noNext)
 		if err == nil {
 			return nil
+		}
+		if body.broken.Load() {
+			w.Header().Set("Connection", "close")
+			return h.answer(w, r, pageOfBrokenBody)
 		}
 		if !neverSent(err) {
 			return h.answer(w, r, pageOfProxy(err))

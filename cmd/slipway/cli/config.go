@@ -95,6 +95,10 @@ func (p *program) readConfig(name string) (Context, error) {
 	if err != nil {
 		return Context{}, fmt.Errorf("read configuration: %w", err)
 	}
+	if !info.Mode().IsRegular() {
+		return Context{}, controlplane.Errorf(controlplane.CodeInvalid, "%s is not a file", name).
+			WithHint("give the file that slipway up writes: DATA/cli.toml")
+	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		p.warn("%s holds a token and is open to others on this machine; mend it with: chmod 600 %s", name, name)
 	}

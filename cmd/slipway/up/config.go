@@ -2,11 +2,14 @@ package up
 
 import (
 	"encoding/json"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -23,16 +26,28 @@ func checkListen(listen string) error {
 	if err != nil {
 		return usage("--listen %q is not an address and a port", listen).WithHint("for example --listen 127.0.0.1:8080")
 	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return usage("--listen %q has no port between 1 and 65535", listen).WithHint("for example --listen 127.0.0.1:8080")
+	}
 	ip, err := netip.ParseAddr(host)
 	if !client.IsLocalhost(host) && (err != nil || !ip.IsLoopback()) {
 		return usage("--listen %s is not a loopback address: until there is sign-in, everybody who reaches it could open every instance", listen).
 			WithHint("listen on 127.0.0.1:%s, and reach it from elsewhere with: ssh -L %s:127.0.0.1:%s HOST", port, port, port)
 	}
-	l, err := net.Listen("tcp", listen)
-	if err != nil {
-		return fail(err, "cannot listen on %s", listen).WithHint("choose another port, for example: slipway up --listen 127.0.0.1:8081")
+	// Many clients take localhost for ::1 first: another program there would
+	// get their requests, tokens included.
+	for _, address := range []string{listen, net.JoinHostPort("::1", port), net.JoinHostPort("127.0.0.1", port)} {
+		l, err := net.Listen("tcp", address)
+		switch {
+		case err == nil:
+			if err := l.Close(); err != nil {
+				return fail(err, "cannot listen on %s", address)
+			}
+		case address == listen || errors.Is(err, syscall.EADDRINUSE):
+			return fail(err, "cannot listen on %s", address).WithHint("choose another port, for example: slipway up --listen 127.0.0.1:8081")
+		}
 	}
-	return l.Close()
+	return nil
 }
 
 // readSettings reads --config.

@@ -41,6 +41,10 @@ const startLimit = 30 * time.Second
 // or an interrupt comes. A second signal ends the process at once; the next
 // run then goes on from what is there.
 func Run(ctx context.Context, o Options) (err error) {
+	// Whoever read the output may leave, as tee does at Ctrl-C: that must not
+	// end this process before its instances. Ignoring the signal would hand
+	// that on to the instances.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	r, err := prepare(o)

@@ -30,8 +30,14 @@ func told(t *testing.T, err error) string {
 }
 
 func TestListenIsLoopbackAlone(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, free, _ := net.SplitHostPort(l.Addr().String())
+	l.Close()
 	for listen, want := range map[string]string{
-		"127.0.0.1:0": "", "127.1.2.3:0": "", "localhost:0": "", "LOCALHOST.:0": "", "[::1]:0": "",
+		"127.0.0.1:FREE": "", "127.1.2.3:FREE": "", "localhost:FREE": "", "LOCALHOST.:FREE": "", "[::1]:FREE": "",
 		"0.0.0.0:8080":        "not a loopback address",
 		"[::]:8080":           "not a loopback address",
 		":8080":               "not a loopback address",
@@ -41,13 +47,15 @@ func TestListenIsLoopbackAlone(t *testing.T) {
 		"8080":                "not an address and a port",
 		"127.0.0.1":           "not an address and a port",
 		"":                    "not an address and a port",
-		"127.0.0.1:http-ish":  "cannot listen on 127.0.0.1:http-ish",
-		"127.0.0.1:70000":     "cannot listen on 127.0.0.1:70000",
+		"127.0.0.1:http":      "no port between 1 and 65535",
+		"127.0.0.1:70000":     "no port between 1 and 65535",
+		"127.0.0.1:0":         "no port between 1 and 65535",
+		"localhost:":          "no port between 1 and 65535",
 	} {
 		t.Run(listen, func(t *testing.T) {
-			err := checkListen(listen)
+			err := checkListen(strings.Replace(listen, "FREE", free, 1))
 			if want == "" {
-				if err != nil && !(listen == "[::1]:0" && noIPv6()) && !strings.HasPrefix(listen, "LOCALHOST") {
+				if err != nil && !(listen == "[::1]:FREE" && noIPv6()) && !strings.HasPrefix(listen, "LOCALHOST") {
 					t.Error(err)
 				}
 				return
@@ -80,6 +88,24 @@ func TestABusyPortNamesTheFlag(t *testing.T) {
 	err = checkListen(l.Addr().String())
 	if err == nil {
 		t.Fatal("a busy port is taken")
+	}
+	if got := told(t, err); !strings.Contains(got, "--listen") || !strings.Contains(got, l.Addr().String()) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Many clients take localhost for ::1: a program there would get what is meant
+// for this one.
+func TestAPortThatIsBusyOnTheOtherLoopbackIsRefused(t *testing.T) {
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skipf("this machine has no IPv6 loopback: %v", err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	err = checkListen("127.0.0.1:" + port)
+	if err == nil {
+		t.Fatal("it is taken")
 	}
 	if got := told(t, err); !strings.Contains(got, "--listen") || !strings.Contains(got, l.Addr().String()) {
 		t.Errorf("got %q", got)
