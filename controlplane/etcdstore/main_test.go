@@ -92,17 +92,17 @@ func (w *world) keys() []string {
 // changedAt lists the keys that a revision changed.
 func (w *world) changedAt(rev int64) []string {
 	w.Helper()
-	for resp := range w.client.Watch(w.Context(), w.prefix, clientv3.WithPrefix(), clientv3.WithRev(rev)) {
-		keys := map[string]bool{}
-		for _, ev := range resp.Events {
-			if ev.Kv.ModRevision == rev {
-				keys[strings.TrimPrefix(string(ev.Kv.Key), w.prefix)] = true
-			}
-		}
-		return slices.Sorted(maps.Keys(keys))
+	resp, open := <-w.client.Watch(w.Context(), w.prefix, clientv3.WithPrefix(), clientv3.WithRev(rev))
+	if !open {
+		w.Fatal("the watch ended")
 	}
-	w.Fatal("the watch ended")
-	return nil
+	keys := map[string]bool{}
+	for _, ev := range resp.Events {
+		if ev.Kv.ModRevision == rev {
+			keys[strings.TrimPrefix(string(ev.Kv.Key), w.prefix)] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(keys))
 }
 
 func same(t *testing.T, what string, got, want any) {

@@ -14,14 +14,14 @@ var noon = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 
 func TestNext(t *testing.T) {
 	const (
-		pending, deployed_, suspending = controlplane.Pending, controlplane.Deployed, controlplane.Suspending
-		suspended, resuming, failed_   = controlplane.Suspended, controlplane.Resuming, controlplane.Failed
-		unknown, terminating           = controlplane.Unknown, controlplane.Terminating
+		pending, isDeployed, suspending = controlplane.Pending, controlplane.Deployed, controlplane.Suspending
+		suspended, resuming, isFailed   = controlplane.Suspended, controlplane.Resuming, controlplane.Failed
+		unknown, terminating            = controlplane.Unknown, controlplane.Terminating
 	)
 	// The record's generation is 5 and its endpoint, where it has one, "e".
 	record := func(s controlplane.Status, f ...func(*controlplane.Instance)) *controlplane.Instance {
 		in := &controlplane.Instance{Status: s, Generation: 5, Stage: controlplane.StageQueued}
-		if s == deployed_ || s == unknown {
+		if s == isDeployed || s == unknown {
 			in.Endpoint = "e"
 		}
 		for _, g := range f {
@@ -84,15 +84,15 @@ func TestNext(t *testing.T) {
 		"resuming, back-off just over":         {view{record: record(resuming, retry(0)), fact: crashed(4)}, does(start)},
 		"resuming, ready in spite of back-off": {view{record: record(resuming, retry(time.Second)), fact: ready(5)}, does(deployed)},
 
-		"deployed, ready":                    {view{record: record(deployed_), fact: ready(5)}, rests},
-		"deployed, ready elsewhere":          {view{record: record(deployed_), fact: elsewhere}, does(deployed)},
-		"deployed, a late visitor":           {view{record: record(deployed_), fact: ready(5), wake: true}, does(clearWake)},
-		"deployed, nothing known":            {view{record: record(deployed_)}, does(resume)},
-		"deployed, stopped":                  {view{record: record(deployed_), fact: stopped(5)}, does(resume)},
-		"deployed, older one only":           {view{record: record(deployed_), fact: ready(4)}, does(resume)},
-		"deployed, crashed":                  {view{record: record(deployed_), fact: crashed(5)}, does(restart)},
-		"deployed, an older one crashed":     {view{record: record(deployed_), fact: crashed(4)}, does(resume)},
-		"deployed, starts":                   {view{record: record(deployed_), fact: starting(5, controlplane.StageHealth, time.Hour)}, rests},
+		"deployed, ready":                    {view{record: record(isDeployed), fact: ready(5)}, rests},
+		"deployed, ready elsewhere":          {view{record: record(isDeployed), fact: elsewhere}, does(deployed)},
+		"deployed, a late visitor":           {view{record: record(isDeployed), fact: ready(5), wake: true}, does(clearWake)},
+		"deployed, nothing known":            {view{record: record(isDeployed)}, does(resume)},
+		"deployed, stopped":                  {view{record: record(isDeployed), fact: stopped(5)}, does(resume)},
+		"deployed, older one only":           {view{record: record(isDeployed), fact: ready(4)}, does(resume)},
+		"deployed, crashed":                  {view{record: record(isDeployed), fact: crashed(5)}, does(restart)},
+		"deployed, an older one crashed":     {view{record: record(isDeployed), fact: crashed(4)}, does(resume)},
+		"deployed, starts":                   {view{record: record(isDeployed), fact: starting(5, controlplane.StageHealth, time.Hour)}, rests},
 		"unknown, ready":                     {view{record: record(unknown), fact: ready(5)}, does(deployed)},
 		"unknown, nothing known":             {view{record: record(unknown)}, does(resume)},
 		"unknown, crashed":                   {view{record: record(unknown), fact: crashed(5)}, does(restart)},
@@ -106,12 +106,12 @@ func TestNext(t *testing.T) {
 		"suspended, an older one runs":       {view{record: record(suspended), fact: ready(4)}, does(stop)},
 		"suspended, runs, visitor":           {view{record: record(suspended), fact: ready(5), wake: true}, does(stop)},
 		"suspended, visitor":                 {view{record: record(suspended), fact: stopped(5), wake: true}, does(resume)},
-		"failed":                             {view{record: record(failed_, retry(time.Second)), fact: crashed(5)}, rests},
-		"failed, back-off over":              {view{record: record(failed_, retry(-time.Second)), fact: crashed(5)}, rests},
-		"failed, runs":                       {view{record: record(failed_), fact: starting(5, "", 0)}, does(stop)},
-		"failed, visitor before RetryAfter":  {view{record: record(failed_, retry(time.Second)), fact: crashed(5), wake: true}, does(clearWake)},
-		"failed, visitor at RetryAfter":      {view{record: record(failed_, retry(0)), fact: crashed(5), wake: true}, does(resume)},
-		"failed, visitor after RetryAfter":   {view{record: record(failed_, retry(-time.Second)), fact: crashed(5), wake: true}, does(resume)},
+		"failed":                             {view{record: record(isFailed, retry(time.Second)), fact: crashed(5)}, rests},
+		"failed, back-off over":              {view{record: record(isFailed, retry(-time.Second)), fact: crashed(5)}, rests},
+		"failed, runs":                       {view{record: record(isFailed), fact: starting(5, "", 0)}, does(stop)},
+		"failed, visitor before RetryAfter":  {view{record: record(isFailed, retry(time.Second)), fact: crashed(5), wake: true}, does(clearWake)},
+		"failed, visitor at RetryAfter":      {view{record: record(isFailed, retry(0)), fact: crashed(5), wake: true}, does(resume)},
+		"failed, visitor after RetryAfter":   {view{record: record(isFailed, retry(-time.Second)), fact: crashed(5), wake: true}, does(resume)},
 		"terminating, nothing known":         {view{record: record(terminating)}, does(remove)},
 		"terminating, ready":                 {view{record: record(terminating), fact: ready(5)}, does(remove)},
 		"terminating, a visitor":             {view{record: record(terminating), wake: true}, does(remove)},

@@ -36,11 +36,11 @@ var (
 func Main(m *testing.M) {
 	code := m.Run()
 	mu.Lock()
-	defer mu.Unlock()
 	if shared != nil {
 		shared.Stop()
 		os.RemoveAll(shared.dir)
 	}
+	mu.Unlock()
 	if err := goleak.Find(); code == 0 && err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
