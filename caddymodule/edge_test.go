@@ -187,15 +187,7 @@ func (e *edge) do(method, url string, header ...string) *http.Response {
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Add(header[i], header[i+1])
 	}
-	resp, err := e.http.Do(r)
-	// Caddy drops connections that its old server accepted just before a
-	// reload; a client that repeats reaches the new one.
-	for range 3 {
-		if err == nil || e.loads < 2 || !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
-			break
-		}
-		resp, err = e.http.Do(r)
-	}
+	resp, err := again(e, func() (*http.Response, error) { return e.http.Do(r) })
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -213,25 +205,50 @@ func text(resp *http.Response) string {
 	return string(body)
 }
 
+// again does something that connects. Caddy drops connections that its old
+// server accepted just before a reload; a client that repeats reaches the new
+// one.
+func again[T any](e *edge, do func() (T, error)) (T, error) {
+	got, err := do()
+	for range 3 {
+		if err == nil || e.loads < 2 || !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+			break
+		}
+		got, err = do()
+	}
+	return got, err
+}
+
 // raw sends bytes as they are and reads one answer.
 func (e *edge) raw(request string) *http.Response {
 	e.t.Helper()
+	resp, err := again(e, func() (*http.Response, error) { return e.exchange(request) })
+	if err != nil {
+		e.t.Fatalf("no answer to %.80q: %v", request, err)
+	}
+	return resp
+}
+
+func (e *edge) exchange(request string) (*http.Response, error) {
 	conn, err := net.Dial("tcp", e.addr)
 	if err != nil {
-		e.t.Fatal(err)
+		return nil, err
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(conn, request); err != nil {
-		e.t.Fatal(err)
+		return nil, err
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		e.t.Fatalf("no answer to %.80q: %v", request, err)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = io.EOF // closed before a byte of the answer
 	}
-	body, _ := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(resp.Body)
 	resp.Body = io.NopCloser(strings.NewReader(string(body)))
-	return resp
+	return resp, err
 }
 
 // errors are the lines of the log at level error.
