@@ -33,6 +33,7 @@ type App struct {
 	ControlPlaneRaw json.RawMessage `json:"control_plane,omitempty"`
 
 	site         *routing.Site
+	trusted      trustedProxies
 	controlPlane ControlPlaneModule
 	runtime      *Runtime
 	runtimeKey   string
@@ -72,6 +73,10 @@ type Settings struct {
 	Hold caddy.Duration `json:"hold,omitempty"`
 	// How long an app may take to the first byte of its answer. Default: 300s. Edge.
 	FirstByteTimeout caddy.Duration `json:"first_byte_timeout,omitempty"`
+	// Addresses and networks (CIDR) of proxies in front of the edge, whose
+	// X-Forwarded-For, -Host and -Proto are taken for true and passed on.
+	// Default: none. Edge.
+	TrustedProxies []string `json:"trusted_proxies,omitempty"`
 
 	// DOMAIN (default) or BASE_URL, for apps that name none. Control plane.
 	RoutingMode string `json:"routing_mode,omitempty"`
@@ -143,6 +148,9 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 		BaseURL: a.BaseURL, ConsoleHost: a.ConsoleHost, StrictAliasRedirect: a.AliasRedirect == "strict",
 	})
 	if err != nil {
+		return err
+	}
+	if a.trusted, err = parseTrustedProxies(a.TrustedProxies); err != nil {
 		return err
 	}
 	if a.ControlPlaneRaw != nil {

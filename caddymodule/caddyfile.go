@@ -47,6 +47,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		alias_redirect safe|strict
 //		routing_mode DOMAIN|BASE_URL
 //		reserved_aliases NAME...
+//		trusted_proxies ADDRESS|CIDR...
 //		hold | first_byte_timeout | health_timeout | stop_grace DURATION
 //		max_upload BYTES
 //	}
@@ -114,6 +115,11 @@ func (p *parser) option() error {
 		return p.one(&s.RoutingMode)
 	case "reserved_aliases":
 		if s.ReservedAliases = p.RemainingArgs(); len(s.ReservedAliases) == 0 {
+			return p.ArgErr()
+		}
+		return nil
+	case "trusted_proxies":
+		if s.TrustedProxies = p.RemainingArgs(); len(s.TrustedProxies) == 0 {
 			return p.ArgErr()
 		}
 		return nil

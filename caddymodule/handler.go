@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -10,10 +9,10 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/caddymodule/hold"
+	"github.com/seed-dbc68772/slipway/caddymodule/upstream"
 	"github.com/seed-dbc68772/slipway/routing"
 )
 
@@ -25,11 +24,12 @@ func init() {
 // hosts: the route table decides about hosts, never Caddy's host matcher. It
 // answers every request and calls no next handler.
 type Handler struct {
-	site    *routing.Site
-	runtime *Runtime
-	hold    time.Duration
-	proxy   caddyhttp.MiddlewareHandler
-	log     *zap.Logger
+	site      *routing.Site
+	runtime   *Runtime
+	hold      time.Duration
+	firstByte time.Duration
+	trusted   trustedProxies
+	log       *zap.Logger
 }
 
 // CaddyModule implements caddy.Module.
@@ -44,42 +44,19 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	app := mod.(*App)
-	h.site, h.runtime, h.hold, h.log = app.site, app.runtime, time.Duration(app.Hold), ctx.Logger()
-	raw, err := json.Marshal(proxyConfig(app))
-	if err != nil {
-		return err
+	h.site, h.runtime, h.trusted, h.log = app.site, app.runtime, app.trusted, ctx.Logger()
+	h.hold, h.firstByte = time.Duration(app.Hold), time.Duration(app.FirstByteTimeout)
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		// The server waits for WebSockets over HTTP/2 before it gives the
+		// runtime up, and knows nothing of those over HTTP/1.1.
+		runtime := app.runtime
+		server.RegisterOnShutdown(func() {
+			if caddy.Exiting() {
+				runtime.upstream.Drain()
+			}
+		})
 	}
-	// Loaded by its ID, the proxy logs under its own name, which a
-	// configuration can exclude: building its log fields costs a fifth of a
-	// request even when nothing is written.
-	proxy, err := ctx.LoadModuleByID("http.handlers.reverse_proxy", raw)
-	if err != nil {
-		return err
-	}
-	h.proxy = proxy.(caddyhttp.MiddlewareHandler)
 	return nil
-}
-
-// proxyConfig is Caddy's reverse proxy as the edge uses it.
-func proxyConfig(app *App) map[string]any {
-	return map[string]any{
-		"dynamic_upstreams": map[string]any{"source": "slipway"},
-		"transport": map[string]any{
-			"protocol": "slipway", "first_byte_timeout": app.FirstByteTimeout,
-		},
-		// A connect that failed is tried again, whatever the method: nothing
-		// was sent. The interval is a route change's time to arrive.
-		// An app that has had its time for the first byte is not asked again.
-		"load_balancing": map[string]any{
-			"retries": 3, "try_interval": caddy.Duration(50 * time.Millisecond),
-			"try_duration": min(caddy.Duration(10*time.Second), app.FirstByteTimeout),
-		},
-		// An answer of known length may trickle as well as one of unknown
-		// length, which the proxy flushes at once. To flush this one at once
-		// too would cost a second write of every small answer, a fifth of a
-		// request; a few milliseconds cost nothing and nobody notices them.
-		"flush_interval": caddy.Duration(5 * time.Millisecond),
-	}
 }
 
 // ServeHTTP answers a request as routing.md says.
@@ -110,7 +87,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	}
 	switch d.Kind {
 	case routing.Serve:
-		return h.serve(w, r, d)
+		return h.serve(w, r, d, request.Upgrade || protocol != "")
 	case routing.Control:
 		return h.control(w, r, d)
 	case routing.Console:
@@ -128,17 +105,28 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	return h.answer(w, r, pageOf(d))
 }
 
+// Attempts to reach an instance that refuses connections while it is said to
+// run. The interval is a route change's time to arrive.
+const (
+	connectRetries  = 3
+	connectInterval = 50 * time.Millisecond
+	connectPatience = 10 * time.Second // no further attempt after that
+)
+
+// crashNotice is how long the news of a crash may take to the edge. An app
+// that refuses connections while it is said to run costs its visitors as much.
+const crashNotice = time.Second
+
 // serve sends a request to its instance, and waits before that for one that
 // does not run. All the waiting together takes as long as one wait may.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decision) error {
-	cleanRequest(r)
-	if r.ProtoMajor == 1 {
-		// An app may answer while it still reads. Without this the server
-		// throws away what it has not read by then. HTTP/2 needs it not.
-		// A writer that cannot is no connection of the server.
-		_ = http.NewResponseController(w).EnableFullDuplex()
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decision, webSocket bool) error {
+	out := &upstream.Request{
+		Request: r, Target: targetOf(r, d), WebSocket: webSocket,
+		Forwarded: h.trusted.forwarded(r), FirstByte: h.firstByte,
 	}
-	body := watchBody(r)
+	if d.Instance.Mode == routing.BaseURL {
+		out.Prefix = d.Path[:len(d.Path)-len(d.Rest)] + "/"
+	}
 	in, waitLeft := d.Instance, h.hold
 	for {
 		if !hold.Running(in) {
@@ -149,48 +137,60 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decisi
 			}
 			waitLeft -= time.Since(began)
 		}
-		caddyhttp.SetVar(r.Context(), instanceVar, in)
-		err := h.proxy.ServeHTTP(w, r, noNext)
-		if err == nil {
+		var err error
+		if in, err = h.send(w, out, in); err == nil {
 			return nil
 		}
-		if body.broken.Load() {
-			w.Header().Set("Connection", "close")
-			return h.answer(w, r, pageOfBrokenBody)
-		}
-		if !neverSent(err) {
-			return h.answer(w, r, pageOfProxy(err))
+		switch {
+		case errors.Is(err, upstream.ErrCutOff):
+			panic(http.ErrAbortHandler) // the answer must not pass for whole
+		case !errors.Is(err, upstream.ErrConnect):
+			return h.answer(w, r, h.pageOfFailure(w, err))
 		}
 		// The instance went to sleep under the request, or it has just
 		// crashed and the control plane is about to say so: then it is a
 		// visit to one that does not run.
-		tried := instanceOf(r)
-		in = h.runtime.room.News(r.Context(), tried, crashNotice)
-		switch in {
+		tried := in
+		switch in = h.runtime.room.News(r.Context(), tried, crashNotice); in {
 		case nil:
 			return h.answer(w, r, pageOfWait(hold.ErrGone))
 		case tried:
-			return h.answer(w, r, pageOfProxy(err))
+			return h.answer(w, r, h.pageOfFailure(w, err))
 		}
 	}
 }
 
-// crashNotice is how long the news of a crash may take to the edge. An app
-// that refuses connections while it is said to run costs its visitors as much.
-const crashNotice = time.Second
-
-// noNext stands for the handler that nothing is passed on to.
-var noNext = caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
-
-// neverSent reports whether a failed request certainly never reached the app.
-func neverSent(err error) bool {
-	if _, ok := errors.AsType[reverseproxy.DialError](err); ok {
-		return true
+// send sends a request to the instance as the route table has it at each
+// attempt, and returns what it has been at the last one.
+func (h *Handler) send(w http.ResponseWriter, out *upstream.Request, in *routing.Instance) (*routing.Instance, error) {
+	began := time.Now()
+	for attempt := 0; ; attempt++ {
+		err := h.runtime.upstream.Serve(w, out, in)
+		if !errors.Is(err, upstream.ErrConnect) || attempt == connectRetries || time.Since(began) > connectPatience {
+			return in, err
+		}
+		select {
+		case <-time.After(connectInterval):
+		case <-out.Context().Done():
+			return in, upstream.ErrLeft
+		}
+		now := h.runtime.Table().Instance(in.ID)
+		if now == nil || !hold.Running(now) {
+			return in, err
+		}
+		in = now
 	}
-	// 503 is the proxy's for "no upstream" at the first attempt; later ones
-	// keep the error of an attempt before.
-	handled, ok := errors.AsType[caddyhttp.HandlerError](err)
-	return ok && handled.StatusCode == http.StatusServiceUnavailable || errors.Is(err, errNotRunning)
+}
+
+// targetOf is the request target in origin form.
+func targetOf(r *http.Request, d routing.Decision) string {
+	switch {
+	case strings.HasPrefix(r.RequestURI, "/"):
+		return r.RequestURI
+	case d.HasQuery:
+		return d.Path + "?" + d.Query
+	}
+	return d.Path
 }
 
 // control answers for the base domain's own paths.
@@ -246,21 +246,23 @@ func pageOfWait(err error) page {
 		text: "The app sleeps and cannot be woken right now. Nothing reached it; try again."}
 }
 
-// pageOfProxy is the answer when the app did not give one.
-func pageOfProxy(err error) page {
-	status := http.StatusBadGateway
-	if handled, ok := errors.AsType[caddyhttp.HandlerError](err); ok && handled.StatusCode != 0 {
-		status = handled.StatusCode
-	}
-	switch status {
-	case 499:
+// pageOfFailure is the answer when the app did not give one.
+func (h *Handler) pageOfFailure(w http.ResponseWriter, err error) page {
+	switch {
+	case errors.Is(err, upstream.ErrLeft):
 		return visitorLeft
-	case http.StatusGatewayTimeout:
-		return page{status: status, code: "app_timeout", text: "The app took too long to answer. The request may still be running."}
-	case http.StatusServiceUnavailable, http.StatusBadGateway:
-		return page{status: http.StatusBadGateway, code: "app_unreachable", text: "The app stopped answering."}
+	case errors.Is(err, upstream.ErrRequestBody):
+		w.Header().Set("Connection", "close")
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return page{status: http.StatusRequestEntityTooLarge, code: "body_too_large", text: "The body of the request is too large."}
+		}
+		return page{status: http.StatusBadRequest, code: "bad_body", text: "The body of the request broke off or is malformed."}
+	case errors.Is(err, upstream.ErrTimeout):
+		return page{status: http.StatusGatewayTimeout, code: "app_timeout", text: "The app took too long to answer. The request may still be running."}
+	case errors.Is(err, upstream.ErrBadAnswer):
+		return page{status: http.StatusBadGateway, code: "app_bad_answer", text: "What the app answered is not HTTP."}
 	}
-	return page{status: status, code: "app_unreachable", text: "The request could not be passed on to the app."}
+	return page{status: http.StatusBadGateway, code: "app_unreachable", text: "The app stopped answering."}
 }
 
 var (

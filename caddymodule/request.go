@@ -45,27 +45,10 @@ func (w http10Writer) WriteHeader(status int) {
 	}
 }
 
-// dropped, in their canonical spelling, are headers that say where a request came from and that clients
-// could forge (spec routing.md §5). X-Forwarded-For, -Host and -Proto are the
-// proxy's: it drops and sets them.
-var dropped = []string{
-	"Forwarded", "X-Real-Ip", "X-Original-Url", "X-Rewrite-Url", "X-Forwarded-Prefix", "Proxy",
-	"X-Slipway-User", "X-Slipway-Email", "X-Slipway-Roles", "X-Slipway-Instance",
-}
-
-// cleanRequest takes from a request what must not reach an app.
-func cleanRequest(r *http.Request) {
-	for _, name := range dropped {
-		delete(r.Header, name)
-	}
-	if len(r.Header["Upgrade"]) > 0 && !isWebSocket(r) {
-		delete(r.Header, "Upgrade")
-	}
-}
-
-// isWebSocket reports whether an HTTP/1.1 request asks for a WebSocket.
+// isWebSocket reports whether an HTTP/1.1 request asks for a WebSocket. Over
+// HTTP/2 and /3 that is an extended CONNECT.
 func isWebSocket(r *http.Request) bool {
-	if !r.ProtoAtLeast(1, 1) || !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+	if r.Method != http.MethodGet || r.ProtoMajor != 1 || r.ProtoMinor == 0 || r.ContentLength != 0 || !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 		return false
 	}
 	for _, line := range r.Header["Connection"] {

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/caddymodule/hold"
+	"github.com/seed-dbc68772/slipway/caddymodule/upstream"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/routing"
 )
@@ -29,6 +30,8 @@ type Runtime struct {
 	table atomic.Pointer[routing.Table]
 	first chan struct{} // closed when there is one
 	room  *hold.Room
+	// upstream keeps the connections to instances, and the WebSockets.
+	upstream *upstream.Client
 
 	startOnce sync.Once
 	startErr  error
@@ -42,7 +45,7 @@ type Runtime struct {
 }
 
 func newRuntime(log *zap.Logger) *Runtime {
-	rt := &Runtime{log: log, first: make(chan struct{})}
+	rt := &Runtime{log: log, first: make(chan struct{}), upstream: upstream.New(upstream.Config{})}
 	rt.room = hold.New(
 		func(id routing.ID) *routing.Instance { return rt.table.Load().Instance(id) },
 		rt.wake,
@@ -172,12 +175,14 @@ func (rt *Runtime) apply(b etcdstore.Batch) {
 		close(rt.first)
 	}
 	rt.room.Changed(ids)
+	rt.upstream.Changed(ids, rt.Table().Instance)
 }
 
 // Destruct implements caddy.Destructor: the last configuration that used the
 // runtime is gone.
 func (rt *Runtime) Destruct() error {
 	var err error
+	rt.upstream.Close()
 	if control := rt.control.Load(); control != nil {
 		err = (*control).Close()
 	}

@@ -1,0 +1,169 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/seed-dbc68772/slipway/routing"
+)
+
+// The ways in which a request fails. Unless it is ErrCutOff, nothing of an
+// answer was sent to the visitor yet.
+var (
+	// ErrConnect: the app could not be reached, nothing was sent.
+	ErrConnect = errors.New("connect to the app")
+	// ErrNoAnswer: the connection ended before an answer came.
+	ErrNoAnswer = errors.New("the app closed the connection without an answer")
+	// ErrBadAnswer: what came is no answer, or one beyond the limits of spec
+	// routing.md §6.
+	ErrBadAnswer = errors.New("the app's answer is malformed")
+	// ErrTimeout: no first byte came in time.
+	ErrTimeout = errors.New("the app did not answer in time")
+	// ErrRequestBody: the visitor's body broke off or is malformed.
+	ErrRequestBody = errors.New("read the body of the request")
+	// ErrLeft: the visitor went away.
+	ErrLeft = errors.New("the visitor left")
+	// ErrCutOff: the answer broke off after its head was sent. The visitor's
+	// connection must be cut, so that the answer does not pass for whole.
+	ErrCutOff = errors.New("the answer broke off")
+)
+
+// Config is what a Client needs to know. The zero value is usable.
+type Config struct {
+	// How long a connect may take. Default: 3 s.
+	ConnectTimeout time.Duration
+	// Check is asked once for each new connection whether it leads to the
+	// instance. Default: it does.
+	Check func(net.Conn, *routing.Instance) error
+}
+
+// Client sends requests to instances. Any number of goroutines may use it.
+type Client struct {
+	config Config
+	dialer net.Dialer
+	pools  pools
+	grpc   *http.Transport
+
+	tunnels tunnels
+	janitor sync.WaitGroup
+	stop    context.CancelFunc
+}
+
+// New makes a client. Close it.
+func New(config Config) *Client {
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = 3 * time.Second
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &Client{
+		config: config, stop: cancel,
+		dialer: net.Dialer{Timeout: config.ConnectTimeout, KeepAlive: 15 * time.Second},
+	}
+	c.pools.byID = map[routing.ID]*pool{}
+	c.tunnels.open = map[*tunnel]struct{}{}
+	c.grpc = c.newGRPC()
+	c.janitor.Go(func() { c.pools.keepHouse(ctx) })
+	return c
+}
+
+// Request is one request on its way to an app.
+type Request struct {
+	*http.Request
+	// Target is the request target in origin form, as it was received.
+	Target string
+	// WebSocket: it asks for one, over HTTP/1.1 or by extended CONNECT.
+	WebSocket bool
+	// Prefix is /instance/<ID>/ at an instance in BASE_URL mode, else "".
+	Prefix string
+	// Forwarded is what the app is told about the visitor.
+	Forwarded Forwarded
+	// FirstByte is how long the app may take to the first byte of its answer,
+	// from when it has the whole request.
+	FirstByte time.Duration
+}
+
+// Forwarded is the values of the X-Forwarded headers.
+type Forwarded struct {
+	For, Host, Proto string
+}
+
+// Serve sends the request to the instance, and its answer to w. It returns
+// when the answer is complete; a WebSocket over HTTP/1.1 goes on without it.
+func (c *Client) Serve(w http.ResponseWriter, r *Request, in *routing.Instance) error {
+	if isGRPC(r) {
+		return c.serveGRPC(w, r, in)
+	}
+	repeatable := idempotent(r.Method) && !hasBody(r)
+	for again := false; ; again = true {
+		conn, err := c.connection(r, in, again, repeatable)
+		if err != nil {
+			return err
+		}
+		err = c.exchange(w, r, conn)
+		if !errors.Is(err, ErrNoAnswer) || again || !repeatable {
+			return err
+		}
+	}
+}
+
+// connection takes one from the pool or opens one. An app may close an idle
+// connection in the same moment as a request goes out on it; a request that
+// cannot be repeated gets one that was idle for a moment only.
+func (c *Client) connection(r *Request, in *routing.Instance, again, repeatable bool) (*conn, error) {
+	p := c.pools.of(in)
+	if !again && !r.WebSocket {
+		if conn := p.take(!repeatable); conn != nil {
+			return conn, nil
+		}
+	}
+	ctx := r.Context()
+	nc, err := c.dial(ctx, in)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ErrLeft
+		}
+		return nil, fmt.Errorf("%w: %w", ErrConnect, err)
+	}
+	return newConn(nc, p), nil
+}
+
+func (c *Client) dial(ctx context.Context, in *routing.Instance) (net.Conn, error) {
+	nc, err := c.dialer.DialContext(ctx, in.Endpoint.Network(), in.Endpoint.Address())
+	if err == nil && c.config.Check != nil {
+		if err = c.config.Check(nc, in); err != nil {
+			nc.Close()
+		}
+	}
+	return nc, err
+}
+
+// Changed tells that the routes of these instances have changed: idle
+// connections to an endpoint that is not theirs any more are closed.
+func (c *Client) Changed(ids []routing.ID, now func(routing.ID) *routing.Instance) {
+	c.pools.changed(ids, now)
+}
+
+// Close ends the WebSockets as [Client.Drain] does and closes every idle
+// connection. Requests that are under way go on.
+func (c *Client) Close() {
+	c.Drain()
+	c.stop()
+	c.janitor.Wait()
+	c.pools.close()
+	c.grpc.CloseIdleConnections()
+}
+
+func idempotent(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
+		return true
+	}
+	return false
+}
+
+func hasBody(r *Request) bool { return r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 }

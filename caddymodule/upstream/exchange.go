@@ -1,0 +1,295 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"os"
+	"sync"
+	"time"
+)
+
+// copyBuffer is how much of a body is read at once.
+const copyBuffer = 32 << 10
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, copyBuffer); return &b }}
+
+// longAgo as a deadline ends every read and write.
+var longAgo = time.Unix(1, 0)
+
+// exchange is one request on one connection.
+type exchange struct {
+	client *Client
+	w      http.ResponseWriter
+	r      *Request
+	conn   *conn
+	answer answer
+	upload *upload // of a body that is sent beside; nil if there is none
+	cut    bool    // the app did not get the whole request
+	accept string  // what the app must answer to a WebSocket's key of ours; "": the visitor checks
+}
+
+// exchange sends the request on the connection and its answer to w. It owns
+// the connection.
+func (c *Client) exchange(w http.ResponseWriter, r *Request, conn *conn) error {
+	x := &exchange{client: c, w: w, r: r, conn: conn}
+	if r.WebSocket && r.Method == http.MethodConnect {
+		x.accept = addHandshake(r.Header)
+	}
+	ctx := r.Context()
+	unwatch := context.AfterFunc(ctx, func() { conn.SetDeadline(longAgo) })
+	err := x.run()
+	if x.upload != nil {
+		x.cut = !x.upload.stop()
+	}
+	// Once the visitor's end has begun to cut the connection, it is of no use.
+	mine := unwatch()
+	switch {
+	case errors.Is(err, errTunnelled):
+		return nil
+	case err == nil && mine && !x.cut && !x.answer.close && conn.read.Buffered() == 0:
+		conn.pool.put(conn)
+		return nil
+	}
+	conn.discard()
+	if err != nil && ctx.Err() != nil && !errors.Is(err, ErrCutOff) {
+		return ErrLeft
+	}
+	return err
+}
+
+func (x *exchange) run() error {
+	if err := x.send(); err != nil {
+		return err
+	}
+	if err := x.head(); err != nil {
+		return err
+	}
+	if x.answer.status == http.StatusSwitchingProtocols {
+		return x.tunnel()
+	}
+	return x.body()
+}
+
+// inlineBody is the longest body that is sent before the answer is read. It
+// fits into the buffers of a socket, so that an app that answers without
+// reading cannot block it.
+const inlineBody = 16 << 10
+
+// send writes the request: all of it, or what does not have to wait for the
+// visitor.
+func (x *exchange) send() error {
+	buffer := heads.Get().(*[]byte)
+	defer heads.Put(buffer)
+	b := appendRequest((*buffer)[:0], x.r)
+	defer func() { *buffer = b[:0] }()
+	switch body := hasBody(x.r) && !x.r.WebSocket; {
+	case !body:
+		if err := x.write(b); err != nil {
+			return err
+		}
+	case x.r.ContentLength > 0 && x.r.ContentLength <= inlineBody && !x.expects():
+		var err error
+		if b, err = x.inline(b); err != nil {
+			return err
+		}
+	default:
+		if err := x.write(b); err != nil {
+			return err
+		}
+		x.upload = startUpload(x)
+		return nil // it sets the deadline
+	}
+	return x.awaitFirstByte()
+}
+
+func (x *exchange) expects() bool { return listed(x.r.Header.Get("Expect"), "100-continue") }
+
+func (x *exchange) write(b []byte) error {
+	if _, err := x.conn.Write(b); err != nil {
+		return fmt.Errorf("%w: %w", ErrNoAnswer, err)
+	}
+	return nil
+}
+
+func (x *exchange) awaitFirstByte() error {
+	if err := x.conn.SetReadDeadline(time.Now().Add(x.r.FirstByte)); err != nil {
+		return fmt.Errorf("%w: %w", ErrNoAnswer, err)
+	}
+	return nil
+}
+
+// inline sends a small body behind the head that b holds, and returns b.
+func (x *exchange) inline(b []byte) ([]byte, error) {
+	for left := x.r.ContentLength; left > 0; {
+		start, room := len(b), int(min(left, 4<<10))
+		b = append(b, make([]byte, room)...)
+		n, err := x.r.Body.Read(b[start:])
+		if left -= int64(n); err != nil && left > 0 {
+			return b, requestBody(err)
+		}
+		if _, err := x.conn.Write(b[:start+n]); err != nil {
+			// An app may answer and close before it has read all.
+			x.cut = true
+			return b, nil
+		}
+		b = b[:0]
+	}
+	// At the end of the body the server begins to watch for a visitor who leaves.
+	_, _ = x.r.Body.Read(b[:cap(b)])
+	return b, nil
+}
+
+func requestBody(err error) error { return fmt.Errorf("%w: %w", ErrRequestBody, err) }
+
+// head reads the head of the final answer and passes on those before it.
+func (x *exchange) head() error {
+	for informational := 0; ; informational++ {
+		if err := readAnswer(x.conn.read, &x.answer); err != nil {
+			return x.readError(err)
+		}
+		status := x.answer.status
+		switch {
+		case status >= 200:
+			return nil
+		case status == http.StatusSwitchingProtocols && x.r.WebSocket:
+			if x.accept != "" && x.answer.lookUp("Sec-Websocket-Accept") != x.accept {
+				return badAnswer("it does not accept the WebSocket's key")
+			}
+			return nil
+		case status == http.StatusSwitchingProtocols:
+			return badAnswer("it switches protocols unasked")
+		case informational >= maxInformational:
+			return badAnswer("more than %d informational answers", maxInformational)
+		case status == http.StatusContinue:
+			// The server says it to the visitor when the body is first read.
+			if x.upload != nil {
+				x.upload.proceed()
+			}
+		default:
+			x.inform()
+		}
+		if x.upload == nil {
+			if err := x.awaitFirstByte(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// inform passes an informational answer on.
+func (x *exchange) inform() {
+	h := x.w.Header()
+	before := h.Clone()
+	x.passHeaders(h)
+	x.w.WriteHeader(x.answer.status)
+	clear(h)
+	for name, values := range before {
+		h[name] = values
+	}
+}
+
+// readError says why no head came.
+func (x *exchange) readError(err error) error {
+	if x.upload != nil {
+		if visitor := x.upload.failed(); visitor != nil {
+			return visitor
+		}
+	}
+	switch {
+	case errors.Is(err, ErrBadAnswer), errors.Is(err, ErrNoAnswer):
+		return err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return ErrTimeout
+	}
+	return fmt.Errorf("%w: %w", ErrNoAnswer, err)
+}
+
+// body passes the answer on.
+func (x *exchange) body() error {
+	a := &x.answer
+	h := x.w.Header()
+	x.passHeaders(h)
+	if x.upload != nil && !x.upload.answered() && x.r.ProtoMajor == 1 {
+		// Nobody may read the rest of the body once this is over: the server
+		// would take what is left of it for the next request.
+		h.Set("Connection", "close")
+	}
+	bodyless := a.bodyless(x.r.Method)
+	if !bodyless && (a.chunked || a.length != 0) && !x.whole() {
+		// What comes may come as slowly as the app likes.
+		if err := x.conn.SetReadDeadline(time.Time{}); err != nil {
+			return fmt.Errorf("%w: %w", ErrNoAnswer, err)
+		}
+	}
+	x.w.WriteHeader(a.status)
+	if bodyless {
+		return nil
+	}
+	if err := x.copyBody(); err != nil {
+		return fmt.Errorf("%w: %w", ErrCutOff, err)
+	}
+	return nil
+}
+
+// whole reports whether all of a body of known length is there already.
+func (x *exchange) whole() bool {
+	return x.answer.length >= 0 && int64(x.conn.read.Buffered()) >= x.answer.length
+}
+
+func (x *exchange) copyBody() error {
+	var (
+		a     = &x.answer
+		in    = x.conn.read
+		from  io.Reader
+		known = &io.LimitedReader{R: in, N: a.length}
+	)
+	switch {
+	case a.chunked:
+		from = httputil.NewChunkedReader(in)
+	case a.length >= 0:
+		from = known
+	default:
+		from, a.close = in, true
+	}
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	b := *buffer
+	for full := in.Buffered() == in.Size(); ; {
+		if a.length >= 0 && known.N == 0 {
+			return nil
+		}
+		n, err := from.Read(b)
+		if n > 0 {
+			if _, err := x.w.Write(b[:n]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF) && a.length >= 0 && known.N > 0:
+			return io.ErrUnexpectedEOF
+		case errors.Is(err, io.EOF) && a.chunked:
+			return x.trailers()
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+		// Whatever is there goes out before waiting for more. A read that
+		// filled its buffer says that there probably is more.
+		full = full || n == len(b)
+		if in.Buffered() == 0 && (!full || x.conn.quiet()) {
+			x.flush()
+		}
+		full = false
+	}
+}
+
+func (x *exchange) flush() {
+	// A writer that cannot flush holds nothing back, and a visitor who has left
+	// is noticed by the next write.
+	_ = http.NewResponseController(x.w).Flush()
+}

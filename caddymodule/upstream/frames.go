@@ -1,0 +1,69 @@
+package upstream
+
+// cursor follows the frames of one direction of a WebSocket (RFC 6455 §5.2),
+// so that a frame of ours can be put between two of theirs. It looks at heads
+// only.
+type cursor struct {
+	head    [14]byte
+	have    int    // bytes of head
+	payload uint64 // bytes that are still to come
+	closed  bool   // a Close frame has begun: the last one
+}
+
+const opClose = 8
+
+// advance takes the next bytes of the stream.
+func (c *cursor) advance(b []byte) {
+	for len(b) > 0 {
+		if c.payload > 0 {
+			n := min(c.payload, uint64(len(b)))
+			c.payload -= n
+			b = b[n:]
+			continue
+		}
+		c.head[c.have] = b[0]
+		c.have++
+		b = b[1:]
+		if c.have >= 2 && c.have == c.headSize() {
+			c.closed = c.closed || c.head[0]&0xf == opClose
+			c.payload, c.have = c.size(), 0
+		}
+	}
+}
+
+func (c *cursor) headSize() int {
+	n := 2
+	switch c.head[1] & 0x7f {
+	case 126:
+		n += 2
+	case 127:
+		n += 8
+	}
+	if c.head[1]&0x80 != 0 {
+		n += 4
+	}
+	return n
+}
+
+func (c *cursor) size() (n uint64) {
+	switch n = uint64(c.head[1] & 0x7f); n {
+	case 126:
+		return uint64(c.head[2])<<8 | uint64(c.head[3])
+	case 127:
+		n = 0
+		for _, b := range c.head[2:10] {
+			n = n<<8 | uint64(b)
+		}
+	}
+	return n
+}
+
+// between reports whether the stream is at the end of a frame.
+func (c *cursor) between() bool { return c.have == 0 && c.payload == 0 }
+
+// Close frames with status 1001, "going away": to a visitor, and masked to an
+// app (with the mask 0, which changes nothing).
+var (
+	goingAwayToVisitor = []byte{0x88, 2, 0x03, 0xe9}
+	goingAwayToApp     = []byte{0x88, 0x80 | 2, 0, 0, 0, 0, 0x03, 0xe9}
+)

@@ -1,0 +1,201 @@
+package upstream
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// continueWait is how long an app may take to say whether it wants a body that
+// the visitor holds back until asked. Then it is sent, as any client does.
+const continueWait = time.Second
+
+// upload sends a request's body while the answer is read.
+type upload struct {
+	x *exchange
+
+	ready     chan struct{} // closed: send the body
+	readyOnce sync.Once
+	stopped   chan struct{} // closed: it is wanted no more
+	done      chan struct{} // closed when it has ended
+
+	mu       sync.Mutex
+	visitor  error // why the visitor's body could not be read
+	sent     bool  // all of it
+	hasReply bool  // the answer has begun: no deadline for its first byte
+}
+
+// startUpload begins. It ends at the latest with stop.
+func startUpload(x *exchange) *upload {
+	u := &upload{x: x, ready: make(chan struct{}), stopped: make(chan struct{}), done: make(chan struct{})}
+	if x.r.ProtoMajor == 1 {
+		// An app may answer while it still reads. Without this the server
+		// throws away what it has not read by then. A writer that cannot is no
+		// connection of the server.
+		_ = http.NewResponseController(x.w).EnableFullDuplex()
+	}
+	if !x.expects() {
+		u.proceed()
+	}
+	go func() {
+		defer close(u.done)
+		if u.wanted() {
+			u.ended(u.run())
+		}
+	}()
+	return u
+}
+
+func (u *upload) ended(err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if errors.Is(err, ErrRequestBody) {
+		u.visitor = err
+		u.x.conn.SetDeadline(longAgo) // nobody waits for an answer to half a request
+		return
+	}
+	// An app that stopped reading may have answered.
+	u.sent = err == nil
+	if !u.hasReply {
+		u.x.conn.SetReadDeadline(time.Now().Add(u.x.r.FirstByte))
+	}
+}
+
+// wanted waits until the app wants the body.
+func (u *upload) wanted() bool {
+	timer := time.NewTimer(continueWait)
+	defer timer.Stop()
+	select {
+	case <-u.stopped:
+		return false
+	case <-u.ready:
+	case <-timer.C:
+	}
+	return true
+}
+
+func (u *upload) proceed() { u.readyOnce.Do(func() { close(u.ready) }) }
+
+func (u *upload) run() error {
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	r := u.x.r
+	if r.ContentLength < 0 {
+		return u.chunked(*buffer)
+	}
+	for left := r.ContentLength; ; {
+		n, err := r.Body.Read(*buffer)
+		if int64(n) > left {
+			return requestBody(errors.New("the body is longer than its length"))
+		}
+		if left -= int64(n); n > 0 {
+			if err := u.write((*buffer)[:n]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF) && left == 0:
+			return nil
+		case errors.Is(err, io.EOF):
+			return requestBody(io.ErrUnexpectedEOF)
+		case err != nil:
+			return requestBody(err)
+		}
+	}
+}
+
+// chunked sends each piece as it comes as a chunk, and then the trailers.
+func (u *upload) chunked(b []byte) error {
+	const before, after = 8, 2 // room for the size in hexadecimal, and for line ends
+	for {
+		n, err := u.x.r.Body.Read(b[before : len(b)-after])
+		if n > 0 {
+			head := append(strconv.AppendInt(make([]byte, 0, before), int64(n), 16), '\r', '\n')
+			start := before - len(head)
+			copy(b[start:], head)
+			end := copy(b[before+n:], "\r\n") + before + n
+			if err := u.write(b[start:end]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return u.write(u.lastChunk())
+		case err != nil:
+			return requestBody(err)
+		}
+	}
+}
+
+func (u *upload) lastChunk() []byte {
+	b := []byte("0\r\n")
+	for name, values := range u.x.r.Trailer {
+		if notForApps(name) {
+			continue
+		}
+		for _, value := range values {
+			b = appendField(b, name, value)
+		}
+	}
+	return append(b, '\r', '\n')
+}
+
+// write sends to the app, which may take as long as for an answer.
+func (u *upload) write(b []byte) error {
+	if err := u.x.conn.SetWriteDeadline(time.Now().Add(u.x.r.FirstByte)); err != nil {
+		return err
+	}
+	_, err := u.x.conn.Write(b)
+	return err
+}
+
+// failed is the visitor's error, if that is why there is no answer.
+func (u *upload) failed() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.visitor
+}
+
+// answered tells that the head of the answer has come, and returns whether the
+// whole body was sent by then.
+func (u *upload) answered() (sent bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.hasReply = true
+	return u.sent
+}
+
+// stop ends the upload, waits for that, and returns whether all was sent. The
+// server must not find anybody reading the body when the handler returns.
+func (u *upload) stop() (sent bool) {
+	close(u.stopped)
+	select {
+	case <-u.done:
+	default:
+		u.interrupt()
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.sent
+}
+
+// interrupt ends a read of the visitor's body and a write to the app, and waits
+// until it has.
+func (u *upload) interrupt() {
+	u.x.conn.SetWriteDeadline(longAgo)
+	if u.x.r.ProtoMajor > 1 {
+		u.x.r.Body.Close()
+		<-u.done
+		return
+	}
+	visitor := http.NewResponseController(u.x.w)
+	if visitor.SetReadDeadline(longAgo) == nil {
+		<-u.done
+		// The server reads some of what is left, so that the answer is not lost
+		// in a reset, before it closes.
+		_ = visitor.SetReadDeadline(time.Time{})
+	}
+}
