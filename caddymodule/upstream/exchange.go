@@ -258,10 +258,7 @@ func (x *exchange) copyBody() error {
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
 	b := *buffer
-	for full := in.Buffered() == in.Size(); ; {
-		if a.length >= 0 && known.N == 0 {
-			return nil
-		}
+	for full := in.Buffered() == in.Size(); a.length < 0 || known.N > 0; {
 		n, err := from.Read(b)
 		if n > 0 {
 			if _, err := x.w.Write(b[:n]); err != nil {
@@ -269,7 +266,7 @@ func (x *exchange) copyBody() error {
 			}
 		}
 		switch {
-		case errors.Is(err, io.EOF) && a.length >= 0 && known.N > 0:
+		case errors.Is(err, io.EOF) && a.length >= 0:
 			return io.ErrUnexpectedEOF
 		case errors.Is(err, io.EOF) && a.chunked:
 			return x.trailers()
@@ -281,11 +278,12 @@ func (x *exchange) copyBody() error {
 		// Whatever is there goes out before waiting for more. A read that
 		// filled its buffer says that there probably is more.
 		full = full || n == len(b)
-		if in.Buffered() == 0 && (!full || x.conn.quiet()) {
+		if in.Buffered() == 0 && (a.length < 0 || known.N > 0) && (!full || x.conn.quiet()) {
 			x.flush()
 		}
 		full = false
 	}
+	return nil
 }
 
 func (x *exchange) flush() {
