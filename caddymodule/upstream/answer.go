@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/textproto"
+	"os"
 	"strconv"
 	"strings"
 
@@ -22,8 +23,7 @@ const (
 // answer is the head of an app's answer.
 type answer struct {
 	status  int
-	minor   int // of HTTP/1.x
-	reason  string
+	minor   int      // of HTTP/1.x
 	names   []string // canonical
 	values  []string
 	length  int64 // of the body; -1: until the connection's end, or chunked
@@ -40,7 +40,8 @@ func readAnswer(r *bufio.Reader, a *answer) error {
 	return a.parse(head)
 }
 
-// readHead reads up to and with the empty line.
+// readHead reads up to and with the empty line. A head that ends before that
+// is malformed: something came, so that the request may not be repeated.
 func readHead(r *bufio.Reader) (string, error) {
 	if _, err := r.Peek(1); err != nil {
 		return "", err
@@ -61,8 +62,10 @@ func readHead(r *bufio.Reader) (string, error) {
 			return "", fmt.Errorf("%w: its head is longer than %d bytes", ErrBadAnswer, maxHead)
 		case errors.Is(err, bufio.ErrBufferFull):
 			continue
-		case err != nil:
+		case errors.Is(err, os.ErrDeadlineExceeded):
 			return "", err
+		case err != nil:
+			return "", badAnswer("its head breaks off: %v", err)
 		}
 		if emptyLine(long) {
 			return string(long), nil
@@ -129,12 +132,12 @@ func cutLine(s string) (line, rest string) {
 // statusLine parses "HTTP/1.1 200 OK"; the reason may be missing.
 func (a *answer) statusLine(line string) error {
 	version, rest, _ := strings.Cut(line, " ")
-	code, reason, _ := strings.Cut(strings.TrimLeft(rest, " "), " ")
+	code, _, _ := strings.Cut(strings.TrimLeft(rest, " "), " ")
 	status, err := strconv.Atoi(code)
 	if (version != "HTTP/1.1" && version != "HTTP/1.0") || err != nil || len(code) != 3 || status < 100 {
 		return badAnswer("it begins with %.80q", line)
 	}
-	a.status, a.reason = status, reason
+	a.status = status
 	if version == "HTTP/1.1" {
 		a.minor = 1
 	}

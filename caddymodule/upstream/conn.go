@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bufio"
+	"errors"
 	"net"
 	"sync"
 	"syscall"
@@ -19,9 +20,13 @@ type conn struct {
 	net.Conn
 	pool      *pool
 	read      *bufio.Reader // nil while it is idle
-	reused    bool
 	idleSince time.Time
 	raw       syscall.RawConn // nil if the connection is no socket
+	peek      func(fd uintptr) bool
+	isQuiet   bool // what peek has found
+
+	unflushed *exchange // has passed on what was read; it goes out before a read waits
+	full      bool      // the last read filled its buffer: there probably is more
 }
 
 func newConn(nc net.Conn, p *pool) *conn {
@@ -29,21 +34,30 @@ func newConn(nc net.Conn, p *pool) *conn {
 	if s, ok := nc.(syscall.Conn); ok {
 		c.raw, _ = s.SyscallConn() // without it the connection is taken for closed when that matters
 	}
+	c.peek = c.peekAt // made once: it would be garbage for each call
 	c.open()
 	return c
 }
 
 func (c *conn) open() {
 	c.read = readers.Get().(*bufio.Reader)
-	c.read.Reset(c.Conn)
+	c.read.Reset(c)
+}
+
+// Read reads from the app.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.unflushed != nil && (!c.full || c.raw == nil || c.quiet()) {
+		c.unflushed.flush()
+		c.unflushed = nil
+	}
+	n, err := c.Conn.Read(p)
+	c.full = n == len(p)
+	return n, err
 }
 
 // wake makes an idle connection usable again, and rest the reverse: an idle
 // one costs no buffer.
-func (c *conn) wake() {
-	c.reused = true
-	c.open()
-}
+func (c *conn) wake() { c.open() }
 
 func (c *conn) rest() {
 	if c.read != nil {
@@ -65,12 +79,12 @@ func (c *conn) quiet() bool {
 	if c.raw == nil {
 		return false
 	}
-	quiet := false
-	err := c.raw.Read(func(fd uintptr) bool {
-		var one [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		quiet = err == syscall.EAGAIN
-		return true
-	})
-	return err == nil && quiet
+	return c.raw.Read(c.peek) == nil && c.isQuiet
+}
+
+func (c *conn) peekAt(fd uintptr) bool {
+	var one [1]byte
+	_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	c.isQuiet = errors.Is(err, syscall.EAGAIN)
+	return true
 }

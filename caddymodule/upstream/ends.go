@@ -25,6 +25,8 @@ type end interface {
 	// closeWrite tells the other side that no more comes.
 	closeWrite()
 	Close() error
+	// abort ends fill and Write whatever they wait for.
+	abort()
 }
 
 // writePatience is how long a visitor or an app may take nothing of what it is
@@ -132,6 +134,8 @@ func (s *socket) closeWrite() {
 	}
 }
 
+func (s *socket) abort() { s.Close() }
+
 // waitingReads reads from a socket with a buffer only from when there is
 // something to read.
 type waitingReads struct {
@@ -147,11 +151,11 @@ func newWaitingReads(raw syscall.RawConn) *waitingReads {
 	w.read = func(fd uintptr) bool {
 		w.buffer = buffers.Get().(*[]byte)
 		for {
-			if w.n, w.err = syscall.Read(int(fd), *w.buffer); w.err != syscall.EINTR {
+			if w.n, w.err = syscall.Read(int(fd), *w.buffer); !errors.Is(w.err, syscall.EINTR) {
 				break
 			}
 		}
-		if w.err == syscall.EAGAIN {
+		if errors.Is(w.err, syscall.EAGAIN) {
 			buffers.Put(w.buffer)
 			w.buffer = nil
 			return false
@@ -207,3 +211,8 @@ func (s *stream) until(t time.Time) {
 
 func (s *stream) closeWrite()  {} // the handler's return does
 func (s *stream) Close() error { return s.body.Close() }
+
+func (s *stream) abort() {
+	_ = http.NewResponseController(s.w).SetWriteDeadline(longAgo) // without one the visitor's patience counts
+	s.body.Close()
+}

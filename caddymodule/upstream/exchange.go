@@ -40,10 +40,16 @@ func (c *Client) exchange(w http.ResponseWriter, r *Request, conn *conn) error {
 		x.accept = addHandshake(r.Header)
 	}
 	ctx := r.Context()
-	unwatch := context.AfterFunc(ctx, func() { conn.SetDeadline(longAgo) })
+	unwatch := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(longAgo) })
 	err := x.run()
-	if x.upload != nil {
-		x.cut = !x.upload.stop()
+	left := ctx.Err() != nil // ending an upload looks like it to the server
+	if x.upload != nil && !x.upload.stop() {
+		x.cut = true
+		if r.ProtoMajor == 1 {
+			// What is left of the body would pass for the next request. It says
+			// so already where an answer has begun.
+			w.Header().Set("Connection", "close")
+		}
 	}
 	// Once the visitor's end has begun to cut the connection, it is of no use.
 	mine := unwatch()
@@ -55,7 +61,7 @@ func (c *Client) exchange(w http.ResponseWriter, r *Request, conn *conn) error {
 		return nil
 	}
 	conn.discard()
-	if err != nil && ctx.Err() != nil && !errors.Is(err, ErrCutOff) {
+	if err != nil && left && !errors.Is(err, ErrCutOff) {
 		return ErrLeft
 	}
 	return err
@@ -97,6 +103,10 @@ func (x *exchange) send() error {
 			return err
 		}
 	default:
+		// The answer's time begins with the end of the body.
+		if err := x.readBy(time.Time{}); err != nil {
+			return err
+		}
 		if err := x.write(b); err != nil {
 			return err
 		}
@@ -115,8 +125,16 @@ func (x *exchange) write(b []byte) error {
 	return nil
 }
 
-func (x *exchange) awaitFirstByte() error {
-	if err := x.conn.SetReadDeadline(time.Now().Add(x.r.FirstByte)); err != nil {
+func (x *exchange) awaitFirstByte() error { return x.readBy(time.Now().Add(x.r.FirstByte)) }
+
+// readBy sets the time until which the app may be read from; zero is no limit.
+// It must not undo the end of an exchange whose visitor has left meanwhile.
+func (x *exchange) readBy(t time.Time) error {
+	err := x.conn.SetReadDeadline(t)
+	if err == nil && x.r.Context().Err() != nil {
+		err = x.conn.SetReadDeadline(longAgo)
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNoAnswer, err)
 	}
 	return nil
@@ -149,12 +167,17 @@ func requestBody(err error) error { return fmt.Errorf("%w: %w", ErrRequestBody, 
 func (x *exchange) head() error {
 	for informational := 0; ; informational++ {
 		if err := readAnswer(x.conn.read, &x.answer); err != nil {
-			return x.readError(err)
+			if err = x.readError(err); informational > 0 && errors.Is(err, ErrNoAnswer) {
+				return badAnswer("it ends with an informational one")
+			}
+			return err
 		}
 		status := x.answer.status
 		switch {
-		case status >= 200:
+		case status >= 300, status >= 200 && x.accept == "":
 			return nil
+		case status >= 200:
+			return badAnswer("it does not open the WebSocket") // over HTTP/2 a 200 would say that it did
 		case status == http.StatusSwitchingProtocols && x.r.WebSocket:
 			if x.accept != "" && x.answer.lookUp("Sec-Websocket-Accept") != x.accept {
 				return badAnswer("it does not accept the WebSocket's key")
@@ -221,8 +244,8 @@ func (x *exchange) body() error {
 	bodyless := a.bodyless(x.r.Method)
 	if !bodyless && (a.chunked || a.length != 0) && !x.whole() {
 		// What comes may come as slowly as the app likes.
-		if err := x.conn.SetReadDeadline(time.Time{}); err != nil {
-			return fmt.Errorf("%w: %w", ErrNoAnswer, err)
+		if err := x.readBy(time.Time{}); err != nil {
+			return err
 		}
 	}
 	x.w.WriteHeader(a.status)
@@ -258,12 +281,15 @@ func (x *exchange) copyBody() error {
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
 	b := *buffer
-	for full := in.Buffered() == in.Size(); a.length < 0 || known.N > 0; {
+	x.conn.unflushed, x.conn.full = x, true // the head goes out as well before a read waits
+	defer func() { x.conn.unflushed = nil }()
+	for a.length < 0 || known.N > 0 {
 		n, err := from.Read(b)
 		if n > 0 {
 			if _, err := x.w.Write(b[:n]); err != nil {
 				return err
 			}
+			x.conn.unflushed = x
 		}
 		switch {
 		case errors.Is(err, io.EOF) && a.length >= 0:
@@ -275,13 +301,6 @@ func (x *exchange) copyBody() error {
 		case err != nil:
 			return err
 		}
-		// Whatever is there goes out before waiting for more. A read that
-		// filled its buffer says that there probably is more.
-		full = full || n == len(b)
-		if in.Buffered() == 0 && (a.length < 0 || known.N > 0) && (!full || x.conn.quiet()) {
-			x.flush()
-		}
-		full = false
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ type pool struct {
 	mu      sync.Mutex
 	retired bool // its connections are closed as they come back
 	idle    []*conn
-	used    time.Time // when the last one came back
+	used    time.Time // when the last one came back, or the pool was made
 }
 
 // of returns the instance's pool. One of another generation or endpoint is
@@ -58,7 +58,7 @@ func (ps *pools) of(in *routing.Instance) *pool {
 	case p != nil:
 		p.retire()
 	}
-	p = &pool{all: ps, generation: in.Generation, endpoint: in.Endpoint}
+	p = &pool{all: ps, generation: in.Generation, endpoint: in.Endpoint, used: time.Now()}
 	ps.byID[in.ID] = p
 	return p
 }
@@ -67,8 +67,9 @@ func (p *pool) serves(in *routing.Instance) bool {
 	return p != nil && p.generation == in.Generation && p.endpoint == in.Endpoint
 }
 
-// take returns an idle connection, or nil. A fresh one was used a moment ago
-// and is still open as far as one can know.
+// take returns an idle connection, or nil. The app has not closed it, nor sent
+// anything on it that would pass for the next answer, as far as one can know.
+// A fresh one was used a moment ago.
 func (p *pool) take(fresh bool) *conn {
 	for {
 		p.mu.Lock()
@@ -81,7 +82,7 @@ func (p *pool) take(fresh bool) *conn {
 		p.idle[n-1], p.idle = nil, p.idle[:n-1]
 		p.mu.Unlock()
 		p.all.idle.Add(-1)
-		if !fresh || time.Since(c.idleSince) < time.Second && c.quiet() {
+		if (!fresh || time.Since(c.idleSince) < time.Second) && c.quiet() {
 			c.wake()
 			return c
 		}

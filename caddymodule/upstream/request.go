@@ -86,7 +86,8 @@ func appendFraming(b []byte, r *Request) []byte {
 // notForApps are the names, in canonical spelling, of the headers that do not
 // reach an app: those of the connection, and those by which a client could
 // forge who it is or where it came from (spec routing.md §5). What the app
-// gets of the latter is written after them.
+// gets of the latter is written after them. Names with "_" or "." look like
+// others of these to apps that make variables of headers.
 func notForApps(name string) bool {
 	switch name {
 	case "Connection", "Content-Length", "Host", "Http2-Settings", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
@@ -96,7 +97,7 @@ func notForApps(name string) bool {
 		"X-Slipway-User", "X-Slipway-Email", "X-Slipway-Roles", "X-Slipway-Instance":
 		return true
 	}
-	return name == "" || name[0] == ':'
+	return name == "" || name[0] == ':' || strings.IndexByte(name, '_') >= 0 || strings.IndexByte(name, '.') >= 0
 }
 
 // connectionOptions is what the Connection headers list, joined by commas; ""

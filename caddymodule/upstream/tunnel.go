@@ -21,6 +21,10 @@ var errTunnelled = errors.New("the connection carries a WebSocket now")
 // one side has closed, and for the visitor's answer to a Close frame.
 const lastWords = 2 * time.Second
 
+// drainPatience is how long a drain may take: the rest of a frame, the Close
+// frame's answer and the rest of the other direction.
+const drainPatience = 3 * lastWords
+
 // tunnels is the WebSockets that are open.
 type tunnels struct {
 	mu      sync.Mutex
@@ -34,7 +38,6 @@ type tunnel struct {
 	all      *tunnels
 	visitor  end
 	app      end
-	done     func() // after its end
 	draining atomic.Bool
 	pumps    atomic.Int32 // that still run
 }
@@ -56,7 +59,19 @@ func (c *Client) Drain() {
 		t.drain()
 	}
 	ts.mu.Unlock()
+	timer := time.AfterFunc(drainPatience, ts.cut)
+	defer timer.Stop()
 	ts.ended.Wait()
+}
+
+// cut ends those whose peers take nothing of what they are sent.
+func (ts *tunnels) cut() {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	for t := range ts.open {
+		t.visitor.abort()
+		t.app.abort()
+	}
 }
 
 func (ts *tunnels) add(t *tunnel) bool {
@@ -233,7 +248,7 @@ func (t *tunnel) close() {
 // key, and returns what the app must answer.
 func addHandshake(h http.Header) (accept string) {
 	key := make([]byte, 16)
-	rand.Read(key) //nolint:errcheck // it does not fail
+	rand.Read(key) // it does not fail
 	text := base64.StdEncoding.EncodeToString(key)
 	h.Set("Sec-Websocket-Key", text)
 	if h.Get("Sec-Websocket-Version") == "" {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -24,7 +25,9 @@ type upload struct {
 
 	mu       sync.Mutex
 	visitor  error // why the visitor's body could not be read
-	sent     bool  // all of it
+	read     bool  // the visitor has sent all of it
+	sent     bool  // the app has got all of it
+	over     bool  // nothing more is sent
 	hasReply bool  // the answer has begun: no deadline for its first byte
 }
 
@@ -54,13 +57,13 @@ func (u *upload) ended(err error) {
 	defer u.mu.Unlock()
 	if errors.Is(err, ErrRequestBody) {
 		u.visitor = err
-		u.x.conn.SetDeadline(longAgo) // nobody waits for an answer to half a request
+		_ = u.x.conn.SetDeadline(longAgo) // nobody waits for an answer to half a request
 		return
 	}
 	// An app that stopped reading may have answered.
 	u.sent = err == nil
 	if !u.hasReply {
-		u.x.conn.SetReadDeadline(time.Now().Add(u.x.r.FirstByte))
+		_ = u.x.awaitFirstByte() // the reader finds out what is wrong
 	}
 }
 
@@ -88,6 +91,7 @@ func (u *upload) run() error {
 	}
 	for left := r.ContentLength; ; {
 		n, err := r.Body.Read(*buffer)
+		u.wasRead(err)
 		if int64(n) > left {
 			return requestBody(errors.New("the body is longer than its length"))
 		}
@@ -112,6 +116,7 @@ func (u *upload) chunked(b []byte) error {
 	const before, after = 8, 2 // room for the size in hexadecimal, and for line ends
 	for {
 		n, err := u.x.r.Body.Read(b[before : len(b)-after])
+		u.wasRead(err)
 		if n > 0 {
 			head := append(strconv.AppendInt(make([]byte, 0, before), int64(n), 16), '\r', '\n')
 			start := before - len(head)
@@ -137,7 +142,9 @@ func (u *upload) lastChunk() []byte {
 			continue
 		}
 		for _, value := range values {
-			b = appendField(b, name, value)
+			if value, pass := forApp(name, value); pass {
+				b = appendField(b, name, value)
+			}
 		}
 	}
 	return append(b, '\r', '\n')
@@ -147,6 +154,16 @@ func (u *upload) lastChunk() []byte {
 func (u *upload) write(b []byte) error {
 	if err := u.x.conn.SetWriteDeadline(time.Now().Add(u.x.r.FirstByte)); err != nil {
 		return err
+	}
+	// The deadline must not undo what has ended the exchange meanwhile.
+	u.mu.Lock()
+	over := u.over
+	u.mu.Unlock()
+	if over {
+		return os.ErrDeadlineExceeded
+	}
+	if u.x.r.Context().Err() != nil {
+		return ErrLeft
 	}
 	_, err := u.x.conn.Write(b)
 	return err
@@ -159,13 +176,23 @@ func (u *upload) failed() error {
 	return u.visitor
 }
 
+// wasRead is told the outcome of each read of the body, before what was read is
+// sent: no app can have the end of a body that is not known here to have ended.
+func (u *upload) wasRead(err error) {
+	if errors.Is(err, io.EOF) {
+		u.mu.Lock()
+		u.read = true
+		u.mu.Unlock()
+	}
+}
+
 // answered tells that the head of the answer has come, and returns whether the
-// whole body was sent by then.
-func (u *upload) answered() (sent bool) {
+// visitor has sent the whole body by then.
+func (u *upload) answered() (read bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.hasReply = true
-	return u.sent
+	return u.read
 }
 
 // stop ends the upload, waits for that, and returns whether all was sent. The
@@ -175,27 +202,59 @@ func (u *upload) stop() (sent bool) {
 	select {
 	case <-u.done:
 	default:
-		u.interrupt()
+		if !u.interrupt() {
+			return false
+		}
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.sent {
+		_ = u.x.conn.SetWriteDeadline(time.Time{}) // of the next request
+	}
 	return u.sent
 }
 
+// lastWrite is how long the end of a body may still take to the app once the
+// answer is complete.
+const lastWrite = 50 * time.Millisecond
+
+// forbid ends a write to the app.
+func (u *upload) forbid() {
+	u.mu.Lock()
+	u.over = true
+	u.mu.Unlock()
+	_ = u.x.conn.SetWriteDeadline(longAgo)
+}
+
 // interrupt ends a read of the visitor's body and a write to the app, and waits
-// until it has.
-func (u *upload) interrupt() {
-	u.x.conn.SetWriteDeadline(longAgo)
+// until it has. It reports whether it had no need to.
+func (u *upload) interrupt() bool {
+	u.mu.Lock()
+	read := u.read
+	u.mu.Unlock()
+	if read {
+		// The server watches the visitor's connection again: nothing may be
+		// done to that. The app has probably just got the rest.
+		timer := time.AfterFunc(lastWrite, u.forbid)
+		<-u.done
+		return timer.Stop()
+	}
+	u.forbid()
 	if u.x.r.ProtoMajor > 1 {
 		u.x.r.Body.Close()
 		<-u.done
-		return
+		return false
 	}
 	visitor := http.NewResponseController(u.x.w)
 	if visitor.SetReadDeadline(longAgo) == nil {
 		<-u.done
 		// The server reads some of what is left, so that the answer is not lost
 		// in a reset, before it closes.
-		_ = visitor.SetReadDeadline(time.Time{})
+		_ = visitor.SetReadDeadline(time.Now().Add(lingering))
 	}
+	return false
 }
+
+// lingering is how long a visitor may still send a body that nobody reads, once
+// he has his answer.
+const lingering = time.Second

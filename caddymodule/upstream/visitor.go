@@ -25,11 +25,17 @@ func (x *exchange) passHeaders(h http.Header) {
 			continue
 		}
 		if _, more := h[name]; more {
+			if name == "Content-Length" {
+				continue // the same once more
+			}
 			h[name] = append(h[name], value)
 		} else {
 			a.values[i] = value
 			h[name] = a.values[i : i+1 : i+1]
 		}
+	}
+	if _, has := h["Content-Type"]; !has {
+		h["Content-Type"] = nil // else the server guesses one
 	}
 }
 
@@ -54,8 +60,9 @@ func (x *exchange) passHeader(name, value string) (string, bool) {
 }
 
 // inPrefix reports whether a path that the app names is within what is its own.
+// A browser takes tabs out of it before it looks for dots.
 func (r *Request) inPrefix(path string) bool {
-	return r.Prefix == "" || strings.HasPrefix(path, r.Prefix) && !strings.Contains(path, "..") && !strings.ContainsAny(path, `%\`)
+	return r.Prefix == "" || strings.HasPrefix(path, r.Prefix) && !strings.Contains(path, "..") && !strings.ContainsAny(path, "%\\\t")
 }
 
 // clearsOthers reports whether a Clear-Site-Data would reach beyond the app:
@@ -77,8 +84,8 @@ func (r *Request) clearsOthers(value string) bool {
 // cookie returns a Set-Cookie as the visitor gets it, and whether he does: a
 // Domain above the app's host goes, and below a prefix the Path is held inside.
 func (r *Request) cookie(value string) (string, bool) {
-	name, _, _ := strings.Cut(value, "=")
-	if isOurCookie(strings.Trim(name, " \t")) {
+	// A cookie without a name comes back as its bare value.
+	if isOurCookie(strings.TrimLeft(value, " \t=")) {
 		return "", false
 	}
 	if r.Prefix == "" && !hasAttribute(value, "domain") {
