@@ -1,0 +1,95 @@
+package upstreamtest
+
+import (
+	"context"
+	"crypto/sha1" //nolint:gosec // RFC 6455 §4.2.2 wants it; nothing secret is in it
+	"encoding/base64"
+	"net"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+)
+
+// acceptOf is what a server answers to a WebSocket's key.
+func acceptOf(key string) string {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // see the import
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// health starts an app that answers gRPC's health service.
+func (f *fixture) health() (*health.Server, healthpb.HealthClient) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	f.must(err)
+	server, service := grpc.NewServer(), health.NewServer()
+	healthpb.RegisterHealthServer(server, service)
+	ended := make(chan struct{})
+	go func() { // ends with the server
+		defer close(ended)
+		_ = server.Serve(l)
+	}()
+	f.cleanup(func() {
+		server.Stop()
+		<-ended
+	})
+	f.front(App{Endpoint: l.Addr().String()})
+	client, err := grpc.NewClient("passthrough:///"+f.addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	f.must(err)
+	f.cleanup(func() { client.Close() })
+	return service, healthpb.NewHealthClient(client)
+}
+
+func grpcCases() []testCase {
+	bounded := func() (context.Context, context.CancelFunc) {
+		return context.WithTimeout(context.Background(), patience)
+	}
+	return []testCase{
+		{name: "gRPC: a call", run: func(f *fixture) {
+			_, client := f.health()
+			ctx, cancel := bounded()
+			defer cancel()
+			resp, err := client.Check(ctx, &healthpb.HealthCheckRequest{})
+			f.must(err)
+			equal(f, "status", resp.GetStatus(), healthpb.HealthCheckResponse_SERVING)
+		}},
+		{name: "gRPC: an error without a message", run: func(f *fixture) {
+			_, client := f.health()
+			ctx, cancel := bounded()
+			defer cancel()
+			_, err := client.Check(ctx, &healthpb.HealthCheckRequest{Service: "nobody"})
+			equal(f, "code", status.Code(err), codes.NotFound)
+			equal(f, "message", status.Convert(err).Message(), "unknown service")
+		}},
+		{name: "gRPC: a stream", run: func(f *fixture) {
+			service, client := f.health()
+			ctx, cancel := bounded()
+			defer cancel()
+			stream, err := client.Watch(ctx, &healthpb.HealthCheckRequest{})
+			f.must(err)
+			for _, want := range []healthpb.HealthCheckResponse_ServingStatus{1, 2, 1, 2} {
+				service.SetServingStatus("", want)
+				resp, err := stream.Recv()
+				f.must(err)
+				equal(f, "status", resp.GetStatus(), want)
+			}
+			cancel()
+			_, err = stream.Recv()
+			equal(f, "code", status.Code(err), codes.Canceled)
+		}},
+		{name: "gRPC: a deadline", run: func(f *fixture) {
+			_, client := f.health()
+			ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+			defer cancel()
+			stream, err := client.Watch(ctx, &healthpb.HealthCheckRequest{})
+			f.must(err)
+			for err == nil {
+				_, err = stream.Recv()
+			}
+			equal(f, "code", status.Code(err), codes.DeadlineExceeded)
+		}},
+	}
+}
