@@ -251,6 +251,8 @@ func (h *Handler) pageOfFailure(w http.ResponseWriter, err error) page {
 	switch {
 	case errors.Is(err, upstream.ErrLeft):
 		return visitorLeft
+	case errors.Is(err, upstream.ErrRequest):
+		return page{status: http.StatusBadRequest, code: "bad_request", text: "The method of the request is not valid."}
 	case errors.Is(err, upstream.ErrRequestBody):
 		w.Header().Set("Connection", "close")
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {

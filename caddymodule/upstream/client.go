@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/seed-dbc68772/slipway/routing"
 )
 
@@ -24,6 +26,8 @@ var (
 	ErrBadAnswer = errors.New("the app's answer is malformed")
 	// ErrTimeout: no first byte came in time.
 	ErrTimeout = errors.New("the app did not answer in time")
+	// ErrRequest: it cannot be said in HTTP/1.1, nothing was sent.
+	ErrRequest = errors.New("the method is no token")
 	// ErrRequestBody: the visitor's body broke off or is malformed.
 	ErrRequestBody = errors.New("read the body of the request")
 	// ErrLeft: the visitor went away.
@@ -95,6 +99,9 @@ type Forwarded struct {
 // Serve sends the request to the instance, and its answer to w. It returns
 // when the answer is complete; a WebSocket over HTTP/1.1 goes on without it.
 func (c *Client) Serve(w http.ResponseWriter, r *Request, in *routing.Instance) error {
+	if !token(r.Method) {
+		return ErrRequest
+	}
 	if isGRPC(r) {
 		return c.serveGRPC(w, r, in)
 	}
@@ -164,6 +171,12 @@ func idempotent(method string) bool {
 		return true
 	}
 	return false
+}
+
+// token reports whether a method is one word. Over HTTP/2 it may hold spaces,
+// and would be a request line by itself.
+func token(method string) bool {
+	return idempotent(method) || method == http.MethodPost || httpguts.ValidHeaderFieldName(method)
 }
 
 func hasBody(r *Request) bool { return r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 }

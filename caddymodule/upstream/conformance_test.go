@@ -59,6 +59,8 @@ func serve(client *upstream.Client, w http.ResponseWriter, r *upstream.Request, 
 		return
 	case errors.Is(err, upstream.ErrCutOff):
 		panic(http.ErrAbortHandler)
+	case errors.Is(err, upstream.ErrRequest):
+		status = http.StatusBadRequest
 	case errors.Is(err, upstream.ErrRequestBody):
 		w.Header().Set("Connection", "close")
 		status = http.StatusBadRequest

@@ -89,7 +89,11 @@ func grpcCases() []testCase {
 			for err == nil {
 				_, err = stream.Recv()
 			}
-			equal(f, "code", status.Code(err), codes.DeadlineExceeded)
+			// The app has the same deadline, and its reset may come first: a
+			// server cannot pass the reset's code on.
+			if code := status.Code(err); code != codes.DeadlineExceeded && code != codes.Internal {
+				f.errorf("code: got %v", err)
+			}
 		}},
 	}
 }

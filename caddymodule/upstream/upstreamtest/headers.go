@@ -6,6 +6,17 @@ import (
 )
 
 func targetCases() (cases []testCase) {
+	cases = append(cases, testCase{name: "a request line for a method", run: func(f *fixture) {
+		f.start(answering(ok))
+		s := f.stream([2]string{":method", "GET /evil HTTP/1.1"}, [2]string{":scheme", "http"}, [2]string{":path", "/"}, [2]string{":authority", Host})
+		if frame, err := s.ReadFrame(); err != nil || frame == nil {
+			return
+		}
+		if status := s.status(); status[0] == '2' {
+			f.errorf("the app answers %s", status)
+		}
+		equal(f, "connections of the app", f.app.conns.Load(), 0)
+	}})
 	for name, target := range map[string]string{
 		"target with escapes":           "/a%2f..%2fb;c/%2e%2e/d?x=%00;y",
 		"target with semicolons":        "/?a;b=1&c",

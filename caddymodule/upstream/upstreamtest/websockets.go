@@ -181,7 +181,7 @@ func webSocketCases() []testCase {
 	}
 }
 
-// connected is a connection with HTTP/2's frames, on which stream 1 is an
+// connected is a connection with HTTP/2's frames and one stream, as of an
 // extended CONNECT (RFC 8441).
 type connected struct {
 	*http2.Framer
@@ -189,6 +189,12 @@ type connected struct {
 }
 
 func (f *fixture) connect() *connected {
+	return f.stream([2]string{":method", "CONNECT"}, [2]string{":protocol", "websocket"}, [2]string{":scheme", "http"},
+		[2]string{":path", "/ws"}, [2]string{":authority", Host}, [2]string{"sec-websocket-version", "13"})
+}
+
+// stream sends a request over HTTP/2, with these fields as they are.
+func (f *fixture) stream(fields ...[2]string) *connected {
 	v := f.visit()
 	v.send(http2.ClientPreface)
 	s := &connected{http2.NewFramer(v, v.r), f}
@@ -196,10 +202,10 @@ func (f *fixture) connect() *connected {
 	f.must(s.WriteSettings())
 	var block bytes.Buffer
 	encoder := hpack.NewEncoder(&block)
-	for _, field := range [][2]string{{":method", "CONNECT"}, {":protocol", "websocket"}, {":scheme", "http"}, {":path", "/ws"}, {":authority", Host}, {"sec-websocket-version", "13"}} {
+	for _, field := range fields {
 		f.must(encoder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]}))
 	}
-	f.must(s.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true}))
+	f.must(s.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: fields[0][1] != "CONNECT"}))
 	return s
 }
 
