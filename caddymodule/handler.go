@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
 
+	"github.com/seed-dbc68772/slipway/caddymodule/framing"
 	"github.com/seed-dbc68772/slipway/caddymodule/hold"
 	"github.com/seed-dbc68772/slipway/routing"
 )
@@ -45,6 +46,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	app := mod.(*App)
 	h.site, h.runtime, h.hold, h.log = app.site, app.runtime, time.Duration(app.Hold), ctx.Logger()
+	prepareServer(ctx, h.log)
 	raw, err := json.Marshal(proxyConfig(app))
 	if err != nil {
 		return err
@@ -86,6 +88,10 @@ func proxyConfig(app *App) map[string]any {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	if r.ProtoMajor == 1 && r.ProtoMinor == 0 {
 		w = newHTTP10Writer(w)
+	}
+	if status, code, bad := framing.Refusal(r); bad {
+		w.Header().Set("Connection", "close")
+		return h.answer(w, r, pageOfRefusal(status, code))
 	}
 	if p, bad := oversized(r); bad {
 		return h.answer(w, r, p)
