@@ -1,6 +1,9 @@
 package framing
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Sets of bytes; a byte may be in several.
 const (
@@ -37,6 +40,21 @@ func has(b []byte, set uint8) bool {
 		}
 	}
 	return true
+}
+
+// isValue is has with inValue, eight bytes at a time: values are most of a head.
+func isValue(b []byte) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	for ; len(b) >= 8; b = b[8:] {
+		x := binary.LittleEndian.Uint64(b)
+		del := x ^ 0x7f*ones
+		// A byte below 0x20 or equal to 0x7f leaves its high bit, and perhaps
+		// that of the next one.
+		if ((x-0x20*ones)&^x|(del-ones)&^del)&high != 0 && !has(b[:8], inValue) {
+			return false
+		}
+	}
+	return has(b, inValue)
 }
 
 func isToken(b []byte) bool { return len(b) > 0 && has(b, inToken) }

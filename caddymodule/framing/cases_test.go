@@ -106,6 +106,7 @@ var cases = []struct {
 	{"two Hosts", get(host), []string{unusable}},
 	{"two Hosts over HTTP/1.0", "GET / HTTP/1.0\r\n" + host + host + "\r\n", []string{unusable}},
 	{"slash in Host", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", []string{unusable}},
+	{"dots as Host", "GET / HTTP/1.1\r\nHost: ..:80\r\n\r\n", []string{unusable}},
 	{"user in Host", "GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", []string{unusable}},
 	{"Host that the handler refuses", "GET / HTTP/1.1\r\nHost: [::1]\r\n\r\n", []string{"GET / "}},
 	{"absolute target", "GET http://b.test/x HTTP/1.1\r\n" + host + "\r\n", []string{"GET http://b.test/x "}},

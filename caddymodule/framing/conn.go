@@ -257,6 +257,7 @@ func (c *conn) scanBody(b []byte) (int, error) {
 	}
 	if err != nil {
 		c.fail(err)
+		c.linger.Store(true)
 	}
 	return n, err
 }
@@ -301,7 +302,6 @@ func (c *conn) readRefused(p []byte) (int, error) {
 func (c *conn) fail(err error) {
 	c.err = err
 	c.held.free()
-	c.linger.Store(true)
 }
 
 // Write passes on what the server answers, and learns from it.

@@ -112,10 +112,18 @@ func goodTarget(target []byte) bool {
 	}
 }
 
+// goodHost reports whether net/http and Caddy take a Host; they would answer for
+// one that they do not take. Nothing is decided about what it names.
+func goodHost(value []byte) bool {
+	host, port, _ := bytes.Cut(value, []byte{':'})
+	dots := len(host) > 0 && len(bytes.Trim(host, ".")) == 0
+	return has(value, inHost) && !(dots && has(port, inToken))
+}
+
 func (s *headScan) field(line []byte) *refusal {
 	// A line that begins with a space has no name: folding ends here too.
 	name, value, ok := bytes.Cut(line, []byte{':'})
-	if !ok || !isToken(name) || !has(value, inValue) {
+	if !ok || !isToken(name) || !isValue(value) {
 		return badFraming
 	}
 	switch len(name) {
@@ -123,7 +131,7 @@ func (s *headScan) field(line []byte) *refusal {
 		if is(name, "host") {
 			value = trim(value)
 			s.hosts++
-			s.badHost = s.badHost || !has(value, inHost) || len(value) == 0 && !s.http10
+			s.badHost = s.badHost || !goodHost(value) || len(value) == 0 && !s.http10
 		}
 	case len("expect"):
 		if is(name, "expect") && !s.hasExpect {
