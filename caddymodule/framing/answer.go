@@ -50,13 +50,10 @@ func (s *answerScan) scan(b []byte) uint32 {
 }
 
 func (s *answerScan) skip(c byte) {
-	switch {
-	case c == "\r\n\r\n"[s.ends]:
+	if c == "\r\n\r\n"[s.ends] {
 		s.ends++
-	case c == '\r':
+	} else if s.ends = 0; c == '\r' {
 		s.ends = 1
-	default:
-		s.ends = 0
 	}
 	s.skipping = s.ends < 4
 }

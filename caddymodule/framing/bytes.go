@@ -44,8 +44,11 @@ func has(b []byte, set uint8) bool {
 
 // isValue is has with inValue, eight bytes at a time: values are most of a head.
 func isValue(b []byte) bool {
+	if len(b) < 8 {
+		return has(b, inValue)
+	}
 	const ones, high = 0x0101010101010101, 0x8080808080808080
-	for ; len(b) >= 8; b = b[8:] {
+	for last := len(b) - 8; ; {
 		x := binary.LittleEndian.Uint64(b)
 		del := x ^ 0x7f*ones
 		// A byte below 0x20 or equal to 0x7f leaves its high bit, and perhaps
@@ -53,8 +56,12 @@ func isValue(b []byte) bool {
 		if ((x-0x20*ones)&^x|(del-ones)&^del)&high != 0 && !has(b[:8], inValue) {
 			return false
 		}
+		if last == 0 {
+			return true
+		}
+		step := min(last, 8) // the last eight may be looked at twice
+		b, last = b[step:], last-step
 	}
-	return has(b, inValue)
 }
 
 func isToken(b []byte) bool { return len(b) > 0 && has(b, inToken) }

@@ -73,8 +73,9 @@ func (g *frameGuard) fromClient(b []byte) bool {
 		f, rest, ok := g.client.next(b)
 		if !ok {
 			g.mu.Lock()
-			defer g.mu.Unlock()
-			return g.spent
+			spent := g.spent
+			g.mu.Unlock()
+			return spent
 		}
 		b = rest
 		if !g.allows(f) {

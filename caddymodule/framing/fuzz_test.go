@@ -67,7 +67,7 @@ func FuzzSplit(f *testing.F) {
 	})
 }
 
-// message is what both parties must agree on.
+// message is what both parties must agree on: the request line, the bytes of body.
 type message struct {
 	line string
 	body int

@@ -122,10 +122,14 @@ func goodHost(value []byte) bool {
 
 func (s *headScan) field(line []byte) *refusal {
 	// A line that begins with a space has no name: folding ends here too.
-	name, value, ok := bytes.Cut(line, []byte{':'})
-	if !ok || !isToken(name) || !isValue(value) {
+	n := 0
+	for n < len(line) && sets[line[n]]&inToken != 0 {
+		n++
+	}
+	if n == 0 || n == len(line) || line[n] != ':' || !isValue(line[n+1:]) {
 		return badFraming
 	}
+	name, value := line[:n], line[n+1:]
 	switch len(name) {
 	case len("host"):
 		if is(name, "host") {
@@ -151,9 +155,11 @@ func (s *headScan) field(line []byte) *refusal {
 				return badFraming
 			}
 			s.hasLength = true
-			if s.length, ok = decimal(trim(value)); !ok {
+			length, ok := decimal(trim(value))
+			if !ok {
 				return badFraming
 			}
+			s.length = length
 		}
 	case len("transfer-encoding"):
 		if is(name, "transfer-encoding") {
