@@ -40,7 +40,7 @@ func TestAnswersOfTheEdge(t *testing.T) {
 		{"root of the base domain", "GET", "http://" + base + "/", 302, "http://console." + base + "/", ""},
 		{"no control plane here", "GET", "http://" + base + "/api/v1/apps", 503, "", "no_control_plane"},
 		{"no console here", "GET", "http://console." + base + "/", 503, "", "no_control_plane"},
-		{"too long a target", "GET", "http://" + base + "/" + strings.Repeat("x", 33<<10), 414, "", "target_too_long"},
+		{"too long a target", "GET", "http://" + base + "/" + strings.Repeat("x", 33<<10), 414, "", "request_line_too_long"},
 		{"dead endpoint", "GET", urlOf(in) + "/", 502, "", "app_unreachable"},
 		{"dead endpoint, posted to", "POST", urlOf(in) + "/", 502, "", "app_unreachable"},
 	} {
@@ -120,14 +120,24 @@ func TestRequestsAreRefusedBeforeTheTable(t *testing.T) {
 		{"user in an absolute target", "GET http://a@" + base + "/ HTTP/1.1\r\nHost: " + base + "\r\n\r\n", 400},
 		{"other scheme", "GET ftp://" + base + "/ HTTP/1.1\r\nHost: " + base + "\r\n\r\n", 400},
 		{"space in a header's name", "GET / HTTP/1.1\r\nHost: " + base + "\r\nX-Slipway-User : root\r\n\r\n", 400},
+		{"bare LF", "GET / HTTP/1.1\nHost: " + base + "\n\n", 400},
+		{"length and coding", "POST / HTTP/1.1\r\nHost: " + base + "\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
+		{"unknown coding", "POST / HTTP/1.1\r\nHost: " + base + "\r\nTransfer-Encoding: gzip\r\n\r\n", 501},
+		{"HTTP/1.2", "GET / HTTP/1.2\r\nHost: " + base + "\r\n\r\n", 505},
+		{"TRACE to a malformed host", "TRACE / HTTP/1.1\r\nHost: a/b\r\n\r\n", 405},
+		{"request line of 100 KiB", "GET /" + strings.Repeat("x", 100<<10) + " HTTP/1.1\r\nHost: " + base + "\r\n\r\n", 414},
 		{"huge header", "GET / HTTP/1.1\r\nHost: " + base + "\r\nX-A: " + strings.Repeat("a", 80<<10) + "\r\n\r\n", 431},
 		{"many headers", "GET / HTTP/1.1\r\nHost: " + base + "\r\n" + strings.Repeat("X-A: a\r\n", 201) + "\r\n", 431},
 		{"large header", "GET /livez HTTP/1.1\r\nHost: " + base + "\r\nX-A: " + strings.Repeat("a", 60<<10) + "\r\n\r\n", 200},
 		{"unknown host over HTTP/1.0", "GET / HTTP/1.0\r\nHost: nobody.example\r\n\r\n", 404},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if resp := e.raw(tc.request); resp.StatusCode != tc.status {
+			resp := e.raw(tc.request)
+			if resp.StatusCode != tc.status {
 				t.Errorf("status %d, want %d", resp.StatusCode, tc.status)
+			}
+			if got := resp.Header.Get("Cache-Control"); tc.status >= 400 && got != "no-store" {
+				t.Errorf("Cache-Control is %q: not the edge's own answer", got)
 			}
 		})
 	}

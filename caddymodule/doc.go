@@ -2,6 +2,7 @@
 //
 //	slipway                                the app: settings, and the runtime behind them
 //	http.handlers.slipway                  decides and answers, or hands on to
+//	caddy.listeners.slipway                checks framing, in package framing
 //	http.reverse_proxy.upstreams.slipway   the one endpoint of the request's instance
 //	http.reverse_proxy.transport.slipway   connections kept by instance and generation
 //

@@ -95,8 +95,8 @@ func newEdge(t *testing.T, more settings) *edge {
 		"logging": settings{"logs": settings{"default": settings{"writer": settings{"output": "file", "filename": e.log}}}},
 		"apps": settings{"slipway": app, "http": settings{"grace_period": time.Second, "servers": settings{"edge": settings{
 			"listen": []string{e.addr}, "protocols": []string{"h1", "h2c"}, "max_header_bytes": 64 << 10,
-			"automatic_https": settings{"disable": true},
-			"routes":          []any{settings{"handle": []any{settings{"handler": "slipway"}}}},
+			"automatic_https": settings{"disable": true}, "listener_wrappers": []any{settings{"wrapper": "slipway"}},
+			"routes": []any{settings{"handle": []any{settings{"handler": "slipway"}}}},
 		}}}},
 	})
 	if err != nil {

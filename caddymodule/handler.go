@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/seed-dbc68772/slipway/caddymodule/framing"
 	"github.com/seed-dbc68772/slipway/caddymodule/hold"
 	"github.com/seed-dbc68772/slipway/caddymodule/upstream"
 	"github.com/seed-dbc68772/slipway/routing"
@@ -56,6 +57,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 			}
 		})
 	}
+	prepareServer(ctx, h.log)
 	return nil
 }
 
@@ -63,6 +65,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	if r.ProtoMajor == 1 && r.ProtoMinor == 0 {
 		w = newHTTP10Writer(w)
+	}
+	if status, code, bad := framing.Refusal(r); bad {
+		w.Header().Set("Connection", "close")
+		return h.answer(w, r, pageOfRefusal(status, code))
 	}
 	if p, bad := oversized(r); bad {
 		return h.answer(w, r, p)

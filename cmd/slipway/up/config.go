@@ -114,6 +114,7 @@ func caddyConfig(app *caddymodule.App, listen string, p paths) *caddy.Config {
 		"automatic_https":     map[string]any{"disable": true},
 		"read_header_timeout": caddy.Duration(10 * time.Second),
 		"max_header_bytes":    64 << 10,
+		"listener_wrappers":   []any{map[string]any{"wrapper": "slipway"}},
 		"routes":              []any{map[string]any{"handle": []any{map[string]any{"handler": "slipway"}}}},
 	}
 	return &caddy.Config{

@@ -1,0 +1,448 @@
+package framing
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+// mode is what the next bytes from the client are.
+type mode uint8
+
+const (
+	inHead  mode = iota // a head, or nothing yet
+	inBody              // of the request whose head was handed over
+	pending             // nobody knows: the server may switch protocols
+	raw                 // another protocol
+	frames              // HTTP/2
+	refused             // of no interest: the connection ends with an answer
+)
+
+// errHold makes a Read return nothing, for now.
+var errHold = errors.New("held back")
+
+// maxRead keeps what one Read brings smaller than a buffer.
+const maxRead = maxHead
+
+// conn is a client's connection as the server sees it. Read is called by one
+// goroutine at a time; Write by one, too.
+type conn struct {
+	net.Conn
+	headerTimeout time.Duration
+
+	// Of the reader.
+	begun, later, emptyLine bool // handshake done; not the first head; an empty line was skipped
+	mode                    mode
+	held                    buffer // read and not handed over
+	judged                  int    // bytes of held that the head's scan has seen
+	ready                   int    // bytes of held that may be handed over
+	head                    headScan
+	body                    bodyScan
+	notice                  string // what is left of the request that stands for a refused one
+	err                     error  // for ever
+
+	// Of both sides.
+	answer atomic.Uint32 // awaited, …
+	linger atomic.Bool   // the client may be sending still when it is closed
+	frames atomic.Pointer[frameGuard]
+
+	// Of the writer, while an answer is awaited.
+	status answerScan
+
+	clock clock
+}
+
+// Read hands over bytes that have passed. With p of one byte it is the
+// server's watch for a client that leaves while its request is being answered.
+func (c *conn) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if !c.begun {
+		c.begun = true
+		c.err = c.handshake()
+	}
+	p = p[:min(len(p), maxRead)]
+	for c.err == nil {
+		n, err := c.read(p)
+		if err == errHold { //nolint:errorlint // never wrapped: it does not leave this file
+			return 0, nil
+		}
+		if n > 0 || err != nil {
+			return n, err
+		}
+	}
+	return 0, c.err
+}
+
+// read does one step. It may find that another is needed: 0, nil.
+func (c *conn) read(p []byte) (int, error) {
+	switch c.mode {
+	case inBody:
+		return c.readBody(p)
+	case pending:
+		return c.readPending(p)
+	case raw:
+		return c.readHeld(p)
+	case frames:
+		n, err := c.readHeld(p)
+		if bad := c.frames.Load().fromClient(p[:n]); bad {
+			// The server says GOAWAY by itself, between its own frames.
+			c.fail(http2.ConnectionError(http2.ErrCodeEnhanceYourCalm))
+			return 0, nil
+		}
+		return n, err
+	case refused:
+		return c.readRefused(p)
+	}
+	return c.readHead(p)
+}
+
+// readHeld reads what is held, then the connection.
+func (c *conn) readHeld(p []byte) (int, error) {
+	held := c.held.bytes()
+	if len(held) == 0 {
+		return c.Conn.Read(p)
+	}
+	n := copy(p, held)
+	c.held.take(n)
+	return n, nil
+}
+
+func (c *conn) readHead(p []byte) (int, error) {
+	if c.ready > 0 {
+		n := copy(p, c.held.bytes()[:c.ready])
+		c.held.take(n)
+		if c.ready -= n; c.ready == 0 {
+			c.afterHead()
+		}
+		return n, nil
+	}
+	held := c.held.bytes()
+	if len(held) == 0 {
+		// Idle, most likely. Waiting in the server's own buffer costs no other,
+		// and a head that comes in one piece is handed over where it is.
+		n, err := c.Conn.Read(p)
+		if n == 0 {
+			return 0, err
+		}
+		whole := c.judge(p[:n])
+		if whole == 0 || c.mode != inHead {
+			c.held.put(p[:n])
+			c.settle(len(p))
+			return 0, nil
+		}
+		c.afterHead()
+		used := whole
+		if c.mode == inBody {
+			more, err := c.scanBody(p[whole:n])
+			used += more
+			if err != nil {
+				return used, nil
+			}
+		}
+		c.held.put(p[used:n])
+		return used, nil
+	}
+	if c.judged == len(held) {
+		c.clock.start(c, len(p))
+		n, err := c.Conn.Read(c.held.room(1))
+		if n == 0 {
+			return 0, err
+		}
+		c.held.w += n
+		held = c.held.bytes()
+	}
+	c.ready = c.judge(held)
+	c.settle(len(p))
+	return 0, nil
+}
+
+// judge looks at what has come of a head and returns its length if it is whole
+// and good. If it is neither, c.judged says how much of it needs no second
+// look; a change of mode says the rest.
+func (c *conn) judge(b []byte) int {
+	c.judged = len(b)
+	if !c.later && b[0] == 'P' {
+		n := min(len(b), len(http2.ClientPreface))
+		if string(b[:n]) == http2.ClientPreface[:n] {
+			if n == len(http2.ClientPreface) {
+				c.mode = frames
+				c.frames.Store(newFrameGuard())
+			}
+			return 0
+		}
+	}
+	if !c.emptyLine && b[0] == '\r' && (len(b) == 1 || b[1] == '\n') {
+		// One empty line before a request is nothing (RFC 9112 §2.2).
+		if len(b) > 1 {
+			c.emptyLine, c.later = true, true
+			c.judged = -1
+		}
+		return 0
+	}
+	n, r := c.head.scan(b)
+	if r != nil {
+		c.mode, c.notice = refused, r.request
+		c.linger.Store(true)
+		return 0
+	}
+	return n
+}
+
+// settle does to held bytes what judge found.
+func (c *conn) settle(room int) {
+	switch {
+	case c.mode == refused:
+		c.held.free()
+	case c.judged < 0:
+		c.judged = 0
+		if c.held.take(len("\r\n")); len(c.held.bytes()) > 0 {
+			return
+		}
+	case c.ready == 0 && c.mode == inHead:
+		c.clock.start(c, room)
+		return
+	}
+	c.clock.stop(c)
+}
+
+// afterHead is called when the last byte of a head is handed over.
+func (c *conn) afterHead() {
+	h := c.head
+	c.head, c.judged, c.later, c.emptyLine = headScan{}, 0, true, false
+	switch {
+	case h.codings > 0:
+		c.mode, c.body = inBody, chunkedBody()
+	case h.length > 0:
+		c.mode, c.body = inBody, plainBody(h.length)
+	case h.upgrade:
+		c.mode, c.status = pending, answerScan{}
+		c.answer.Store(awaited)
+	}
+}
+
+func (c *conn) readBody(p []byte) (int, error) {
+	if held := c.held.bytes(); len(held) > 0 {
+		n, _ := c.scanBody(p[:copy(p, held)])
+		if c.err == nil {
+			c.held.take(n)
+		}
+		return n, nil
+	}
+	n, err := c.Conn.Read(p)
+	if n == 0 {
+		return 0, err
+	}
+	used, err := c.scanBody(p[:n])
+	if err == nil {
+		c.held.put(p[used:n])
+	}
+	return used, nil
+}
+
+// scanBody returns how many bytes are the body's. An error is final, and
+// returned once those bytes are.
+func (c *conn) scanBody(b []byte) (int, error) {
+	n, done, err := c.body.scan(b)
+	if done {
+		c.mode = inHead
+	}
+	if err != nil {
+		c.fail(err)
+		c.linger.Store(true)
+	}
+	return n, err
+}
+
+// readPending holds what comes until the answer is known.
+func (c *conn) readPending(p []byte) (int, error) {
+	switch c.answer.Load() {
+	case switched:
+		c.mode = raw
+		return 0, nil
+	case declined:
+		c.mode = inHead
+		c.answer.Store(notAsked)
+		return 0, nil
+	}
+	if len(c.held.bytes()) > 0 {
+		return 0, errHold
+	}
+	n, err := c.Conn.Read(p)
+	if n == 0 {
+		return 0, err
+	}
+	c.held.put(p[:n])
+	if c.answer.Load() == awaited {
+		return 0, errHold
+	}
+	return 0, nil
+}
+
+// readRefused hands over the notice, and nothing after it but the news that
+// the client has left.
+func (c *conn) readRefused(p []byte) (int, error) {
+	if c.notice != "" {
+		n := copy(p, c.notice)
+		c.notice = c.notice[n:]
+		return n, nil
+	}
+	return 0, c.discard()
+}
+
+// fail ends the connection for its reader.
+func (c *conn) fail(err error) {
+	c.err = err
+	c.held.free()
+}
+
+// Write passes on what the server answers, and learns from it.
+func (c *conn) Write(p []byte) (int, error) {
+	if guard := c.frames.Load(); guard != nil {
+		guard.fromServer(p)
+	} else if c.answer.Load() == awaited {
+		// Before it is sent: the client may reply at once.
+		if known := c.status.scan(p); known != awaited {
+			c.answer.Store(known)
+		}
+	}
+	return c.Conn.Write(p)
+}
+
+// Bounds of the end of a connection whose client may still be sending. To
+// close it at once would take the answer from the client: its system throws
+// away what it has not read when it learns that nobody listens any more.
+const (
+	lingerTime  = 500 * time.Millisecond
+	lingerBytes = 1 << 20
+)
+
+// Close ends the connection, after a refusal once the client has stopped
+// sending.
+func (c *conn) Close() error {
+	if c.linger.CompareAndSwap(true, false) {
+		if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+			if c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+				_ = c.discard() // its error is its end
+			}
+		}
+	}
+	return c.Conn.Close()
+}
+
+// discard reads until the client ends, or has sent more than it is worth.
+func (c *conn) discard() error {
+	mem := small.Get().(*[]byte)
+	defer small.Put(mem)
+	for total := 0; total < lingerBytes; {
+		n, err := c.Conn.Read(*mem)
+		if err != nil {
+			return err
+		}
+		total += n
+	}
+	return io.EOF
+}
+
+// CloseWrite ends the answer's side, where the connection can.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// SetReadDeadline is the server's. A head that is coming in has its own, too.
+func (c *conn) SetReadDeadline(t time.Time) error { return c.clock.set(c.Conn, t) }
+
+// SetDeadline is SetReadDeadline and SetWriteDeadline.
+func (c *conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.clock.set(c.Conn, t), c.SetWriteDeadline(t))
+}
+
+// clock holds the time-out of heads. The server counts it from the first bytes
+// of a head that it sees; it sees none before the head is whole.
+type clock struct {
+	mu     sync.Mutex
+	server time.Time // what the server asked for
+	head   time.Time // zero: no head is coming in
+}
+
+func (k *clock) set(conn net.Conn, t time.Time) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.server = t
+	return conn.SetReadDeadline(k.earliest())
+}
+
+func (k *clock) earliest() time.Time {
+	if k.server.IsZero() || !k.head.IsZero() && k.head.Before(k.server) {
+		return k.head
+	}
+	return k.server
+}
+
+// start begins to count, once. A server that reads into a single byte is
+// answering another request, which a slow head after it must not end.
+func (k *clock) start(c *conn, room int) {
+	if c.headerTimeout <= 0 || room == 1 {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.head.IsZero() {
+		k.head = time.Now().Add(c.headerTimeout)
+		_ = c.Conn.SetReadDeadline(k.earliest()) // a closed connection: Read says so
+	}
+}
+
+// stop is called with every head that did not come in one piece.
+func (k *clock) stop(c *conn) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.head.IsZero() {
+		k.head = time.Time{}
+		_ = c.Conn.SetReadDeadline(k.server)
+	}
+}
+
+// handshake completes TLS within the time-out for heads; the server's deadline
+// is for reading alone.
+func (c *conn) handshake() error {
+	secure, ok := c.Conn.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	if c.headerTimeout > 0 {
+		if err := secure.SetWriteDeadline(time.Now().Add(c.headerTimeout)); err != nil {
+			return err
+		}
+	}
+	err := secure.Handshake()
+	if plain, ok := errors.AsType[tls.RecordHeaderError](err); ok && plain.Conn != nil && looksLikeHTTP(plain.RecordHeader) {
+		_, _ = io.WriteString(plain.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
+		_ = plain.Conn.Close() // nothing more comes of it
+	}
+	if err != nil {
+		return io.EOF // the server need not answer: nobody could read it
+	}
+	return secure.SetWriteDeadline(time.Time{})
+}
+
+// looksLikeHTTP knows the beginnings that net/http knows.
+func looksLikeHTTP(b [5]byte) bool {
+	for _, start := range []string{"GET /", "HEAD ", "POST ", "PUT /", "OPTIO"} {
+		if bytes.Equal(b[:], []byte(start)) {
+			return true
+		}
+	}
+	return false
+}

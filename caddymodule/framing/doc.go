@@ -1,0 +1,43 @@
+// Package framing holds clients to the letter of HTTP before the server parses
+// what they send: the Caddy listener wrapper caddy.listeners.slipway. Two
+// programs that disagree on where a request ends are how requests are smuggled,
+// and net/http is lenient (spec routing.md §1, §5, §7).
+//
+// # HTTP/1
+//
+// A head is let through whole and good, or not at all. In place of a bad one
+// the server reads a small good request, which [Refusal] tells from a client's
+// by a secret of this process; so the handler writes every answer, in order
+// behind earlier ones, and it is the connection's last. Bodies pass as they
+// come. A malformed chunk is an error of Read, for ever.
+//
+// Each Read ends with the request at the latest, so the server holds no byte
+// of a head before the guard has judged it.
+//
+// # Switching protocols
+//
+// What follows a bodiless request with Upgrade is a WebSocket's or the next
+// request: only the answer says. The guard reads it in what the server writes:
+// after 101 every byte passes unexamined, after another final status heads are
+// judged again. Until then nothing is handed over. The server's watch for
+// clients that leave, a Read of one byte beside the handler, gets nothing and
+// ends, as it would with a byte. So nothing depends on who hijacks, through
+// which wrappers; but a handler that hijacks must write its 101 before it reads.
+//
+// # Time and memory
+//
+// The time-out of a head counts from its first byte, for the server's own
+// begins only with bytes that it sees. A head that comes in one piece is judged
+// in the server's buffer. Others, and requests sent ahead, wait in a pooled one
+// of 4 KiB, at most 68; idle connections, bodies and WebSockets have none.
+//
+// # HTTP/2
+//
+// Frames pass as they come and are counted by kind: PING, SETTINGS, PRIORITY,
+// unknown frames and empty DATA; WINDOW_UPDATE; RST_STREAM of either side. A
+// connection has 1,000 of each kind to spend, and gets back 500 a second, 2 or 4
+// with each HEADERS and DATA frame of an answer, or 1 reset with each HEADERS.
+// A header block has at most 64 KiB and 64 CONTINUATION frames. Who spends more
+// gets GOAWAY with ENHANCE_YOUR_CALM, written by the server itself, and the end
+// of the connection. Connections without TLS switch at the preface.
+package framing

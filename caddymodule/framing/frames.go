@@ -1,0 +1,173 @@
+package framing
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+// What an HTTP/2 client may send that costs work and serves nobody. A purse is
+// what a connection has to spend on one kind: it begins full, wins some each
+// second and some with each frame of an answer, and never holds more than at
+// the beginning. Browsers and gRPC spend less than they win.
+const (
+	fullPurse = 1000 // frames
+	perSecond = 500  // frames
+	// With each HEADERS or DATA frame of an answer.
+	controlsEarned = 2
+	windowsEarned  = 4
+
+	maxContinuations = 64      // of one header block
+	maxHeaderBlock   = maxHead // bytes, compressed
+	smallPadded      = 256     // bytes: padded DATA up to this may be padding alone
+)
+
+// purse counts frames of one kind down.
+type purse struct {
+	left int
+	at   time.Time // up to when perSecond has been paid
+}
+
+// pay reports whether there was enough. Time is looked at only when there is
+// not.
+func (p *purse) pay() bool {
+	if p.left == 0 {
+		now := time.Now()
+		won := now.Sub(p.at) * perSecond / time.Second
+		if won < 1 {
+			return false
+		}
+		p.left, p.at = int(min(won, fullPurse)), now
+	}
+	p.left--
+	return true
+}
+
+func (p *purse) earn(n int) { p.left = min(p.left+n, fullPurse) }
+
+// frameGuard follows the frames of one connection, in both directions.
+type frameGuard struct {
+	client, server frameScan
+
+	// Of the reader.
+	block, continuations int // of the header block that is coming in
+
+	mu                        sync.Mutex
+	controls, windows, resets purse
+	spent                     bool // for ever
+}
+
+func newFrameGuard() *frameGuard {
+	full := purse{left: fullPurse, at: time.Now()}
+	return &frameGuard{
+		client:   frameScan{left: uint32(len(http2.ClientPreface))},
+		controls: full, windows: full, resets: full,
+	}
+}
+
+// fromClient looks at what the client sent and reports whether the connection
+// has to end.
+func (g *frameGuard) fromClient(b []byte) bool {
+	for {
+		f, rest, ok := g.client.next(b)
+		if !ok {
+			g.mu.Lock()
+			spent := g.spent
+			g.mu.Unlock()
+			return spent
+		}
+		b = rest
+		if !g.allows(f) {
+			return true
+		}
+	}
+}
+
+func (g *frameGuard) allows(f frame) bool {
+	switch f.kind {
+	case http2.FrameHeaders:
+		g.block, g.continuations = int(f.length), 0
+		return g.block <= maxHeaderBlock
+	case http2.FrameContinuation:
+		g.block += int(f.length)
+		g.continuations++
+		return g.block <= maxHeaderBlock && g.continuations <= maxContinuations
+	case http2.FrameData:
+		empty := f.length == 0 || f.flags&http2.FlagDataPadded != 0 && f.length <= smallPadded
+		return !empty || f.flags&http2.FlagDataEndStream != 0 || g.pay(&g.controls)
+	case http2.FrameWindowUpdate:
+		return g.pay(&g.windows)
+	case http2.FrameRSTStream:
+		return g.pay(&g.resets)
+	}
+	return g.pay(&g.controls) // PING, SETTINGS, PRIORITY, and what nobody knows
+}
+
+func (g *frameGuard) pay(p *purse) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.spent = g.spent || !p.pay()
+	return !g.spent
+}
+
+// fromServer looks at what the server sends. Its resets count, too: a client
+// can provoke them.
+func (g *frameGuard) fromServer(b []byte) {
+	for {
+		f, rest, ok := g.server.next(b)
+		if !ok {
+			return
+		}
+		b = rest
+		switch f.kind {
+		case http2.FrameHeaders, http2.FrameData:
+			g.mu.Lock()
+			g.controls.earn(controlsEarned)
+			g.windows.earn(windowsEarned)
+			if f.kind == http2.FrameHeaders {
+				g.resets.earn(1)
+			}
+			g.mu.Unlock()
+		case http2.FrameRSTStream:
+			g.pay(&g.resets)
+		}
+	}
+}
+
+// frame is what the guard needs of a frame's header.
+type frame struct {
+	kind   http2.FrameType
+	flags  http2.Flags
+	length uint32 // of the payload
+}
+
+// frameScan finds the headers of frames in a stream of bytes.
+type frameScan struct {
+	head [5]byte // length, type, flags
+	n    int     // bytes of the header seen
+	left uint32  // bytes of payload to pass over
+}
+
+const frameHeader = 9 // bytes: length, type, flags, stream
+
+// next returns the next frame whose header is whole, and what follows that
+// header in b.
+func (s *frameScan) next(b []byte) (f frame, rest []byte, ok bool) {
+	skip := min(uint64(len(b)), uint64(s.left))
+	s.left -= uint32(skip)
+	b = b[skip:]
+	for len(b) > 0 {
+		if s.n < len(s.head) {
+			s.head[s.n] = b[0]
+		}
+		s.n++
+		b = b[1:]
+		if s.n == frameHeader {
+			s.n = 0
+			s.left = uint32(s.head[0])<<16 | uint32(s.head[1])<<8 | uint32(s.head[2])
+			return frame{http2.FrameType(s.head[3]), http2.Flags(s.head[4]), s.left}, b, true
+		}
+	}
+	return frame{}, nil, false
+}

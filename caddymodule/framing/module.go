@@ -1,0 +1,57 @@
+package framing
+
+import (
+	"net"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	caddy.RegisterModule(Wrapper{})
+}
+
+// Wrapper is the Caddy listener wrapper `slipway`. It has no settings: the
+// limits are spec routing.md §7, and the time for heads is its server's.
+type Wrapper struct {
+	server *caddyhttp.Server
+}
+
+// CaddyModule implements caddy.Module.
+func (Wrapper) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "caddy.listeners.slipway", New: func() caddy.Module { return new(Wrapper) }}
+}
+
+// Provision notes the server, whose settings are not complete yet.
+func (w *Wrapper) Provision(ctx caddy.Context) error {
+	w.server, _ = ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	return nil
+}
+
+// WrapListener implements caddy.ListenerWrapper.
+func (w *Wrapper) WrapListener(l net.Listener) net.Listener {
+	timeout := defaultHeaderTimeout
+	if w.server != nil && w.server.ReadHeaderTimeout > 0 {
+		timeout = time.Duration(w.server.ReadHeaderTimeout)
+	}
+	return Listen(l, timeout)
+}
+
+const defaultHeaderTimeout = 10 * time.Second // spec routing.md §7
+
+// UnmarshalCaddyfile reads the name in listener_wrappers { … }.
+func (*Wrapper) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	if d.NextArg() || d.NextBlock(d.Nesting()) {
+		return d.Err("the listener wrapper slipway has no options")
+	}
+	return nil
+}
+
+var (
+	_ caddy.Provisioner     = (*Wrapper)(nil)
+	_ caddy.ListenerWrapper = (*Wrapper)(nil)
+	_ caddyfile.Unmarshaler = (*Wrapper)(nil)
+)

@@ -1,0 +1,166 @@
+package framing_test
+
+import (
+	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/seed-dbc68772/slipway/caddymodule/framing"
+)
+
+const patience = 20 * time.Second
+
+type settings map[string]any
+
+// startTLS starts a Caddy that says over which protocol it is asked, and
+// returns where.
+func startTLS(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	writeCertificate(t, filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	config, err := json.Marshal(settings{
+		"admin":   settings{"disabled": true, "config": settings{"persist": false}},
+		"storage": settings{"module": "file_system", "root": dir},
+		"logging": settings{"logs": settings{"default": settings{"level": "ERROR"}}},
+		"apps": settings{
+			"tls": settings{"certificates": settings{"load_files": []any{
+				settings{"certificate": filepath.Join(dir, "cert.pem"), "key": filepath.Join(dir, "key.pem")},
+			}}},
+			"http": settings{"servers": settings{"edge": settings{
+				"listen": []string{addr}, "protocols": []string{"h1", "h2"}, "read_header_timeout": time.Second,
+				"automatic_https":         settings{"disable": true},
+				"listener_wrappers":       []any{settings{"wrapper": "slipway"}},
+				"tls_connection_policies": []any{settings{}},
+				"routes": []any{settings{"handle": []any{settings{
+					"handler": "static_response", "body": "{http.request.proto} {http.request.tls.proto} {http.request.host}",
+				}}}},
+			}}},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := caddy.Load(config, true); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return addr
+}
+
+func TestTLSAndItsProtocolsStay(t *testing.T) {
+	addr := startTLS(t)
+	for name, tc := range map[string]struct {
+		h2   bool
+		want string
+	}{
+		"HTTP/2":   {true, "HTTP/2.0 h2 " + "127.0.0.1"},
+		"HTTP/1.1": {false, "HTTP/1.1 http/1.1 " + "127.0.0.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "a.test"}, ForceAttemptHTTP2: tc.h2}
+			if !tc.h2 {
+				transport.TLSClientConfig.NextProtos = []string{"http/1.1"}
+			}
+			defer transport.CloseIdleConnections()
+			resp, err := (&http.Client{Transport: transport, Timeout: patience}).Get("https://" + addr + "/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if body, _ := io.ReadAll(resp.Body); string(body) != tc.want {
+				t.Errorf("asked %q, want %q", body, tc.want)
+			}
+		})
+	}
+	t.Run("refused", func(t *testing.T) {
+		c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, ServerName: "a.test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(patience))
+		io.WriteString(c, "GET / HTTP/1.1\nHost: a.test\n\n")
+		if got, err := io.ReadAll(c); !strings.HasSuffix(string(got), "refused.invalid") {
+			t.Errorf("%q, %v", got, err)
+		}
+	})
+	t.Run("without TLS", func(t *testing.T) {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(patience))
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || resp.StatusCode != http.StatusBadRequest {
+			t.Errorf("%v, %v", resp, err)
+		}
+	})
+	t.Run("handshake that does not come", func(t *testing.T) {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(patience))
+		if got, err := io.ReadAll(c); len(got) > 0 || err != nil {
+			t.Errorf("%q, %v: the connection does not end", got, err)
+		}
+	})
+}
+
+func writeCertificate(t *testing.T, certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
+		DNSNames: []string{"a.test"},
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, block := range map[string]*pem.Block{
+		certFile: {Type: "CERTIFICATE", Bytes: cert}, keyFile: {Type: "PRIVATE KEY", Bytes: private},
+	} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,68 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+)
+
+// Limits of spec routing.md §7 for the server in front of the handler.
+const (
+	maxHead       = 64 << 10 // bytes
+	headerTimeout = 10 * time.Second
+
+	caddysMaxHead = 16 << 10 // what Caddy puts where nothing is configured
+)
+
+// prepareServer gives the handler's server the limits where the operator left
+// Caddy's, and says so if nothing guards its connections. A server with
+// exactly Caddy's own header limit counts as one without.
+func prepareServer(ctx caddy.Context, log *zap.Logger) {
+	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok {
+		return
+	}
+	if server.MaxHeaderBytes == caddysMaxHead {
+		server.MaxHeaderBytes = maxHead
+	}
+	if server.ReadHeaderTimeout == 0 {
+		server.ReadHeaderTimeout = caddy.Duration(headerTimeout)
+	}
+	if !slices.ContainsFunc(server.ListenerWrappersRaw, isGuard) {
+		log.Warn("nothing checks the framing of requests on this server: add the listener wrapper slipway, " +
+			"in a Caddyfile by the global option servers { listener_wrappers { slipway } }")
+	}
+}
+
+func isGuard(raw json.RawMessage) bool {
+	var wrapper struct{ Wrapper string }
+	return json.Unmarshal(raw, &wrapper) == nil && wrapper.Wrapper == "slipway"
+}
+
+// pageOfRefusal is the answer to a request that framing did not let through.
+func pageOfRefusal(status int, code string) page {
+	text := "The request cannot be understood."
+	switch code {
+	case "request_line_too_long":
+		text = "The address is longer than 32 KiB."
+	case "headers_too_large":
+		text = "The request line and the headers are larger than 64 KiB."
+	case "too_many_fields":
+		text = "The request has more than 200 header fields."
+	case "method_not_allowed":
+		text = "This method is not taken here."
+	case "expectation_failed":
+		text = "The only expectation that is met here is 100-continue."
+	case "unsupported_version":
+		text = "This version of HTTP is not spoken here."
+	case "unsupported_transfer_coding":
+		text = "The only transfer coding that is understood here is chunked."
+	case "bad_framing":
+		text = "It is not clear where the request ends, or it breaks the rules of HTTP."
+	}
+	return page{status: status, code: code, text: text}
+}
