@@ -2,10 +2,14 @@ package caddymodule
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -25,6 +29,12 @@ func init() {
 type App struct {
 	// Where etcd is. Required. A change needs a restart.
 	Etcd Etcd `json:"etcd"`
+
+	// Folder of the route table's snapshot, from which a pure edge serves when
+	// it starts while etcd is away. Default: slipway/routes-<hash of the
+	// endpoints and the prefix> in Caddy's data folder. One edge each. Not with a
+	// control plane. A change needs a restart.
+	Snapshot string `json:"snapshot,omitempty"`
 
 	Settings
 
@@ -56,6 +66,16 @@ type Etcd struct {
 
 func (e Etcd) config(log *zap.Logger) etcdstore.Config {
 	return etcdstore.Config{Endpoints: e.Endpoints, CA: e.CA, Cert: e.Cert, Key: e.Key, Prefix: e.Prefix, Log: log}
+}
+
+// snapshotFolder is where the snapshot is, of this store's and no other's.
+func (a *App) snapshotFolder() string {
+	if a.Snapshot != "" {
+		return a.Snapshot
+	}
+	endpoints := slices.Sorted(slices.Values(a.Etcd.Endpoints))
+	hash := sha256.Sum256([]byte(strings.Join(append(endpoints, a.Etcd.Prefix), "\n")))
+	return filepath.Join(caddy.AppDataDir(), "slipway", fmt.Sprintf("routes-%x", hash[:8]))
 }
 
 // Settings are the settings of spec interfaces.md §6 that this version knows.
@@ -178,6 +198,9 @@ func (a *App) Validate() error {
 	}
 	if (a.Etcd.Cert == "") != (a.Etcd.Key == "") {
 		err = errors.Join(err, errors.New("etcd: cert and key go together"))
+	}
+	if a.Snapshot != "" && a.ControlPlaneRaw != nil {
+		err = errors.Join(err, errors.New("snapshot belongs to a pure edge: leave it out beside control_plane"))
 	}
 	return err
 }

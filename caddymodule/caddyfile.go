@@ -39,6 +39,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //			cert FILE KEYFILE
 //			prefix PREFIX
 //		}
+//		snapshot DIR
 //		control_plane
 //		blobs DIR
 //		launcher NAME {
@@ -135,6 +136,8 @@ func (p *parser) option() error {
 		return p.number(&s.MaxUpload)
 	case "etcd":
 		return p.etcd()
+	case "snapshot":
+		return p.one(&p.app.Snapshot)
 	case "control_plane":
 		if p.NextArg() {
 			return p.Err("control_plane with an address, for other edges, comes with several edges; give it without one")

@@ -83,11 +83,14 @@ func newEdge(t *testing.T, more settings) *edge {
 	}
 	e := &edge{t: t, addr: freeAddr(t), log: filepath.Join(t.TempDir(), "log"), prefix: fmt.Sprintf("/%s-%d/", t.Name(), edges.Add(1))}
 	app := settings{
-		"base_url": "http://" + base, "hold": 5 * time.Second,
+		"base_url": "http://" + base, "hold": 5 * time.Second, "snapshot": t.TempDir(),
 		"etcd": settings{"endpoints": []string{server.Endpoint()}, "prefix": e.prefix},
 	}
 	for name, value := range more {
 		app[name] = value
+	}
+	if more["control_plane"] != nil {
+		delete(app, "snapshot")
 	}
 	config, err := json.Marshal(settings{
 		"admin":   settings{"disabled": true, "config": settings{"persist": false}},

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/caddymodule/hold"
+	"github.com/seed-dbc68772/slipway/caddymodule/routes"
 	"github.com/seed-dbc68772/slipway/caddymodule/upstream"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/routing"
@@ -26,10 +27,9 @@ var runtimes = caddy.NewUsagePool()
 // Runtime is what outlives configurations: the connection to the store, the
 // route table, and the requests that wait.
 type Runtime struct {
-	log   *zap.Logger
-	table atomic.Pointer[routing.Table]
-	first chan struct{} // closed when there is one
-	room  *hold.Room
+	log  *zap.Logger
+	live *routes.Live
+	room *hold.Room
 	// upstream keeps the connections to instances, and the WebSockets.
 	upstream *upstream.Client
 
@@ -45,16 +45,23 @@ type Runtime struct {
 }
 
 func newRuntime(log *zap.Logger) *Runtime {
-	rt := &Runtime{log: log, first: make(chan struct{}), upstream: upstream.New(upstream.Config{})}
+	rt := &Runtime{log: log, upstream: upstream.New(upstream.Config{})}
+	rt.live = routes.New(log, func(ids []routing.ID) {
+		rt.room.Changed(ids)
+		rt.upstream.Changed(ids, rt.Table().Instance)
+	})
 	rt.room = hold.New(
-		func(id routing.ID) *routing.Instance { return rt.table.Load().Instance(id) },
+		func(id routing.ID) *routing.Instance { return rt.Table().Instance(id) },
 		rt.wake,
 	)
 	return rt
 }
 
 // Table is the present route table; nil before the first was loaded.
-func (rt *Runtime) Table() *routing.Table { return rt.table.Load() }
+func (rt *Runtime) Table() *routing.Table { return rt.live.Table() }
+
+// Routes is the state of the route table.
+func (rt *Runtime) Routes() routes.Status { return rt.live.Status() }
 
 // firstTable is how long a request waits for the first table: longer, and the
 // store is away.
@@ -64,7 +71,7 @@ const firstTable = 5 * time.Second
 // does not come.
 func (rt *Runtime) awaitTable(ctx context.Context) *routing.Table {
 	select {
-	case <-rt.first:
+	case <-rt.live.First():
 	case <-time.After(firstTable):
 	case <-ctx.Done():
 	}
@@ -75,7 +82,19 @@ func (rt *Runtime) awaitTable(ctx context.Context) *routing.Table {
 // it up: as long as a visitor waits by default.
 const wakeTTL = time.Minute
 
+// wakeLimit is how long a pure edge asks the store to take an intent: a visitor
+// of a sleeping instance learns within a second that nobody can wake it.
+const wakeLimit = 900 * time.Millisecond
+
 func (rt *Runtime) wake(ctx context.Context, id routing.ID) error {
+	if rt.live.Away() {
+		return errors.New("the store does not answer")
+	}
+	if rt.control.Load() == nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, wakeLimit)
+		defer cancel()
+	}
 	host, _ := os.Hostname() // only a note in the intent
 	return rt.store.Wake(ctx, id.String(), host, wakeTTL)
 }
@@ -116,7 +135,11 @@ func (rt *Runtime) open(app *App) error {
 	if err := rt.startControl(ctx, app); err != nil {
 		return err
 	}
-	rt.feed.Go(func() { store.Feed(ctx, etcdstore.RoutesPrefix, rt.apply) })
+	config := routes.Config{Prefix: store.Prefix()}
+	if app.controlPlane == nil {
+		config.Snapshot = app.snapshotFolder()
+	}
+	rt.feed.Go(func() { rt.live.Run(ctx, store, config) })
 	return nil
 }
 
@@ -132,50 +155,6 @@ func (rt *Runtime) startControl(ctx context.Context, app *App) error {
 	}
 	rt.control.Store(&control)
 	return nil
-}
-
-// apply takes one batch of the feed into the table. A record that does not
-// parse is refused, and the last good one stays.
-func (rt *Runtime) apply(b etcdstore.Batch) {
-	old := rt.table.Load()
-	changes := make([]routing.Change, 0, len(b.Events))
-	ids := make([]routing.ID, 0, len(b.Events))
-	present := map[string]bool{}
-	for _, e := range b.Events {
-		if b.Full {
-			present[e.Key] = true
-		}
-		change, ok, err := etcdstore.RouteChange(e)
-		if err != nil {
-			rt.log.Error("route refused, the last good one stays", zap.Error(err))
-			continue
-		}
-		if !ok {
-			continue
-		}
-		changes = append(changes, change)
-		if id, ok := etcdstore.RouteInstance(e.Key); ok {
-			ids = append(ids, id)
-		}
-	}
-	if b.Full {
-		for in := range old.AllInstances() {
-			if !present[etcdstore.InstanceRouteKey(in.ID)] {
-				changes, ids = append(changes, routing.DeleteInstance(in.ID)), append(ids, in.ID)
-			}
-		}
-		for alias := range old.AllAliases() {
-			if !present[etcdstore.AliasRouteKey(alias.Name)] {
-				changes = append(changes, routing.DeleteAlias(alias.Name))
-			}
-		}
-	}
-	rt.table.Store(old.Apply(b.Revision, changes))
-	if old == nil {
-		close(rt.first)
-	}
-	rt.room.Changed(ids)
-	rt.upstream.Changed(ids, rt.Table().Instance)
 }
 
 // Destruct implements caddy.Destructor: the last configuration that used the
@@ -197,7 +176,7 @@ func (rt *Runtime) Destruct() error {
 }
 
 // ready reports whether requests are answered by what the store says.
-func (rt *Runtime) ready() bool { return rt.table.Load() != nil }
+func (rt *Runtime) ready() bool { return rt.Table() != nil }
 
 // api and consoleSite are the control plane's handlers, nil on a pure edge and
 // while it starts.

@@ -51,3 +51,35 @@ func (t *Table) Apply(rev int64, changes []Change) *Table {
 	}
 	return table
 }
+
+// Instance returns the ID of the instance that the change is about.
+func (c Change) Instance() (id ID, ok bool) {
+	if c.instance == nil {
+		return ID{}, false
+	}
+	return c.instance.ID, true
+}
+
+// Alias returns the name of the alias that the change is about.
+func (c Change) Alias() (name string, ok bool) {
+	if c.alias == nil {
+		return "", false
+	}
+	return c.alias.Name, true
+}
+
+// Deletes reports whether the change deletes its record.
+func (c Change) Deletes() bool { return c.remove }
+
+// Has reports whether t already is as the change alone would make it.
+func (t *Table) Has(c Change) bool {
+	switch {
+	case c.instance != nil:
+		in := t.Instance(c.instance.ID)
+		return in == nil && c.remove || in != nil && !c.remove && *in == *c.instance
+	case c.alias != nil:
+		alias := t.Alias(c.alias.Name)
+		return alias == nil && c.remove || alias != nil && !c.remove && *alias == *c.alias
+	}
+	return true
+}

@@ -1,6 +1,7 @@
 package etcdstore
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -85,7 +86,17 @@ func RouteChange(e Event) (change routing.Change, ok bool, err error) {
 	return change, true, nil
 }
 
+// The limits of a route: no record comes near the first, no host has a name
+// above the second.
+const (
+	maxRoute     = 64 << 10
+	maxAliasName = 253
+)
+
 func routeChange(e Event) (routing.Change, error) {
+	if len(e.Value) > maxRoute {
+		return routing.Change{}, fmt.Errorf("the value has %d bytes, and %d are allowed", len(e.Value), maxRoute)
+	}
 	if id, found := strings.CutPrefix(e.Key, routeInstances); found {
 		return instanceChange(id, e)
 	}
@@ -96,16 +107,26 @@ func routeChange(e Event) (routing.Change, error) {
 }
 
 func instanceChange(key string, e Event) (c routing.Change, err error) {
-	id, ok := routing.ParseID(key)
+	id, ok := parseKeyID(key)
 	if !ok {
 		return c, fmt.Errorf("%q is not an instance id", key)
 	}
 	if e.Value == nil {
 		return routing.DeleteInstance(id), nil
 	}
-	var r instanceRoute
-	if err := decode(e.Key, e.Value, &r); err != nil {
-		return c, err
+	var r struct {
+		V int `json:"v"`
+		instanceRoute
+	}
+	// One pass, unless there is something to complain of: a list has millions.
+	if err := json.Unmarshal(e.Value, &r); err != nil || r.V > schemaVersion {
+		if err := decode(e.Key, e.Value, &r.instanceRoute); err != nil {
+			return c, err
+		}
+	}
+	// Bytes that are no UTF-8 grow threefold when they are decoded.
+	if max(len(r.App), len(r.Primary), len(r.Owner)) > maxRoute {
+		return c, fmt.Errorf("a field has more than %d bytes", maxRoute)
 	}
 	in := routing.Instance{ID: id, App: r.App, Generation: r.Generation, Primary: r.Primary, Owner: r.Owner}
 	err = errors.Join(
@@ -119,6 +140,9 @@ func instanceChange(key string, e Event) (c routing.Change, err error) {
 }
 
 func aliasChange(name string, e Event) (c routing.Change, err error) {
+	if len(name) > maxAliasName {
+		return c, fmt.Errorf("the name has %d bytes, and no host has above %d", len(name), maxAliasName)
+	}
 	if e.Value == nil {
 		return routing.DeleteAlias(name), nil
 	}
@@ -143,8 +167,18 @@ func RouteInstance(key string) (routing.ID, bool) {
 	if !found {
 		return routing.ID{}, false
 	}
-	return routing.ParseID(id)
+	return parseKeyID(id)
 }
+
+// parseKeyID takes the one spelling that keys have: another one of the same ID
+// would be a second record of the instance.
+func parseKeyID(s string) (routing.ID, bool) {
+	id, ok := routing.ParseID(s)
+	return id, ok && id.String() == s
+}
+
+// RouteAlias is the name of the alias that a key of the routes feed is about.
+func RouteAlias(key string) (string, bool) { return strings.CutPrefix(key, routeAliases) }
 
 // InstanceRouteKey and AliasRouteKey are the keys of the routes feed.
 func InstanceRouteKey(id routing.ID) string { return routeInstanceKey(id.String()) }

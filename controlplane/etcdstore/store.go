@@ -12,6 +12,8 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 )
@@ -61,7 +63,13 @@ func Open(c Config) (*Store, error) {
 		// Half-open connections are noticed within 15 s.
 		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 5 * time.Second,
-		Logger:               log.Named("etcd-client").WithOptions(zap.IncreaseLevel(zap.WarnLevel)),
+		// gRPC's own back-off grows to two minutes, in which a store that is
+		// back would not be noticed.
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
+			MinConnectTimeout: 5 * time.Second,
+		})},
+		Logger: log.Named("etcd-client").WithOptions(zap.IncreaseLevel(zap.WarnLevel)),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -97,6 +105,9 @@ func (c Config) tls() (*tls.Config, error) {
 	}
 	return t, nil
 }
+
+// Prefix is the prefix of all keys; it ends with a slash.
+func (s *Store) Prefix() string { return s.prefix }
 
 // Close ends the connection. Feeds must have ended before.
 func (s *Store) Close() error { return s.client.Close() }

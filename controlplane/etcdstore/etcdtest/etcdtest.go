@@ -4,9 +4,11 @@ package etcdtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -80,6 +82,44 @@ func (s *Server) Stop() {
 	if s.server != nil {
 		s.server.Close()
 		s.server = nil
+	}
+}
+
+// Backup copies the data of a stopped server. The function that it returns
+// restores it, on the server stopped again.
+func (s *Server) Backup(t testing.TB) (restore func()) {
+	t.Helper()
+	data, copied := filepath.Join(s.dir, "data"), filepath.Join(t.TempDir(), "data")
+	if err := os.CopyFS(copied, os.DirFS(data)); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		t.Helper()
+		if err := errors.Join(os.RemoveAll(data), os.CopyFS(data, os.DirFS(copied))); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Move gives the data of a stopped server to another one, which clients of this
+// one do not reach.
+func (s *Server) Move(t testing.TB, to *Server) {
+	t.Helper()
+	if err := os.Rename(filepath.Join(s.dir, "data"), filepath.Join(to.dir, "data")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Yield lets another server answer at the endpoint of this one, which is
+// stopped.
+func (s *Server) Yield(t testing.TB, to *Server) {
+	t.Helper()
+	own, other := strings.TrimPrefix(s.Endpoint(), "unix://"), strings.TrimPrefix(to.Endpoint(), "unix://")
+	if err := os.Remove(own); err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(other, own); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -1,0 +1,128 @@
+package routes
+
+import (
+	"go.uber.org/zap"
+
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
+	"github.com/seed-dbc68772/slipway/routing"
+)
+
+// takeChanges applies a batch of the watch and returns whom it changes.
+func (l *Live) takeChanges(b etcdstore.Batch) []routing.ID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	table := l.table.Load()
+	if len(b.Events) == 0 {
+		if b.Revision != table.Revision() {
+			l.table.Store(table.Apply(b.Revision, nil))
+		}
+		return nil
+	}
+	ids := make([]routing.ID, 0, len(b.Events))
+	changes := make([]routing.Change, 0, len(b.Events))
+	suspicious := massDeletions(table, b.Events)
+	log := l.refusalLog()
+	for _, e := range b.Events {
+		change, ok, err := etcdstore.RouteChange(e)
+		if err != nil {
+			log.refuse(e, err)
+			continue
+		}
+		delete(l.refused, e.Key)
+		if !ok {
+			continue
+		}
+		if change.Deletes() && suspicious[e.Revision] {
+			l.held.add(change)
+			continue
+		}
+		l.held.drop(change)
+		changes = append(changes, change)
+		if id, ok := change.Instance(); ok {
+			ids = append(ids, id)
+		}
+	}
+	log.done()
+	l.publish(table.Apply(b.Revision, changes), FromStore)
+	if len(suspicious) > 0 {
+		l.hold("a revision deletes much at once")
+	}
+	return ids
+}
+
+// maxTransaction is how many keys a transaction of etcd may change, by default.
+const maxTransaction = 128
+
+// massDeletions finds the revisions that delete more than any transaction of
+// ours could, and more than the table can do without.
+func massDeletions(table *routing.Table, events []etcdstore.Event) map[int64]bool {
+	if len(events) <= maxTransaction {
+		return nil
+	}
+	deleted, found := map[int64]int{}, map[int64]bool{}
+	for _, e := range events {
+		if e.Value != nil {
+			continue
+		}
+		if c, ok, err := etcdstore.RouteChange(e); err == nil && ok && !table.Has(c) {
+			deleted[e.Revision]++
+		}
+	}
+	for revision, n := range deleted {
+		if n > maxTransaction && isMass(n, table) {
+			found[revision] = true
+		}
+	}
+	return found
+}
+
+// refusalLog logs what is refused, in a batch, without drowning the log.
+func (l *Live) refusalLog() *refusals { return &refusals{live: l} }
+
+type refusals struct {
+	live *Live
+	more int // that were not logged
+	n    int
+}
+
+// maxRefusalLines is how many refused records a batch logs one by one.
+const maxRefusalLines = 20
+
+// refuse counts a refused record, once for each revision of its key. The caller
+// holds mu.
+func (r *refusals) refuse(e etcdstore.Event, err error) {
+	if e.Value == nil {
+		delete(r.live.refused, e.Key) // it was never taken, and is gone
+		return
+	}
+	if was, known := r.live.refused[e.Key]; known && was == e.Revision {
+		return
+	}
+	r.live.refused[e.Key] = e.Revision
+	r.live.counts.refused++
+	if r.n++; r.n > maxRefusalLines {
+		r.more++
+		return
+	}
+	r.live.log.Error("route refused, the last good one stays", zap.Int64("revision", e.Revision), zap.Error(short(err)))
+}
+
+func (r *refusals) done() {
+	if r.more > 0 {
+		r.live.log.Error("more routes refused, the last good ones stay", zap.Int("routes", r.more))
+	}
+}
+
+// short keeps a line of the log one: an error may quote a whole record.
+func short(err error) error {
+	if text := err.Error(); len(text) > maxErrorText {
+		return shortened(text[:maxErrorText] + "…")
+	}
+	return err
+}
+
+const maxErrorText = 1 << 10
+
+type shortened string
+
+func (s shortened) Error() string { return string(s) }

@@ -1,0 +1,65 @@
+package routes
+
+import (
+	"maps"
+	"time"
+
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
+)
+
+// Origin is where a table came from.
+type Origin string
+
+// The origins. There is none before the first table.
+const (
+	FromStore    Origin = "store"
+	FromSnapshot Origin = "snapshot"
+)
+
+// Status is what an operator wants to know of the table.
+type Status struct {
+	Revision  int64
+	Cluster   uint64 // the ID of etcd's cluster
+	Origin    Origin // "": there is no table yet
+	Instances int
+	Aliases   int
+
+	// Silence is how long ago the store was heard last; below 0: never. Away:
+	// the last question to it had no answer.
+	Silence time.Duration
+	Away    bool
+
+	RefusedNow   int   // keys of which an older record counts, or none
+	RefusedTotal int64 // refused records since the start
+	Drift        int64 // records that a comparison found wrong, since the start
+	Held         int   // removals that wait
+	HeldUntil    time.Time
+	Lists        map[etcdstore.Reason]int64
+	Last         Propagation
+}
+
+// Propagation is how the last change came into the table.
+type Propagation struct {
+	Revision int64
+	At       time.Time     // the edge had it from the store
+	Took     time.Duration // from then until requests saw it and those who waited were told
+	Records  int           // of a list: in its last page
+}
+
+// Status returns a copy that stays as it is. It may wait for a table that is
+// being made, some 10 ms for large ones.
+func (l *Live) Status() Status {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	table := l.table.Load()
+	s := Status{
+		Revision: table.Revision(), Cluster: l.cluster, Origin: l.origin, Silence: -1, Away: l.away.Load(),
+		RefusedNow: len(l.refused), RefusedTotal: l.counts.refused, Drift: l.counts.drift,
+		Held: l.held.waiting(), HeldUntil: l.held.until, Lists: maps.Clone(l.counts.lists), Last: l.counts.last,
+	}
+	s.Instances, s.Aliases = table.Len()
+	if at := l.heard.Load(); at != 0 {
+		s.Silence = time.Since(time.Unix(0, at))
+	}
+	return s
+}
