@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -32,11 +33,17 @@ type App struct {
 	// process too. Leave it out on a pure edge. A change needs a restart.
 	ControlPlaneRaw json.RawMessage `json:"control_plane,omitempty"`
 
+	// Name of this edge among all edges of the store: up to 63 letters, digits,
+	// dots, hyphens and underscores. One process has it at a time. Default: the
+	// host's name and a random suffix. A change needs a restart.
+	EdgeName string `json:"edge_name,omitempty"`
+
 	site         *routing.Site
 	controlPlane ControlPlaneModule
 	runtime      *Runtime
 	runtimeKey   string
 	ctx          caddy.Context
+	counted      map[*caddyhttp.Server]bool // whose connections are counted
 }
 
 // Etcd says where etcd is.
@@ -49,12 +56,19 @@ type Etcd struct {
 	// PEM files of the client certificate and its key. Default: none.
 	Cert string `json:"cert,omitempty"`
 	Key  string `json:"key,omitempty"`
+	// User of etcd's own authentication, and the file that holds the password.
+	// Default: none.
+	Username     string `json:"username,omitempty"`
+	PasswordFile string `json:"password_file,omitempty"`
 	// Prefix of all keys. Default: /slipway/v1/.
 	Prefix string `json:"prefix,omitempty"`
 }
 
 func (e Etcd) config(log *zap.Logger) etcdstore.Config {
-	return etcdstore.Config{Endpoints: e.Endpoints, CA: e.CA, Cert: e.Cert, Key: e.Key, Prefix: e.Prefix, Log: log}
+	return etcdstore.Config{
+		Endpoints: e.Endpoints, CA: e.CA, Cert: e.Cert, Key: e.Key,
+		Username: e.Username, PasswordFile: e.PasswordFile, Prefix: e.Prefix, Log: log,
+	}
 }
 
 // Settings are the settings of spec interfaces.md §6 that this version knows.
@@ -134,7 +148,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 
 // Provision reads the settings and takes the runtime. It opens nothing.
 func (a *App) Provision(ctx caddy.Context) (err error) {
-	key, err := json.Marshal([]any{a.Etcd, a.ControlPlaneRaw})
+	key, err := json.Marshal([]any{a.Etcd, a.ControlPlaneRaw, a.EdgeName})
 	if err != nil {
 		return err
 	}
@@ -158,6 +172,7 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	a.counted = map[*caddyhttp.Server]bool{}
 	a.runtime, a.runtimeKey, a.ctx = value.(*Runtime), string(key), ctx
 	return a.runtime.alone()
 }
@@ -171,6 +186,10 @@ func (a *App) Validate() error {
 	if (a.Etcd.Cert == "") != (a.Etcd.Key == "") {
 		err = errors.Join(err, errors.New("etcd: cert and key go together"))
 	}
+	if (a.Etcd.Username == "") != (a.Etcd.PasswordFile == "") {
+		err = errors.Join(err, errors.New("etcd: username and password_file go together"))
+	}
+	err = errors.Join(err, checkEdgeName(a.EdgeName))
 	return err
 }
 
@@ -209,7 +228,9 @@ type ControlPlaneDeps struct {
 	Site     *routing.Site
 	Table    func() *routing.Table
 	Settings Settings
-	Log      *zap.Logger
+	// Changes is what this edge learnt of the routes, and when.
+	Changes *controlplane.Changes
+	Log     *zap.Logger
 }
 
 // ControlPlane is a running control plane.

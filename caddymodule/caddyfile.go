@@ -37,8 +37,11 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		etcd URL... {
 //			ca FILE
 //			cert FILE KEYFILE
+//			username NAME
+//			password_file FILE
 //			prefix PREFIX
 //		}
+//		edge_name NAME
 //		control_plane
 //		blobs DIR
 //		launcher NAME {
@@ -129,6 +132,8 @@ func (p *parser) option() error {
 		return p.number(&s.MaxUpload)
 	case "etcd":
 		return p.etcd()
+	case "edge_name":
+		return p.one(&p.app.EdgeName)
 	case "control_plane":
 		if p.NextArg() {
 			return p.Err("control_plane with an address, for other edges, comes with several edges; give it without one")
@@ -196,10 +201,14 @@ func (p *parser) etcd() error {
 			if !p.Args(&e.Cert, &e.Key) || p.NextArg() {
 				err = p.ArgErr()
 			}
+		case "username":
+			err = p.one(&e.Username)
+		case "password_file":
+			err = p.one(&e.PasswordFile)
 		case "prefix":
 			err = p.one(&e.Prefix)
 		default:
-			err = p.Errf("etcd has no setting %q; there are ca, cert and prefix", p.Val())
+			err = p.Errf("etcd has no setting %q; there are ca, cert, username, password_file and prefix", p.Val())
 		}
 		if err != nil {
 			return err

@@ -8,3 +8,6 @@ func RuntimesInUse() (all []*Runtime) {
 	})
 	return all
 }
+
+// Connections is how many this edge would report.
+func (rt *Runtime) Connections() int64 { return rt.edge.connections.Load() }

@@ -44,6 +44,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	app := mod.(*App)
+	app.countConnections(ctx)
 	h.site, h.runtime, h.hold, h.log = app.site, app.runtime, time.Duration(app.Hold), ctx.Logger()
 	raw, err := json.Marshal(proxyConfig(app))
 	if err != nil {

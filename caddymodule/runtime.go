@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +28,7 @@ type Runtime struct {
 	table atomic.Pointer[routing.Table]
 	first chan struct{} // closed when there is one
 	room  *hold.Room
+	edge  *reporter
 
 	startOnce sync.Once
 	startErr  error
@@ -42,7 +42,7 @@ type Runtime struct {
 }
 
 func newRuntime(log *zap.Logger) *Runtime {
-	rt := &Runtime{log: log, first: make(chan struct{})}
+	rt := &Runtime{log: log, first: make(chan struct{}), edge: newReporter()}
 	rt.room = hold.New(
 		func(id routing.ID) *routing.Instance { return rt.table.Load().Instance(id) },
 		rt.wake,
@@ -73,8 +73,7 @@ func (rt *Runtime) awaitTable(ctx context.Context) *routing.Table {
 const wakeTTL = time.Minute
 
 func (rt *Runtime) wake(ctx context.Context, id routing.ID) error {
-	host, _ := os.Hostname() // only a note in the intent
-	return rt.store.Wake(ctx, id.String(), host, wakeTTL)
+	return rt.store.Wake(ctx, id.String(), rt.edge.name, wakeTTL)
 }
 
 // start opens the store and begins to feed the table, once.
@@ -108,6 +107,7 @@ func (rt *Runtime) open(app *App) error {
 	rt.store = store
 	ctx, cancel := context.WithCancel(context.Background())
 	rt.cancel = cancel
+	rt.edge.start(store, app.EdgeName, rt.first)
 	// The control plane compares the records with what runs before the first
 	// route is read: until then a route may name a port that is a stranger's.
 	if err := rt.startControl(ctx, app); err != nil {
@@ -122,7 +122,7 @@ func (rt *Runtime) startControl(ctx context.Context, app *App) error {
 		return nil
 	}
 	control, err := app.controlPlane.StartControlPlane(ctx, ControlPlaneDeps{
-		Store: rt.store, Site: app.site, Table: rt.Table, Settings: app.Settings, Log: rt.log,
+		Store: rt.store, Site: app.site, Table: rt.Table, Settings: app.Settings, Changes: &rt.edge.changes, Log: rt.log,
 	})
 	if err != nil {
 		return fmt.Errorf("start control plane: %w", err)
@@ -168,6 +168,7 @@ func (rt *Runtime) apply(b etcdstore.Batch) {
 		}
 	}
 	rt.table.Store(old.Apply(b.Revision, changes))
+	rt.edge.applied(b)
 	if old == nil {
 		close(rt.first)
 	}
@@ -178,6 +179,7 @@ func (rt *Runtime) apply(b etcdstore.Batch) {
 // runtime is gone.
 func (rt *Runtime) Destruct() error {
 	var err error
+	rt.edge.stop() // it serves no more, and nobody is to wait for it
 	if control := rt.control.Load(); control != nil {
 		err = (*control).Close()
 	}
