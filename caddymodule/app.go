@@ -33,6 +33,13 @@ type App struct {
 	// process too. Leave it out on a pure edge. A change needs a restart.
 	ControlPlaneRaw json.RawMessage `json:"control_plane,omitempty"`
 
+	// Where the control plane of this process answers other edges. Default:
+	// nowhere. A change needs a restart.
+	ControlListener *ControlListener `json:"control_listener,omitempty"`
+	// How an edge without a control plane reaches one by TLS. Default: by plain
+	// HTTP on this machine alone. A change needs a restart.
+	ControlClient *ControlClient `json:"control_client,omitempty"`
+
 	// Name of this edge among all edges of the store: up to 63 letters, digits,
 	// dots, hyphens and underscores. One process has it at a time. Default: the
 	// host's name and a random suffix. A change needs a restart.
@@ -148,7 +155,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 
 // Provision reads the settings and takes the runtime. It opens nothing.
 func (a *App) Provision(ctx caddy.Context) (err error) {
-	key, err := json.Marshal([]any{a.Etcd, a.ControlPlaneRaw, a.EdgeName})
+	key, err := json.Marshal([]any{a.Etcd, a.ControlPlaneRaw, a.ControlListener, a.ControlClient, a.EdgeName})
 	if err != nil {
 		return err
 	}
@@ -189,7 +196,10 @@ func (a *App) Validate() error {
 	if (a.Etcd.Username == "") != (a.Etcd.PasswordFile == "") {
 		err = errors.Join(err, errors.New("etcd: username and password_file go together"))
 	}
-	err = errors.Join(err, checkEdgeName(a.EdgeName))
+	if a.ControlListener != nil && a.ControlPlaneRaw == nil {
+		err = errors.Join(err, errors.New("control_listener needs a control_plane"))
+	}
+	err = errors.Join(err, checkEdgeName(a.EdgeName), a.ControlListener.validate(), a.ControlClient.validate())
 	return err
 }
 

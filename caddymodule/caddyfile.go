@@ -42,7 +42,16 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //			prefix PREFIX
 //		}
 //		edge_name NAME
-//		control_plane
+//		control_plane [ADDRESS {
+//			advertise ADDRESS
+//			tls_name NAME
+//			cert FILE KEYFILE
+//			client_ca FILE
+//		}]
+//		control_client {
+//			ca FILE
+//			cert FILE KEYFILE
+//		}
 //		blobs DIR
 //		launcher NAME {
 //			...
@@ -135,11 +144,10 @@ func (p *parser) option() error {
 	case "edge_name":
 		return p.one(&p.app.EdgeName)
 	case "control_plane":
-		if p.NextArg() {
-			return p.Err("control_plane with an address, for other edges, comes with several edges; give it without one")
-		}
 		p.runs = true
-		return nil
+		return p.controlListener()
+	case "control_client":
+		return p.controlClient()
 	case "blobs":
 		var dir string
 		if err := p.one(&dir); err != nil {

@@ -39,6 +39,9 @@ type Runtime struct {
 	// control is nil on a pure edge. Requests may come before it is there: Caddy
 	// starts its apps in no order.
 	control atomic.Pointer[ControlPlane]
+	serving *controlServer // of that to other edges; nil where not configured
+	// remote is what a pure edge has in its place.
+	remote atomic.Pointer[remoteControl]
 }
 
 func newRuntime(log *zap.Logger) *Runtime {
@@ -119,6 +122,12 @@ func (rt *Runtime) open(app *App) error {
 
 func (rt *Runtime) startControl(ctx context.Context, app *App) error {
 	if app.controlPlane == nil {
+		remote, err := newRemoteControl(app.ControlClient, rt.log.Named("control_plane"))
+		if err != nil {
+			return err
+		}
+		rt.remote.Store(remote)
+		rt.feed.Go(func() { rt.store.Feed(ctx, etcdstore.ControlPrefix, remote.take) })
 		return nil
 	}
 	control, err := app.controlPlane.StartControlPlane(ctx, ControlPlaneDeps{
@@ -128,7 +137,10 @@ func (rt *Runtime) startControl(ctx context.Context, app *App) error {
 		return fmt.Errorf("start control plane: %w", err)
 	}
 	rt.control.Store(&control)
-	return nil
+	if app.ControlListener != nil {
+		rt.serving, err = startControlServer(app.ControlListener, rt, app.site, control)
+	}
+	return err
 }
 
 // apply takes one batch of the feed into the table. A record that does not
@@ -180,12 +192,18 @@ func (rt *Runtime) apply(b etcdstore.Batch) {
 func (rt *Runtime) Destruct() error {
 	var err error
 	rt.edge.stop() // it serves no more, and nobody is to wait for it
+	if rt.serving != nil {
+		rt.serving.stop()
+	}
 	if control := rt.control.Load(); control != nil {
 		err = (*control).Close()
 	}
 	if rt.cancel != nil {
 		rt.cancel()
 		rt.feed.Wait()
+	}
+	if remote := rt.remote.Load(); remote != nil {
+		remote.idle.CloseIdleConnections()
 	}
 	if rt.store != nil {
 		err = errors.Join(err, rt.store.Close())
