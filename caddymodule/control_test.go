@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -187,9 +188,9 @@ func controlPlaneSettings(t *testing.T, listener settings) settings {
 }
 
 // status is that of a listener's answer to a host and a path.
-func status(t *testing.T, h *http.Client, scheme, address, host, path string) int {
+func status(t *testing.T, h *http.Client, address, host, path string) int {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, scheme+"://"+address+path, nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +220,7 @@ func TestTheControlPlaneServesOtherEdges(t *testing.T) {
 		{base, "/api/openapi.json", 200}, {base, "/api/v1/apps", 401}, {"console." + base, "/", 200},
 		{base, "/", 404}, {base, "/livez", 404}, {"else.example", "/api/openapi.json", 404}, {instanceID(1) + "." + base, "/api/openapi.json", 404},
 	} {
-		if got := status(t, h, "http", address, tc.host, tc.path); got != tc.want {
+		if got := status(t, h, address, tc.host, tc.path); got != tc.want {
 			t.Errorf("%s%s gives %d, want %d", tc.host, tc.path, got, tc.want)
 		}
 	}
@@ -346,7 +347,7 @@ func TestMutualTLSBetweenEdgeAndControlPlane(t *testing.T) {
 			_, err = conn.Read(make([]byte, 1))
 			conn.Close()
 		}
-		if err == nil || err == io.EOF {
+		if err == nil || errors.Is(err, io.EOF) {
 			t.Errorf("%s is answered (%v)", name, err)
 		}
 	}

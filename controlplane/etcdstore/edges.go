@@ -32,7 +32,8 @@ type ControlAddress struct {
 // ReadControlAddress reads an event of the feed of ControlPrefix that is not a
 // deletion.
 func ReadControlAddress(e Event) (a ControlAddress, err error) {
-	return a, decode(e.Key, e.Value, &a)
+	err = decode(e.Key, e.Value, &a)
+	return a, err
 }
 
 // WatchEdges implements controlplane.EdgeStore. An edge whose value does not

@@ -49,7 +49,7 @@ func newFleet(t *testing.T) *fleet {
 	f.guard()
 	f.putToken()
 	address := "127.0.0.1:" + freePort(t)
-	f.start(f.control, "root", fmt.Sprintf(`edge_name control
+	f.start(f.control, "control-plane", fmt.Sprintf(`edge_name control
 		control_plane %s
 		blobs %[2]s/bundles
 		launcher process {
@@ -104,6 +104,10 @@ func (f *fleet) guard() {
 	below := func(key string) string { return clientv3.GetPrefixRangeEnd(etcdstore.DefaultPrefix + key) }
 	must(admin.UserAdd(ctx, "root", fleetPassword))
 	must(admin.UserGrantRole(ctx, "root", "root"))
+	must(admin.RoleAdd(ctx, "control-plane"))
+	grant("control-plane", "", below(""), clientv3.PermissionType(clientv3.PermReadWrite))
+	must(admin.UserAdd(ctx, "control-plane", fleetPassword))
+	must(admin.UserGrantRole(ctx, "control-plane", "control-plane"))
 	must(admin.RoleAdd(ctx, "edge"))
 	grant("edge", "routes/", below("routes/"), clientv3.PermissionType(clientv3.PermRead))
 	grant("edge", "control/", below("control/"), clientv3.PermissionType(clientv3.PermRead))
@@ -123,7 +127,7 @@ func (f *fleet) guard() {
 // putToken makes an admin: `slipway run` makes none.
 func (f *fleet) putToken() {
 	f.t.Helper()
-	store, err := etcdstore.Open(etcdstore.Config{Endpoints: []string{f.endpoint}, Username: "root", PasswordFile: filepath.Join(f.dir, "password")})
+	store, err := etcdstore.Open(etcdstore.Config{Endpoints: []string{f.endpoint}, Username: "control-plane", PasswordFile: filepath.Join(f.dir, "password")})
 	if err != nil {
 		f.t.Fatal(err)
 	}
