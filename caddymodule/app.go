@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -42,12 +43,25 @@ type App struct {
 	// process too. Leave it out on a pure edge. A change needs a restart.
 	ControlPlaneRaw json.RawMessage `json:"control_plane,omitempty"`
 
+	// Where the control plane of this process answers other edges. Default:
+	// nowhere. A change needs a restart.
+	ControlListener *ControlListener `json:"control_listener,omitempty"`
+	// How an edge without a control plane reaches one by TLS. Default: by plain
+	// HTTP on this machine alone. A change needs a restart.
+	ControlClient *ControlClient `json:"control_client,omitempty"`
+
+	// Name of this edge among all edges of the store: up to 63 letters, digits,
+	// dots, hyphens and underscores. One process has it at a time. Default: the
+	// host's name and a random suffix. A change needs a restart.
+	EdgeName string `json:"edge_name,omitempty"`
+
 	site         *routing.Site
 	trusted      trustedProxies
 	controlPlane ControlPlaneModule
 	runtime      *Runtime
 	runtimeKey   string
 	ctx          caddy.Context
+	counted      map[*caddyhttp.Server]bool // whose connections are counted
 }
 
 // Etcd says where etcd is.
@@ -60,12 +74,19 @@ type Etcd struct {
 	// PEM files of the client certificate and its key. Default: none.
 	Cert string `json:"cert,omitempty"`
 	Key  string `json:"key,omitempty"`
+	// User of etcd's own authentication, and the file that holds the password.
+	// Default: none.
+	Username     string `json:"username,omitempty"`
+	PasswordFile string `json:"password_file,omitempty"`
 	// Prefix of all keys. Default: /slipway/v1/.
 	Prefix string `json:"prefix,omitempty"`
 }
 
 func (e Etcd) config(log *zap.Logger) etcdstore.Config {
-	return etcdstore.Config{Endpoints: e.Endpoints, CA: e.CA, Cert: e.Cert, Key: e.Key, Prefix: e.Prefix, Log: log}
+	return etcdstore.Config{
+		Endpoints: e.Endpoints, CA: e.CA, Cert: e.Cert, Key: e.Key,
+		Username: e.Username, PasswordFile: e.PasswordFile, Prefix: e.Prefix, Log: log,
+	}
 }
 
 // snapshotFolder is where the snapshot is, of this store's and no other's.
@@ -159,7 +180,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 
 // Provision reads the settings and takes the runtime. It opens nothing.
 func (a *App) Provision(ctx caddy.Context) (err error) {
-	key, err := json.Marshal([]any{a.Etcd, a.ControlPlaneRaw})
+	key, err := json.Marshal([]any{a.Etcd, a.ControlPlaneRaw, a.ControlListener, a.ControlClient, a.EdgeName})
 	if err != nil {
 		return err
 	}
@@ -186,6 +207,7 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	a.counted = map[*caddyhttp.Server]bool{}
 	a.runtime, a.runtimeKey, a.ctx = value.(*Runtime), string(key), ctx
 	return a.runtime.alone()
 }
@@ -202,6 +224,13 @@ func (a *App) Validate() error {
 	if a.Snapshot != "" && a.ControlPlaneRaw != nil {
 		err = errors.Join(err, errors.New("snapshot belongs to a pure edge: leave it out beside control_plane"))
 	}
+	if (a.Etcd.Username == "") != (a.Etcd.PasswordFile == "") {
+		err = errors.Join(err, errors.New("etcd: username and password_file go together"))
+	}
+	if a.ControlListener != nil && a.ControlPlaneRaw == nil {
+		err = errors.Join(err, errors.New("control_listener needs a control_plane"))
+	}
+	err = errors.Join(err, checkEdgeName(a.EdgeName), a.ControlListener.validate(), a.ControlClient.validate())
 	return err
 }
 
@@ -240,7 +269,9 @@ type ControlPlaneDeps struct {
 	Site     *routing.Site
 	Table    func() *routing.Table
 	Settings Settings
-	Log      *zap.Logger
+	// Changes is what this edge learnt of the routes, and when.
+	Changes *controlplane.Changes
+	Log     *zap.Logger
 }
 
 // ControlPlane is a running control plane.

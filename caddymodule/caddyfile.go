@@ -37,10 +37,22 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		etcd URL... {
 //			ca FILE
 //			cert FILE KEYFILE
+//			username NAME
+//			password_file FILE
 //			prefix PREFIX
 //		}
 //		snapshot DIR
-//		control_plane
+//		edge_name NAME
+//		control_plane [ADDRESS {
+//			advertise ADDRESS
+//			tls_name NAME
+//			cert FILE KEYFILE
+//			client_ca FILE
+//		}]
+//		control_client {
+//			ca FILE
+//			cert FILE KEYFILE
+//		}
 //		blobs DIR
 //		launcher NAME {
 //			...
@@ -138,12 +150,13 @@ func (p *parser) option() error {
 		return p.etcd()
 	case "snapshot":
 		return p.one(&p.app.Snapshot)
+	case "edge_name":
+		return p.one(&p.app.EdgeName)
 	case "control_plane":
-		if p.NextArg() {
-			return p.Err("control_plane with an address, for other edges, comes with several edges; give it without one")
-		}
 		p.runs = true
-		return nil
+		return p.controlListener()
+	case "control_client":
+		return p.controlClient()
 	case "blobs":
 		var dir string
 		if err := p.one(&dir); err != nil {
@@ -205,10 +218,14 @@ func (p *parser) etcd() error {
 			if !p.Args(&e.Cert, &e.Key) || p.NextArg() {
 				err = p.ArgErr()
 			}
+		case "username":
+			err = p.one(&e.Username)
+		case "password_file":
+			err = p.one(&e.PasswordFile)
 		case "prefix":
 			err = p.one(&e.Prefix)
 		default:
-			err = p.Errf("etcd has no setting %q; there are ca, cert and prefix", p.Val())
+			err = p.Errf("etcd has no setting %q; there are ca, cert, username, password_file and prefix", p.Val())
 		}
 		if err != nil {
 			return err

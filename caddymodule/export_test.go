@@ -1,5 +1,15 @@
 package caddymodule
 
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+
+	"go.uber.org/zap"
+
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
+)
+
 // RuntimesInUse are the runtimes of the configurations that are loaded.
 func RuntimesInUse() (all []*Runtime) {
 	runtimes.Range(func(_, value any) bool {
@@ -7,4 +17,27 @@ func RuntimesInUse() (all []*Runtime) {
 		return true
 	})
 	return all
+}
+
+// Connections is how many this edge would report.
+func (rt *Runtime) Connections() int64 { return rt.edge.connections.Load() }
+
+// Remote passes requests on to one address; the function returns the status of
+// its own page, or 0.
+func Remote(t *testing.T, client *ControlClient, to etcdstore.ControlAddress) func(http.ResponseWriter, *http.Request) int {
+	t.Helper()
+	c, err := newRemoteControl(client, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.idle.CloseIdleConnections)
+	raw, err := json.Marshal(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.take(etcdstore.Batch{Full: true, Events: []etcdstore.Event{{Key: "control/one", Value: raw}}})
+	return func(w http.ResponseWriter, r *http.Request) int {
+		p, _ := c.forward(w, r, trustedProxies(nil).forwarded(r))
+		return p.status
+	}
 }

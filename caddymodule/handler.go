@@ -45,6 +45,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	app := mod.(*App)
+	app.countConnections(ctx)
 	h.site, h.runtime, h.trusted, h.log = app.site, app.runtime, app.trusted, ctx.Logger()
 	h.hold, h.firstByte = time.Duration(app.Hold), time.Duration(app.FirstByteTimeout)
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
@@ -206,7 +207,7 @@ func (h *Handler) control(w http.ResponseWriter, r *http.Request, d routing.Deci
 		return health(w, true)
 	case d.Path == "/readyz":
 		return health(w, h.runtime.ready())
-	case strings.HasPrefix(d.Path, "/api/"):
+	case strings.HasPrefix(d.Path, "/api/"), strings.HasPrefix(d.Path, "/ocs/") && h.runtime.remote.Load() != nil:
 		return h.handOn(w, r, h.runtime.api())
 	}
 	return h.answer(w, r, page{status: http.StatusNotFound, code: "not_found", text: notFoundText})
@@ -224,11 +225,16 @@ func health(w http.ResponseWriter, good bool) error {
 	return err
 }
 
-// handOn lets the control plane of this process answer.
+// handOn lets the control plane of this process answer, or a live one elsewhere.
 func (h *Handler) handOn(w http.ResponseWriter, r *http.Request, to http.Handler) error {
+	if remote := h.runtime.remote.Load(); remote != nil {
+		if p, failed := remote.forward(w, r, h.trusted.forwarded(r)); failed {
+			return h.answer(w, r, p)
+		}
+		return nil
+	}
 	if to == nil {
-		return h.answer(w, r, page{status: http.StatusServiceUnavailable, code: "no_control_plane", retryAfter: 5,
-			text: "No control plane answers here."})
+		return h.answer(w, r, noControlPlane)
 	}
 	to.ServeHTTP(w, r)
 	return nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +29,7 @@ type Runtime struct {
 	log  *zap.Logger
 	live *routes.Live
 	room *hold.Room
+	edge *reporter
 	// upstream keeps the connections to instances, and the WebSockets.
 	upstream *upstream.Client
 
@@ -42,19 +42,28 @@ type Runtime struct {
 	// control is nil on a pure edge. Requests may come before it is there: Caddy
 	// starts its apps in no order.
 	control atomic.Pointer[ControlPlane]
+	serving *controlServer // of that to other edges; nil where not configured
+	// remote is what a pure edge has in its place.
+	remote atomic.Pointer[remoteControl]
 }
 
 func newRuntime(log *zap.Logger) *Runtime {
 	rt := &Runtime{log: log, upstream: upstream.New(upstream.Config{})}
-	rt.live = routes.New(log, func(ids []routing.ID) {
-		rt.room.Changed(ids)
-		rt.upstream.Changed(ids, rt.Table().Instance)
-	})
+	rt.live = routes.New(log, rt.changed)
+	rt.edge = newReporter(rt.Table)
 	rt.room = hold.New(
 		func(id routing.ID) *routing.Instance { return rt.Table().Instance(id) },
 		rt.wake,
 	)
 	return rt
+}
+
+// changed is called when a new table is visible, with the instances that are
+// otherwise in it.
+func (rt *Runtime) changed(revision int64, ids []routing.ID) {
+	rt.edge.applied(revision)
+	rt.room.Changed(ids)
+	rt.upstream.Changed(ids, rt.Table().Instance)
 }
 
 // Table is the present route table; nil before the first was loaded.
@@ -95,8 +104,7 @@ func (rt *Runtime) wake(ctx context.Context, id routing.ID) error {
 		ctx, cancel = context.WithTimeout(ctx, wakeLimit)
 		defer cancel()
 	}
-	host, _ := os.Hostname() // only a note in the intent
-	return rt.store.Wake(ctx, id.String(), host, wakeTTL)
+	return rt.store.Wake(ctx, id.String(), rt.edge.name, wakeTTL)
 }
 
 // start opens the store and begins to feed the table, once.
@@ -130,6 +138,7 @@ func (rt *Runtime) open(app *App) error {
 	rt.store = store
 	ctx, cancel := context.WithCancel(context.Background())
 	rt.cancel = cancel
+	rt.edge.start(store, app.EdgeName, rt.live.First())
 	// The control plane compares the records with what runs before the first
 	// route is read: until then a route may name a port that is a stranger's.
 	if err := rt.startControl(ctx, app); err != nil {
@@ -145,29 +154,45 @@ func (rt *Runtime) open(app *App) error {
 
 func (rt *Runtime) startControl(ctx context.Context, app *App) error {
 	if app.controlPlane == nil {
+		remote, err := newRemoteControl(app.ControlClient, rt.log.Named("control_plane"))
+		if err != nil {
+			return err
+		}
+		rt.remote.Store(remote)
+		rt.feed.Go(func() { rt.store.Feed(ctx, etcdstore.ControlPrefix, remote.take) })
 		return nil
 	}
 	control, err := app.controlPlane.StartControlPlane(ctx, ControlPlaneDeps{
-		Store: rt.store, Site: app.site, Table: rt.Table, Settings: app.Settings, Log: rt.log,
+		Store: rt.store, Site: app.site, Table: rt.Table, Settings: app.Settings, Changes: &rt.edge.changes, Log: rt.log,
 	})
 	if err != nil {
 		return fmt.Errorf("start control plane: %w", err)
 	}
 	rt.control.Store(&control)
-	return nil
+	if app.ControlListener != nil {
+		rt.serving, err = startControlServer(app.ControlListener, rt, app.site, control)
+	}
+	return err
 }
 
 // Destruct implements caddy.Destructor: the last configuration that used the
 // runtime is gone.
 func (rt *Runtime) Destruct() error {
 	var err error
+	rt.edge.stop() // it serves no more, and nobody is to wait for it
 	rt.upstream.Close()
+	if rt.serving != nil {
+		rt.serving.stop()
+	}
 	if control := rt.control.Load(); control != nil {
 		err = (*control).Close()
 	}
 	if rt.cancel != nil {
 		rt.cancel()
 		rt.feed.Wait()
+	}
+	if remote := rt.remote.Load(); remote != nil {
+		remote.idle.CloseIdleConnections()
 	}
 	if rt.store != nil {
 		err = errors.Join(err, rt.store.Close())

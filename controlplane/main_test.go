@@ -53,7 +53,7 @@ func install(t *testing.T) *installation {
 		t.Fatal(err)
 	}
 	in.Service = controlplane.NewService(controlplane.Config{
-		Store: in.store, Blobs: folder, Launchers: in, RoutingMode: controlplane.Domain, MaxUpload: 1 << 20,
+		Store: in.store, Edges: in.store, Blobs: folder, Launchers: in, RoutingMode: controlplane.Domain, MaxUpload: 1 << 20,
 		ReservedAliases: append([]string{"console"}, controlplane.DefaultReservedAliases...),
 		Now:             func() time.Time { return in.now },
 		ReadBundle: func(_ context.Context, archive io.ReaderAt, size int64) (controlplane.Manifest, []controlplane.Fault, error) {

@@ -14,11 +14,16 @@ type Actor struct {
 	Admin bool
 }
 
-// Config is what a Service works with. All fields but ReservedAliases
+// Config is what a Service works with. All fields but ReservedAliases, Changes
 // and Now are required.
 type Config struct {
 	Store Store
-	Blobs Blobs
+	// Edges knows the live edges.
+	Edges EdgeStore
+	// Changes is what an edge of this process learnt of the routes, for the lag
+	// of others.
+	Changes *Changes
+	Blobs   Blobs
 	// ReadBundle checks an archive and reads its manifest (package bundle).
 	ReadBundle func(ctx context.Context, archive io.ReaderAt, size int64) (Manifest, []Fault, error)
 	// Launchers are asked whether an app can run, by its mode.

@@ -106,7 +106,7 @@ func (c *ControlPlane) StartControlPlane(ctx context.Context, d caddymodule.Cont
 		r.launchers[name] = l
 	}
 	service := controlplane.NewService(controlplane.Config{
-		Store: d.Store, Blobs: kept, ReadBundle: readBundle(d.Settings.MaxUpload), Launchers: r,
+		Store: d.Store, Edges: d.Store, Changes: d.Changes, Blobs: kept, ReadBundle: readBundle(d.Settings.MaxUpload), Launchers: r,
 		RoutingMode: controlplane.RoutingMode(d.Settings.RoutingMode), MaxUpload: d.Settings.MaxUpload,
 		ReservedAliases: append(slices.Clone(d.Settings.ReservedAliases), consoleLabel(d)...),
 	})

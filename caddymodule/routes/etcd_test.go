@@ -63,7 +63,7 @@ func (f *farm) begin() {
 	}
 	core, logs := observer.New(zapcore.InfoLevel)
 	f.logs = logs
-	f.live = routes.New(zap.New(core), func([]routing.ID) {})
+	f.live = routes.New(zap.New(core), func(int64, []routing.ID) {})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); f.live.Run(ctx, store, f.config) }()

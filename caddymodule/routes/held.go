@@ -142,6 +142,6 @@ func (l *Live) removeHeld(now time.Time) int {
 		l.log.Warn("held removals of routes are done", zap.Int("removed", len(removals)))
 	}
 	l.mu.Unlock()
-	l.changed(ids)
+	l.changed(l.Table().Revision(), ids)
 	return len(removals)
 }

@@ -55,7 +55,7 @@ func (c *Config) setDefaults() {
 // Live is the live table. Its methods are for any goroutine.
 type Live struct {
 	log     *zap.Logger
-	changed func([]routing.ID)
+	changed func(revision int64, ids []routing.ID)
 	config  Config
 
 	table  atomic.Pointer[routing.Table]
@@ -89,10 +89,10 @@ type counts struct {
 	last    Propagation
 }
 
-// New makes a table that is not there yet. After a new one is visible, changed
-// is called with the IDs of the instances that are otherwise in it; it must not
-// block.
-func New(log *zap.Logger, changed func([]routing.ID)) *Live {
+// New makes a table that is not there yet. After one with other routes is
+// visible, changed is called with its revision and the IDs of the instances
+// that are otherwise in it; it must not block.
+func New(log *zap.Logger, changed func(revision int64, ids []routing.ID)) *Live {
 	return &Live{
 		log: log, changed: changed,
 		first: make(chan struct{}), relist: make(chan struct{}, 1), dirty: make(chan struct{}, 1),
@@ -159,10 +159,10 @@ func (l *Live) take(b etcdstore.Batch) {
 	} else {
 		ids = l.takeChanges(b)
 	}
-	l.changed(ids)
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if b.Full || len(b.Events) > 0 {
+		l.changed(b.Revision, ids)
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		l.counts.last = Propagation{Revision: b.Revision, At: began, Took: time.Since(began), Records: len(b.Events)}
 	}
 }

@@ -58,7 +58,7 @@ func newYard(t *testing.T, c routes.Config) *yard {
 	t.Helper()
 	core, logs := observer.New(zapcore.InfoLevel)
 	y := &yard{T: t, logs: logs, script: &script{ready: make(chan struct{})}}
-	y.Live = routes.New(zap.New(core), func(ids []routing.ID) {
+	y.Live = routes.New(zap.New(core), func(_ int64, ids []routing.ID) {
 		y.mu.Lock()
 		defer y.mu.Unlock()
 		y.changed = append(y.changed, ids...)

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/seed-dbc68772/slipway/caddymodule"
 	"github.com/seed-dbc68772/slipway/cmd/slipway/cli"
 	"github.com/seed-dbc68772/slipway/cmd/slipway/sampleapp"
 	"github.com/seed-dbc68772/slipway/cmd/slipway/up"
@@ -25,6 +26,7 @@ var version = "dev"
 
 func main() {
 	caddy.CustomBinaryName = "slipway"
+	caddymodule.Version = version
 	ctx := context.Background()
 	if len(os.Args) > 1 && os.Args[1] == "up" {
 		// It handles signals by itself: the first stops it cleanly.

@@ -65,6 +65,7 @@ func (s *server) register() huma.API {
 	s.registerApps(api)
 	s.registerInstances(api)
 	s.registerAliases(api)
+	s.registerEdges(api)
 	s.registerOther(api)
 	return api
 }

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -45,6 +46,7 @@ type Client struct {
 	endpoint string // without a final slash
 	token    string
 	http     *http.Client
+	revision atomic.Int64 // see Revision
 }
 
 // New checks the configuration. It connects to nothing.
@@ -139,6 +141,7 @@ func (c *Client) send(req *http.Request) (*http.Response, error) {
 		return nil, c.unreachable(req.Context(), err)
 	}
 	if res.StatusCode < 300 {
+		c.noteRevision(res.Header.Get("Slipway-Revision"))
 		return res, nil
 	}
 	defer res.Body.Close()

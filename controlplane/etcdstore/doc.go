@@ -16,7 +16,10 @@
 //	signing/<name>                         a secret of the control planes
 //	routes/instance/<ID>, routes/alias/<name>, routes/policy/<app>
 //	                                       the projection that edges watch
+//	routes/mark                            empty: a change that all edges report
 //	wake/<ID>                              an edge's intent to wake an instance
+//	edges/<name>                           a live edge and what it has applied
+//	control/<name>                         where a live control plane answers
 //
 // # Values
 //
@@ -30,6 +33,13 @@
 // commit compares them all, and a conflict runs the function again. A record
 // and the routes that follow from it are written by the same etcd transaction,
 // so an edge never sees half a change.
+//
+// # Presence
+//
+// Edges and control planes are known by keys with a lease of 10 seconds:
+// [Store.Present] keeps one. A key belongs to the process that created it; each
+// rewrite compares the revision of the one before, so that two processes with
+// one name never take turns.
 //
 // # Feed
 //

@@ -8,10 +8,13 @@ const (
 	instancesPrefix = "instances/"
 	aliasesPrefix   = "aliases/record/"
 	wakePrefix      = "wake/"
+	edgesPrefix     = "edges/"
+	controlPrefix   = "control/"
 	routesPrefix    = "routes/"
 	routeInstances  = routesPrefix + "instance/"
 	routeAliases    = routesPrefix + "alias/"
 	routePolicies   = routesPrefix + "policy/"
+	routeMark       = routesPrefix + "mark"
 )
 
 func appKey(id string) string                { return appsPrefix + id }

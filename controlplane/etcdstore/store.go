@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
@@ -26,8 +27,12 @@ type Config struct {
 	Endpoints []string // https://host:port, http://host:port or unix:///path
 	CA        string   // PEM file of the authority; empty: the system's
 	Cert, Key string   // PEM files of the client certificate; empty: none
-	Prefix    string   // of all keys, default DefaultPrefix
-	Log       *zap.Logger
+	Username  string   // of etcd's own authentication; empty: none
+	// PasswordFile holds the password of Username, perhaps with a line break
+	// at its end.
+	PasswordFile string
+	Prefix       string // of all keys, default DefaultPrefix
+	Log          *zap.Logger
 }
 
 // Store is a controlplane.Store in etcd.
@@ -53,6 +58,10 @@ func Open(c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
+	password, err := c.password()
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
 	log := c.Log
 	if log == nil {
 		log = zap.NewNop()
@@ -60,6 +69,8 @@ func Open(c Config) (*Store, error) {
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: c.Endpoints,
 		TLS:       tlsConfig,
+		Username:  c.Username,
+		Password:  password,
 		// Half-open connections are noticed within 15 s.
 		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 5 * time.Second,
@@ -108,6 +119,20 @@ func (c Config) tls() (*tls.Config, error) {
 
 // Prefix is the prefix of all keys; it ends with a slash.
 func (s *Store) Prefix() string { return s.prefix }
+func (c Config) password() (string, error) {
+	if c.Username == "" {
+		return "", nil
+	}
+	raw, err := os.ReadFile(c.PasswordFile)
+	if err != nil {
+		return "", fmt.Errorf("read etcd password: %w", err)
+	}
+	password := strings.TrimRight(string(raw), "\r\n")
+	if password == "" {
+		return "", fmt.Errorf("read etcd password: %s is empty", c.PasswordFile)
+	}
+	return password, nil
+}
 
 // Close ends the connection. Feeds must have ended before.
 func (s *Store) Close() error { return s.client.Close() }
@@ -125,6 +150,14 @@ func storeError(err error) error {
 	}
 	if _, ok := errors.AsType[*controlplane.Error](err); ok {
 		return err
+	}
+	if errors.Is(err, rpctypes.ErrPermissionDenied) || errors.Is(err, rpctypes.ErrAuthFailed) {
+		return &controlplane.Error{
+			Code:  controlplane.CodeInternal,
+			What:  "the store refuses this to the etcd user of this process",
+			Hint:  "docs/etcd.md has the rights that it needs",
+			Cause: err,
+		}
 	}
 	return &controlplane.Error{
 		Code:  controlplane.CodeUnavailable,

@@ -286,4 +286,10 @@ func TestTheEdgeStaysSmall(t *testing.T) {
 	})
 	forbid(t, g, edge, anyOf(etcdServer, kubernetes),
 		"a pure edge, built with xcaddy, carries neither embedded etcd nor Kubernetes; caddymodule/controlmodule may")
+	var parts []string
+	for _, name := range []string{"api", "blobs", "bundle", "console", "launcher", "lifecycle"} {
+		parts = append(parts, module+"/controlplane/"+name)
+	}
+	forbid(t, g, edge, anyOf(append(parts, module+"/caddymodule/controlmodule")...),
+		"a pure edge passes calls on to a control plane elsewhere, and carries nothing of one")
 }

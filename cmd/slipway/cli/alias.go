@@ -94,6 +94,7 @@ other addresses redirect to. Without, it is not primary any more.`,
 func (p *program) aliasChange(c *cobra.Command, change func(context.Context, *client.Client, string, v1.AssignRequest) (*v1.Alias, error)) *cobra.Command {
 	c.Args = takes(1, 3, "the alias's name")
 	p.outputFlag(c)
+	wait := p.edgeWaitFlags(c, onEdges)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		target, err := aliasTarget(c, args[1:])
 		if err != nil {
@@ -103,11 +104,15 @@ func (p *program) aliasChange(c *cobra.Command, change func(context.Context, *cl
 		if err != nil {
 			return err
 		}
+		begin := p.now()
 		a, err := change(c.Context(), api, args[0], target)
 		if err != nil {
 			return err
 		}
-		return p.changedAlias(a)
+		if err := p.changedAlias(a); err != nil {
+			return err
+		}
+		return p.onEveryEdge(c.Context(), api, wait, begin)
 	}
 	return c
 }
@@ -144,16 +149,21 @@ func (p *program) aliasPromote() *cobra.Command {
 		Args:  takes(1, 1, "the alias's name or ID"),
 	}
 	p.outputFlag(c)
+	wait := p.edgeWaitFlags(c, onEdges)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		api, err := p.client()
 		if err != nil {
 			return err
 		}
+		begin := p.now()
 		a, err := api.PromoteAlias(c.Context(), args[0])
 		if err != nil {
 			return err
 		}
-		return p.changedAlias(a)
+		if err := p.changedAlias(a); err != nil {
+			return err
+		}
+		return p.onEveryEdge(c.Context(), api, wait, begin)
 	}
 	return c
 }
@@ -161,6 +171,7 @@ func (p *program) aliasPromote() *cobra.Command {
 func (p *program) aliasDelete() *cobra.Command {
 	c := &cobra.Command{Use: "delete NAME|ID", Short: "Delete an alias", Args: takes(1, 1, "the alias's name or ID")}
 	p.outputFlag(c)
+	wait := p.edgeWaitFlags(c, onEdges)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		api, err := p.client()
 		if err != nil {
@@ -170,10 +181,14 @@ func (p *program) aliasDelete() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		begin := p.now()
 		if err := api.DeleteAlias(c.Context(), a.ID); err != nil {
 			return err
 		}
-		return p.print(aliasView(a))
+		if err := p.print(aliasView(a)); err != nil {
+			return err
+		}
+		return p.onEveryEdge(c.Context(), api, wait, begin)
 	}
 	return c
 }

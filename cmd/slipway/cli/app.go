@@ -109,6 +109,7 @@ func (p *program) appDelete() *cobra.Command {
 	force := c.Flags().Bool("force", false, "terminate its instances first (admins)")
 	timeout := c.Flags().Duration("timeout", defaultTimeout, "with --force, how long to wait for the end of the instances")
 	yes := yesFlag(c)
+	wait := p.edgeWaitFlags(c, onEdges)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		ctx := c.Context()
 		api, err := p.client()
@@ -126,10 +127,14 @@ func (p *program) appDelete() *cobra.Command {
 		if err := p.confirm(ctx, *yes, what); err != nil {
 			return err
 		}
+		begin := p.now()
 		if err := p.deleteApp(ctx, api, app.ID, *force, *timeout); err != nil {
 			return err
 		}
-		return p.print(appView(app))
+		if err := p.print(appView(app)); err != nil {
+			return err
+		}
+		return p.onEveryEdge(ctx, api, wait, begin)
 	}
 	return c
 }

@@ -137,6 +137,7 @@ func (p *program) appImport() *cobra.Command {
 func (p *program) importCommand(c *cobra.Command) *cobra.Command {
 	p.outputFlag(c)
 	v := visibilityFlag(c, "who may see and run the app")
+	wait := p.edgeWaitFlags(c, onEdges)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		name := "."
 		if len(args) > 0 {
@@ -155,6 +156,7 @@ func (p *program) importCommand(c *cobra.Command) *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("read bundle: %w", err)
 		}
+		begin := p.now()
 		body, finish := p.uploading(archive, info.Size())
 		app, err := api.ImportBundle(c.Context(), client.Import{Archive: body, Size: info.Size(), Visibility: v.String()})
 		finish()
@@ -164,7 +166,10 @@ func (p *program) importCommand(c *cobra.Command) *cobra.Command {
 		for _, f := range app.Warnings {
 			p.warn("%s", oneLine(controlplane.Fault(f).String()))
 		}
-		return p.print(appView(app))
+		if err := p.print(appView(app)); err != nil {
+			return err
+		}
+		return p.onEveryEdge(c.Context(), api, wait, begin)
 	}
 	return c
 }

@@ -129,8 +129,8 @@ first, 5 not allowed, 6 conflict, 7 wait timed out, 8 unavailable,
 // adminCommands are the commands of users, and those that only admins may
 // use. What a caller may see and do is the server's to say.
 func (p *program) adminCommands() *cobra.Command {
-	admin := p.group("admin", "Administer apps, instances and aliases")
-	admin.AddCommand(p.appCommands(false), p.instanceCommands(), p.aliasCommands())
+	admin := p.group("admin", "Administer apps, instances, aliases and edges")
+	admin.AddCommand(p.appCommands(false), p.instanceCommands(), p.aliasCommands(), p.edgeCommands())
 	return admin
 }
 

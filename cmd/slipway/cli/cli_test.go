@@ -28,6 +28,7 @@ var update = flag.Bool("update", false, "rewrite the golden files in testdata/sc
 //	running               adds a DEPLOYED instance of the first app
 //	hostile               puts control sequences into the first app
 //	down N                lets the API answer N calls with 503
+//	lags                  lets one of the two edges stand still
 //
 // and the variables TTY=1 makes stdout and stderr a terminal, STDIN is typed.
 func TestScripts(t *testing.T) {
@@ -66,6 +67,12 @@ func TestScripts(t *testing.T) {
 				defer f.mu.Unlock()
 				f.apps[0].Title = "\x1b[2JDemo\t\u009b31m\u202e"
 				f.apps[0].Description = "one\nOwner  somebody\x07"
+			},
+			"lags": func(ts *testscript.TestScript, _ bool, _ []string) {
+				f := fake(ts)
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				f.lags = true
 			},
 			"down": func(ts *testscript.TestScript, _ bool, args []string) {
 				f := fake(ts)

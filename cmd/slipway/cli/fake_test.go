@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -27,12 +28,14 @@ type fakeAPI struct {
 	mux       *http.ServeMux
 	ended     map[string]int // looks at a TERMINATING instance
 	down      int            // answers to give 503 to
+	revision  int            // of the last change
+	lags      bool           // one of the two edges does not follow
 }
 
 var fakeTime = time.Date(2026, time.January, 2, 3, 4, 5, 678900000, time.UTC)
 
 func newFakeAPI() *fakeAPI {
-	f := &fakeAPI{mux: http.NewServeMux(), ended: map[string]int{}}
+	f := &fakeAPI{mux: http.NewServeMux(), ended: map[string]int{}, revision: 900}
 	f.addApp("ai.h2o.demo", "0.1.0", "Demo", "ON_DEMAND")
 	f.addApp("ai.h2o.crash", "1.0.0", "Crash", "ON_DEMAND")
 	f.addApp("ai.h2o.link", "1.0.0", "Link", "LINK")
@@ -63,6 +66,7 @@ func newFakeAPI() *fakeAPI {
 		return v1.Me{User: "admin@localhost", Admin: admin(r)}, nil
 	})
 	handle("GET /api/v1/explain", 200, explain)
+	handle("GET /api/v1/edges", 200, f.edges)
 	f.mux.HandleFunc("GET /api/v1/instances/{id}/logs", f.logs)
 	return f
 }
@@ -95,6 +99,10 @@ func (f *fakeAPI) serve(w http.ResponseWriter, r *http.Request, status int, h fu
 	}
 	if status != http.StatusNoContent {
 		w.Header().Set("Content-Type", "application/json")
+	}
+	if r.Method != http.MethodGet {
+		f.revision++
+		w.Header().Set("Slipway-Revision", strconv.Itoa(f.revision))
 	}
 	w.WriteHeader(status)
 	if status != http.StatusNoContent {

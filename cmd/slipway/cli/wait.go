@@ -20,16 +20,15 @@ const defaultTimeout = 5 * time.Minute
 // may be a restart of it.
 const patience = 20
 
-// waitFlags are --wait and --timeout.
+// waitFlags are --timeout and those of the edges, which come to know it last.
 type waitFlags struct {
-	wait    bool
+	*edgeWait
 	timeout time.Duration
 }
 
 func (p *program) waitFlags(c *cobra.Command) *waitFlags {
-	w := &waitFlags{}
-	c.Flags().BoolVar(&w.wait, "wait", p.OutTTY, "wait until it is done (the default on a terminal)")
-	c.Flags().DurationVar(&w.timeout, "timeout", defaultTimeout, "how long to wait")
+	w := &waitFlags{edgeWait: p.edgeWaitFlags(c, "until it is done, and on every live edge")}
+	c.Flags().DurationVar(&w.timeout, "timeout", defaultTimeout, "how long to wait until it is done")
 	return w
 }
 
@@ -63,7 +62,7 @@ func (p *program) settle(ctx context.Context, api *client.Client, s settling) er
 	// JSON and YAML show the end of the wait: one document, and the status
 	// in it is worth having.
 	after := s.after || p.output == "json" || p.output == "yaml"
-	if !s.wait.wait {
+	if !s.wait.waits() {
 		return p.print(s.view(s.in))
 	}
 	if !after {
@@ -71,7 +70,11 @@ func (p *program) settle(ctx context.Context, api *client.Client, s settling) er
 			return err
 		}
 	}
+	begin := p.now()
 	last, err := p.await(ctx, api, s)
+	if err == nil {
+		err = p.onEveryEdge(ctx, api, s.wait.edgeWait, begin)
+	}
 	if after {
 		if printed := p.print(s.view(last)); err == nil {
 			err = printed

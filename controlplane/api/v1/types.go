@@ -75,6 +75,23 @@ type List[T any] struct {
 	Revision   string  `json:"revision"`
 }
 
+// Edge is a live edge as the API shows it.
+type Edge struct {
+	Name        string    `json:"name"`
+	Revision    string    `json:"revision" doc:"of the last route change that it has applied"`
+	LagMS       int64     `json:"lag_ms" doc:"for how long there has been a route change that it has not applied, in milliseconds; 0: it has them all"`
+	Version     string    `json:"version" doc:"of its program"`
+	Connections int64     `json:"connections" doc:"open client connections, less those that were upgraded; a few seconds old"`
+	Since       time.Time `json:"since" doc:"when its process was started"`
+	Applied     *bool     `json:"applied,omitempty" doc:"whether it has the revision that was asked for"`
+}
+
+// EdgeList is every live edge, by name.
+type EdgeList struct {
+	List[Edge]
+	All *bool `json:"all,omitempty" doc:"whether every live edge has the revision that was asked for"`
+}
+
 // RunRequest is the body of POST /instances.
 type RunRequest struct {
 	AppID         string  `json:"app_id" doc:"an app's ID, or at least the first 6 characters of it"`
