@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
 var (
@@ -95,15 +97,15 @@ func bindable(port int) bool {
 }
 
 // taken finds who listens on the port of the loopback or on every address.
-func taken(port int) (listener, bool) {
-	all, err := listeners(os.Getpid())
+func taken(port int) (procgroup.Listener, bool) {
+	all, err := procgroup.Listeners(os.Getpid())
 	if err != nil {
-		return listener{}, false
+		return procgroup.Listener{}, false
 	}
 	for _, ip := range []netip.Addr{loopback4, loopback6} {
-		if found := answers(all, netip.AddrPortFrom(ip, uint16(port))); len(found) > 0 {
+		if found := procgroup.Answers(all, netip.AddrPortFrom(ip, uint16(port))); len(found) > 0 {
 			return found[0], true
 		}
 	}
-	return listener{}, false
+	return procgroup.Listener{}, false
 }

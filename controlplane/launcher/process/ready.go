@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/probe"
+	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
 // awaitReady probes until the workload is ready or its time is over.
@@ -65,18 +66,20 @@ func (r *run) awaitReady(ctx context.Context, g group) verdict {
 
 // openPort connects to the port on the loopback and says whose socket answers.
 // Looking that up is dearer than connecting, and comes second.
-func openPort(ctx context.Context, g group, port int) (address netip.AddrPort, own bool, stranger *listener) {
+func openPort(ctx context.Context, g group, port int) (address netip.AddrPort, own bool, stranger *procgroup.Listener) {
 	for _, ip := range []netip.Addr{loopback4, loopback6} {
 		at := netip.AddrPortFrom(ip, uint16(port))
 		if probe.Connect(ctx, at.String()) != nil {
 			continue
 		}
-		all, err := listeners(g.leader.PID)
+		all, err := procgroup.Listeners(g.Leader.PID)
 		if err != nil {
 			continue
 		}
-		found := answers(all, at)
-		other := slices.IndexFunc(found, notIn(g.sockets(found)))
+		found := procgroup.Answers(all, at)
+		inodes := inodesOf(found)
+		open, _ := g.Sockets(inodes...)
+		other := slices.IndexFunc(inodes, func(inode uint64) bool { return !open[inode] })
 		switch {
 		case len(found) == 0:
 		case other < 0:
@@ -88,24 +91,10 @@ func openPort(ctx context.Context, g group, port int) (address netip.AddrPort, o
 	return netip.AddrPort{}, false, stranger
 }
 
-func notIn(inodes map[uint64]bool) func(listener) bool {
-	return func(l listener) bool { return !inodes[l.inode] }
-}
-
-// sockets are the inodes that the group has open: the leader's, and everybody's
-// unless those hold all that is wanted.
-func (g group) sockets(wanted []listener) map[uint64]bool {
-	inodes := map[uint64]bool{}
-	socketsOf(g.leader.PID, inodes)
-	if !slices.ContainsFunc(wanted, notIn(inodes)) {
-		return inodes
-	}
-	members, err := g.members()
-	if err != nil {
-		return inodes
-	}
-	for _, p := range members {
-		socketsOf(p.pid, inodes)
+func inodesOf(sockets []procgroup.Listener) []uint64 {
+	inodes := make([]uint64, len(sockets))
+	for i, s := range sockets {
+		inodes[i] = s.Inode
 	}
 	return inodes
 }
@@ -117,12 +106,12 @@ func (r *run) tooLate(g group, opened bool, unhealthy error) *controlplane.Reaso
 			r.state.HealthPath, r.state.HealthTimeout, unhealthy)
 	}
 	elsewhere := ""
-	if all, err := listeners(g.leader.PID); err == nil {
-		inodes := g.sockets(all)
+	if all, err := procgroup.Listeners(g.Leader.PID); err == nil {
+		open, _ := g.Sockets(inodesOf(all)...)
 		var at []string
 		for _, l := range all {
-			if inodes[l.inode] {
-				at = append(at, l.address.String())
+			if open[l.Inode] {
+				at = append(at, l.Address.String())
 			}
 		}
 		if len(at) > 0 {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
 // portTries is how many ports a start tries that strangers take meanwhile.
@@ -115,7 +116,7 @@ func (r *run) deadline() time.Time {
 // to stop; to a port that a stranger has; or to the end of the launcher.
 type outcome struct {
 	reason    *controlplane.Reason
-	stranger  *listener
+	stranger  *procgroup.Listener
 	abandoned bool
 }
 
@@ -203,16 +204,16 @@ func (r *run) attempt(c command, fixed int, output *os.File) outcome {
 		return outcome{stranger: &l}
 	}
 	r.state.Port, r.state.Nonce = port, rand.Text()
-	r.state.StartedAt, r.state.Process = time.Now(), ident{}
+	r.state.StartedAt, r.state.Process = time.Now(), procgroup.Ident{}
 	if err := r.i.record(r.state); err != nil {
 		return outcome{reason: broken(err)}
 	}
-	c.env = merge(c.env, []string{portVariable(port), markerName + "=" + r.marker()})
+	c.env = merge(c.env, []string{portVariable(port), procgroup.MarkerName + "=" + r.marker()})
 	child, err := spawn(c, output)
 	if err != nil {
 		return outcome{reason: unstartable(c.called, err)}
 	}
-	r.state.Process = child.ident
+	r.state.Process = child.Ident
 	if err := r.i.record(r.state); err != nil {
 		// The marker accounts for the process as well; it may live.
 		r.log("record an instance's process", err)

@@ -10,12 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
 // supervise makes the process ready, stays with it, and ends all of its group
 // when it is to stop or its leader has ended.
 func (r *run) supervise(c *child) outcome {
-	g := group{leader: c.ident, marker: r.marker()}
+	g := newGroup(c.Ident, r.marker())
 	var helpers sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.Background())
 	defer c.close()
@@ -85,7 +86,7 @@ func (r *run) terminate(g group, exits <-chan exit) bool {
 		}
 		wait := left
 		if exits == nil { // the leader is gone, others may be at it still
-			members, err := g.members()
+			members, err := g.Members()
 			if err == nil && len(members) == 0 {
 				return true
 			}
@@ -120,6 +121,6 @@ func (r *run) kill(g group) {
 // is one of a run that ended meanwhile.
 type verdict struct {
 	endpoint string
-	stranger *listener
+	stranger *procgroup.Listener
 	reason   *controlplane.Reason
 }

@@ -1,6 +1,6 @@
 //go:build linux
 
-package process
+package procgroup
 
 import (
 	"bufio"
@@ -14,16 +14,16 @@ import (
 	"strings"
 )
 
-// listener is one TCP socket in state LISTEN.
-type listener struct {
-	address netip.AddrPort
-	inode   uint64
+// Listener is one TCP socket in state LISTEN.
+type Listener struct {
+	Address netip.AddrPort
+	Inode   uint64
 }
 
-// listeners lists the listening TCP sockets of the network namespace that the
+// Listeners lists the listening TCP sockets of the network namespace that the
 // process is in.
-func listeners(pid int) ([]listener, error) {
-	var all []listener
+func Listeners(pid int) ([]Listener, error) {
+	var all []Listener
 	for _, name := range []string{"tcp", "tcp6"} {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, name))
 		if os.IsNotExist(err) && name == "tcp6" {
@@ -39,8 +39,8 @@ func listeners(pid int) ([]listener, error) {
 
 // parseListeners reads proc_pid_net(5) tcp and tcp6. Lines that it does not
 // understand are no listeners.
-func parseListeners(b []byte) []listener {
-	var all []listener
+func parseListeners(b []byte) []Listener {
+	var all []Listener
 	lines := bufio.NewScanner(bytes.NewReader(b))
 	for lines.Scan() {
 		f := strings.Fields(lines.Text())
@@ -50,7 +50,7 @@ func parseListeners(b []byte) []listener {
 		address, ok := parseHexAddress(f[1])
 		inode, err := strconv.ParseUint(f[9], 10, 64)
 		if ok && err == nil {
-			all = append(all, listener{address, inode})
+			all = append(all, Listener{address, inode})
 		}
 	}
 	return all
@@ -71,17 +71,18 @@ func parseHexAddress(s string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(ip.Unmap(), uint16(n)), err == nil
 }
 
-// socketsOf are the inodes of the sockets that the process has open.
-func socketsOf(pid int, into map[uint64]bool) {
+// SocketsOf adds the inodes of the sockets that the process has open. It fails
+// for a process that has ended, and for one of another user unless we are root.
+func SocketsOf(pid int, into map[uint64]bool) error {
 	dir := "/proc/" + strconv.Itoa(pid) + "/fd"
 	d, err := os.Open(dir)
 	if err != nil {
-		return // it ended, or it may not be looked into
+		return err
 	}
 	defer d.Close()
 	names, err := d.Readdirnames(-1)
 	if err != nil {
-		return
+		return err
 	}
 	for _, name := range names {
 		to, err := os.Readlink(dir + "/" + name)
@@ -94,15 +95,16 @@ func socketsOf(pid int, into map[uint64]bool) {
 			}
 		}
 	}
+	return nil
 }
 
-// answers are the listeners that a connection to address reaches: those bound
+// Answers are the listeners that a connection to address reaches: those bound
 // to it, or else those bound to every address.
-func answers(all []listener, address netip.AddrPort) []listener {
-	var exact, any4, any6 []listener
+func Answers(all []Listener, address netip.AddrPort) []Listener {
+	var exact, any4, any6 []Listener
 	for _, l := range all {
-		switch ip := l.address.Addr(); {
-		case l.address.Port() != address.Port():
+		switch ip := l.Address.Addr(); {
+		case l.Address.Port() != address.Port():
 		case ip == address.Addr():
 			exact = append(exact, l)
 		case ip.IsUnspecified() && ip.Is4():
@@ -120,15 +122,15 @@ func answers(all []listener, address netip.AddrPort) []listener {
 	return any6
 }
 
-// owner is a process that has the socket open, for messages; 0 if unknown.
-func owner(inode uint64) (pid int, name string) {
-	all, err := processes()
+// Owner is a process that has the socket open, for messages; 0 if unknown.
+func Owner(inode uint64) (pid int, name string) {
+	all, err := Processes()
 	if err != nil {
 		return 0, ""
 	}
 	for pid := range all {
 		open := map[uint64]bool{}
-		if socketsOf(pid, open); open[inode] {
+		if SocketsOf(pid, open) == nil && open[inode] {
 			b, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
 			return pid, strings.TrimSpace(string(b))
 		}
