@@ -36,22 +36,24 @@ func FuzzParseStat(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) { parseStat(b) })
 }
 
-func FuzzParseListeners(f *testing.F) {
+func FuzzParseSockets(f *testing.F) {
 	f.Add([]byte("   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1138 1\n"))
-	f.Fuzz(func(t *testing.T, b []byte) { parseListeners(b) })
+	f.Fuzz(func(t *testing.T, b []byte) { parseSockets(b) })
 }
 
-func TestParseListeners(t *testing.T) {
-	got := parseListeners([]byte(`  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+func TestParseSockets(t *testing.T) {
+	got := parseSockets([]byte(`  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1138 1 0
    1: 0100007F:1F91 0100007F:0001 01 00000000:00000000 00:00000000 00000000     0        0 1139 1 0
    2: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1140 1 0
    3: 0000000000000000FFFF00000100007F:0051 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1141 1 0
 `))
-	want := []Listener{
-		{netip.MustParseAddrPort("127.0.0.1:8080"), 1138},
-		{netip.MustParseAddrPort("[::1]:80"), 1140},
-		{netip.MustParseAddrPort("127.0.0.1:81"), 1141},
+	at := netip.MustParseAddrPort
+	want := []TCPSocket{
+		{at("127.0.0.1:8080"), at("0.0.0.0:0"), 10, 1138},
+		{at("127.0.0.1:8081"), at("127.0.0.1:1"), 1, 1139},
+		{at("[::1]:80"), at("[::]:0"), 10, 1140},
+		{at("127.0.0.1:81"), at("[::]:0"), 10, 1141},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v", got)

@@ -14,46 +14,73 @@ import (
 	"strings"
 )
 
-// Listener is one TCP socket in state LISTEN.
-type Listener struct {
-	Address netip.AddrPort
-	Inode   uint64
+// TCPSocket is one line of proc_pid_net(5) tcp or tcp6. IPv4 addresses of IPv6
+// sockets are IPv4 addresses.
+type TCPSocket struct {
+	Local, Remote netip.AddrPort
+	State         uint8  // include/net/tcp_states.h
+	Inode         uint64 // 0: no process has it
 }
 
-// Listeners lists the listening TCP sockets of the network namespace that the
-// process is in.
-func Listeners(pid int) ([]Listener, error) {
-	var all []Listener
+// TCPSockets lists the TCP sockets of the network namespace that the process
+// is in, those that listen before all others of their family.
+func TCPSockets(pid int) ([]TCPSocket, error) {
+	var all []TCPSocket
 	for _, name := range []string{"tcp", "tcp6"} {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, name))
 		if os.IsNotExist(err) && name == "tcp6" {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("list listening sockets: %w", err)
+			return nil, fmt.Errorf("list sockets: %w", err)
 		}
-		all = append(all, parseListeners(b)...)
+		all = append(all, parseSockets(b)...)
 	}
 	return all, nil
 }
 
-// parseListeners reads proc_pid_net(5) tcp and tcp6. Lines that it does not
-// understand are no listeners.
-func parseListeners(b []byte) []Listener {
-	var all []Listener
+// parseSockets passes over lines that it does not understand.
+func parseSockets(b []byte) []TCPSocket {
+	var all []TCPSocket
 	lines := bufio.NewScanner(bytes.NewReader(b))
 	for lines.Scan() {
 		f := strings.Fields(lines.Text())
-		if len(f) < 10 || f[3] != "0A" {
+		if len(f) < 10 {
 			continue
 		}
-		address, ok := parseHexAddress(f[1])
-		inode, err := strconv.ParseUint(f[9], 10, 64)
-		if ok && err == nil {
-			all = append(all, Listener{address, inode})
+		local, ok := parseHexAddress(f[1])
+		remote, ok2 := parseHexAddress(f[2])
+		state, err := strconv.ParseUint(f[3], 16, 8)
+		inode, err2 := strconv.ParseUint(f[9], 10, 64)
+		if ok && ok2 && err == nil && err2 == nil {
+			all = append(all, TCPSocket{local, remote, uint8(state), inode})
 		}
 	}
 	return all
+}
+
+// Listener is one TCP socket in state LISTEN.
+type Listener struct {
+	Address netip.AddrPort
+	Inode   uint64
+}
+
+const stateListen = 10
+
+// Listeners lists the listening TCP sockets of the network namespace that the
+// process is in.
+func Listeners(pid int) ([]Listener, error) {
+	all, err := TCPSockets(pid)
+	if err != nil {
+		return nil, err
+	}
+	var found []Listener
+	for _, s := range all {
+		if s.State == stateListen {
+			found = append(found, Listener{s.Local, s.Inode})
+		}
+	}
+	return found, nil
 }
 
 // parseHexAddress reads "0100007F:1F90": 32-bit words in the machine's order.
