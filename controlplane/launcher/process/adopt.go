@@ -101,7 +101,7 @@ func (l *Launcher) survey() (all map[int]procgroup.Proc, marked map[int]string, 
 func (i *instance) settle(ctx context.Context, l *Launcher, all map[int]procgroup.Proc, marked map[int]string) {
 	s := i.state.Run
 	if s.Ended {
-		l.facts.Publish(s.fact(i.id))
+		l.facts.Publish(s.fact(l.folder, i.id))
 		return
 	}
 	r := newRun(i, launcher.Workload{}, nil)
@@ -123,7 +123,7 @@ func (i *instance) settle(ctx context.Context, l *Launcher, all map[int]procgrou
 		if intent {
 			i.save(&r.state)
 		}
-		l.facts.Publish(r.state.fact(i.id))
+		l.facts.Publish(r.state.fact(l.folder, i.id))
 		return
 	}
 	r.cancel()
@@ -145,7 +145,7 @@ func (i *instance) settle(ctx context.Context, l *Launcher, all map[int]procgrou
 	}
 	r.state.Ended, r.state.EndedAt = true, time.Now()
 	i.save(&r.state)
-	l.facts.Publish(r.state.fact(i.id))
+	l.facts.Publish(r.state.fact(l.folder, i.id))
 }
 
 func (i *instance) save(s *runState) {

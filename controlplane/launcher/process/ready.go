@@ -28,10 +28,10 @@ func (r *run) awaitReady(ctx context.Context, g group) verdict {
 	for {
 		address, own, stranger := openPort(ctx, g, r.state.Port)
 		switch {
-		case own:
+		case own != nil:
 			strangers = 0
 			if r.state.HealthPath == "" {
-				return verdict{endpoint: address.String()}
+				return verdict{endpoint: address.String(), sockets: own}
 			}
 			if !opened {
 				opened = true
@@ -40,7 +40,7 @@ func (r *run) awaitReady(ctx context.Context, g group) verdict {
 			host := fmt.Sprintf("127.0.0.1:%d", r.state.Port)
 			err := probe.Health(ctx, address.String(), host, r.state.HealthPath)
 			if err == nil {
-				return verdict{endpoint: address.String()}
+				return verdict{endpoint: address.String(), sockets: own}
 			}
 			if ctx.Err() == nil || unhealthy == nil {
 				unhealthy = err
@@ -64,9 +64,10 @@ func (r *run) awaitReady(ctx context.Context, g group) verdict {
 	}
 }
 
-// openPort connects to the port on the loopback and says whose socket answers.
+// openPort connects to the port on the loopback and says whose socket answers:
+// own are the inodes of the group's that listen there.
 // Looking that up is dearer than connecting, and comes second.
-func openPort(ctx context.Context, g group, port int) (address netip.AddrPort, own bool, stranger *procgroup.Listener) {
+func openPort(ctx context.Context, g group, port int) (address netip.AddrPort, own []uint64, stranger *procgroup.Listener) {
 	for _, ip := range []netip.Addr{loopback4, loopback6} {
 		at := netip.AddrPortFrom(ip, uint16(port))
 		if probe.Connect(ctx, at.String()) != nil {
@@ -83,12 +84,12 @@ func openPort(ctx context.Context, g group, port int) (address netip.AddrPort, o
 		switch {
 		case len(found) == 0:
 		case other < 0:
-			return at, true, nil
+			return at, inodes, nil
 		default:
 			stranger = &found[other]
 		}
 	}
-	return netip.AddrPort{}, false, stranger
+	return netip.AddrPort{}, nil, stranger
 }
 
 func inodesOf(sockets []procgroup.Listener) []uint64 {

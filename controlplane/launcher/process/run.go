@@ -149,7 +149,7 @@ func (r *run) loop() {
 	if err := r.i.record(r.state); err != nil {
 		r.log("record the end of an instance", err)
 	}
-	r.i.l.facts.Publish(r.state.fact(r.i.id))
+	r.i.l.facts.Publish(r.state.fact(r.i.l.folder, r.i.id))
 }
 
 // begin prepares and starts the workload and stays with it until it ends.
@@ -240,15 +240,27 @@ func (r *run) log(what string, err error) {
 }
 
 // fact is what is true of the run by its record.
-func (s runState) fact(id string) launcher.Fact {
+func (s runState) fact(folder, id string) launcher.Fact {
 	f := launcher.Fact{InstanceID: id, Generation: s.Generation, At: time.Now()}
 	switch {
 	case s.Ended:
 		f.State, f.WasReady, f.Reason, f.At = launcher.Ended, s.Ready, s.Reason, s.EndedAt
 	case s.Ready:
 		f.State, f.Stage, f.Endpoint = launcher.Ready, controlplane.StageReady, s.Endpoint
+		f.Identity = s.identity(folder, id)
 	default:
 		f.State, f.Stage = launcher.Starting, controlplane.StageStarting
 	}
 	return f
+}
+
+// identity is what edges know the workload's processes by.
+func (s runState) identity(folder, id string) string {
+	return procgroup.Identity{
+		Boot:    procgroup.Digest(s.Process.BootID),
+		PID:     s.Process.PID,
+		Start:   s.Process.Start,
+		Mark:    procgroup.Digest(marker(folder, id, s.Generation, s.Nonce)),
+		Sockets: s.Sockets,
+	}.String()
 }

@@ -37,6 +37,7 @@ type runState struct {
 	StartedAt     time.Time       `json:"started_at"`
 	Ready         bool            `json:"ready,omitempty"`
 	Endpoint      string          `json:"endpoint,omitempty"`
+	Sockets       []uint64        `json:"sockets,omitempty"` // inodes of those that listened when it became ready
 
 	Ended   bool                 `json:"ended,omitempty"`
 	EndedAt time.Time            `json:"ended_at,omitzero"`

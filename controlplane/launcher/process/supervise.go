@@ -48,7 +48,7 @@ func (r *run) supervise(c *child) outcome {
 		case v := <-verdicts:
 			switch {
 			case v.endpoint != "":
-				r.ready(v.endpoint)
+				r.ready(v)
 			case v.stranger != nil || v.reason != nil:
 				r.kill(g)
 				return outcome{stranger: v.stranger, reason: v.reason}
@@ -64,9 +64,9 @@ func (r *run) supervise(c *child) outcome {
 
 // ready publishes first and records then: a record that is lost is made again
 // by probing, but a visitor waits for the fact.
-func (r *run) ready(endpoint string) {
-	r.state.Ready, r.state.Endpoint = true, endpoint
-	r.i.l.facts.Publish(r.state.fact(r.i.id))
+func (r *run) ready(v verdict) {
+	r.state.Ready, r.state.Endpoint, r.state.Sockets = true, v.endpoint, v.sockets
+	r.i.l.facts.Publish(r.state.fact(r.i.l.folder, r.i.id))
 	if err := r.i.record(r.state); err != nil {
 		r.log("record a ready instance", err)
 	}
@@ -121,6 +121,7 @@ func (r *run) kill(g group) {
 // is one of a run that ended meanwhile.
 type verdict struct {
 	endpoint string
+	sockets  []uint64 // that listen there
 	stranger *procgroup.Listener
 	reason   *controlplane.Reason
 }
