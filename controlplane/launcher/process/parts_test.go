@@ -14,16 +14,43 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 )
 
-func TestPickedPortsDiffer(t *testing.T) {
+func TestPortsAreHandedOutInTurn(t *testing.T) {
 	p := newPorts()
-	p.low, p.high = 20000, 20200
-	seen := map[int]bool{}
-	for range 50 {
+	p.low, p.high, p.next = 20000, 20200, 20150
+	first, err := p.pick()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.release(first)
+	kept, err := p.pick()
+	if err != nil || kept == first {
+		t.Fatalf("port %d after %d, %v", kept, first, err)
+	}
+	last, wraps := kept, 0
+	for range 500 {
 		port, err := p.pick()
-		if err != nil || seen[port] || port < p.low || port > p.high {
+		if err != nil || port < p.low || port > p.high || port == kept {
 			t.Fatalf("port %d, %v", port, err)
 		}
-		seen[port] = true
+		if port <= last {
+			wraps++
+		}
+		last = port
+		p.release(port)
+	}
+	if wraps < 1 || wraps > 4 {
+		t.Errorf("%d times from the beginning: not in turn", wraps)
+	}
+}
+
+func TestNoPortIsFree(t *testing.T) {
+	p := newPorts()
+	p.low, p.high, p.next = 20000, 20002, 20001
+	for port := p.low; port <= p.high; port++ {
+		p.hold(port)
+	}
+	if port, err := p.pick(); err == nil {
+		t.Errorf("port %d was handed out twice", port)
 	}
 }
 
