@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/caddymodule/hold"
+	"github.com/seed-dbc68772/slipway/caddymodule/upstream/identity"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/routing"
 )
@@ -29,6 +30,8 @@ type Runtime struct {
 	table atomic.Pointer[routing.Table]
 	first chan struct{} // closed when there is one
 	room  *hold.Room
+	// checker asks whose the endpoints are that are dialled.
+	checker *identity.Checker
 
 	startOnce sync.Once
 	startErr  error
@@ -42,7 +45,7 @@ type Runtime struct {
 }
 
 func newRuntime(log *zap.Logger) *Runtime {
-	rt := &Runtime{log: log, first: make(chan struct{})}
+	rt := &Runtime{log: log, first: make(chan struct{}), checker: identity.New(log)}
 	rt.room = hold.New(
 		func(id routing.ID) *routing.Instance { return rt.table.Load().Instance(id) },
 		rt.wake,
@@ -188,6 +191,7 @@ func (rt *Runtime) Destruct() error {
 	if rt.store != nil {
 		err = errors.Join(err, rt.store.Close())
 	}
+	rt.checker.Close()
 	return err
 }
 

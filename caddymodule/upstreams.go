@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -74,9 +73,9 @@ func (u *Upstreams) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, err
 }
 
 // Transport is the transport `slipway` of Caddy's reverse proxy. It keeps
-// connections by instance and generation, not by address: a port that another
-// instance took over never gets this one's requests. It works only inside the
-// handler `slipway`.
+// connections by instance and generation, not by address, and checks each new
+// one: a port that another instance took over never gets this one's requests.
+// It works only inside the handler `slipway`.
 type Transport struct {
 	// How long to wait for the first byte of an answer. Default: 300s.
 	FirstByteTimeout caddy.Duration `json:"first_byte_timeout,omitempty"`
@@ -102,7 +101,16 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 			IdleConnTimeout: caddy.Duration(2 * time.Minute), MaxIdleConns: 4096, MaxIdleConnsPerHost: 64,
 		},
 	}
-	return t.http.Provision(ctx)
+	if err := t.http.Provision(ctx); err != nil {
+		return err
+	}
+	mod, err := ctx.App("slipway")
+	if err != nil {
+		return err
+	}
+	runtime := mod.(*App).runtime
+	t.http.Transport.DialContext = checked(t.http.Transport.DialContext, runtime.Table, runtime.checker)
+	return nil
 }
 
 // Cleanup closes the idle connections.
@@ -119,7 +127,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if in == nil {
 		return nil, errNotRunning
 	}
-	r.URL.Host = in.ID.String() + "-" + strconv.FormatInt(in.Generation, 10)
+	r.URL.Host = poolName(in)
 	delete(r.Header, "Via")
 	return t.http.RoundTrip(r)
 }
