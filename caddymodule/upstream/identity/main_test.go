@@ -93,9 +93,12 @@ func must(err error) {
 var listenerFD int
 
 func listenAt(address string, share bool) net.Listener {
-	network := "tcp"
-	if strings.HasPrefix(address, "0.0.0.0") {
+	network := "tcp" // of both kinds, without a host
+	switch {
+	case strings.HasPrefix(address, "0.0.0.0"):
 		network = "tcp4"
+	case strings.HasPrefix(address, "["):
+		network = "tcp6"
 	}
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
 		c.Control(func(fd uintptr) {
