@@ -4,7 +4,8 @@
 //	http.handlers.slipway                  decides and answers, or hands on to
 //	caddy.listeners.slipway                checks framing, in package framing
 //	http.reverse_proxy.upstreams.slipway   the one endpoint of the request's instance
-//	http.reverse_proxy.transport.slipway   connections kept by instance and generation
+//	http.reverse_proxy.transport.slipway   connections kept by instance and generation,
+//	                                       and checked, see package upstream/identity
 //
 // Instances and aliases are never Caddy configuration. They come from the
 // store's watch into an immutable table behind an atomic pointer; a request

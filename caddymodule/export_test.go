@@ -9,6 +9,8 @@ import (
 
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 )
+// Refused counts the connections that somebody else answered.
+func (rt *Runtime) Refused() int64 { return rt.checker.Refused() }
 
 // RuntimesInUse are the runtimes of the configurations that are loaded.
 func RuntimesInUse() (all []*Runtime) {

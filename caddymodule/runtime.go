@@ -15,6 +15,7 @@ import (
 	"github.com/seed-dbc68772/slipway/caddymodule/hold"
 	"github.com/seed-dbc68772/slipway/caddymodule/routes"
 	"github.com/seed-dbc68772/slipway/caddymodule/upstream"
+	"github.com/seed-dbc68772/slipway/caddymodule/upstream/identity"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/routing"
 )
@@ -32,6 +33,8 @@ type Runtime struct {
 	edge *reporter
 	// upstream keeps the connections to instances, and the WebSockets.
 	upstream *upstream.Client
+	// checker asks whose the endpoints are that are dialled.
+	checker *identity.Checker
 
 	startOnce sync.Once
 	startErr  error
@@ -48,7 +51,8 @@ type Runtime struct {
 }
 
 func newRuntime(log *zap.Logger) *Runtime {
-	rt := &Runtime{log: log, upstream: upstream.New(upstream.Config{})}
+	rt := &Runtime{log: log, checker: identity.New(log)}
+	rt.upstream = upstream.New(upstream.Config{Check: rt.checker.Check})
 	rt.live = routes.New(log, rt.changed)
 	rt.edge = newReporter(rt.Table)
 	rt.room = hold.New(
@@ -197,6 +201,7 @@ func (rt *Runtime) Destruct() error {
 	if rt.store != nil {
 		err = errors.Join(err, rt.store.Close())
 	}
+	rt.checker.Close()
 	return err
 }
 

@@ -94,6 +94,8 @@ type Instance struct {
 	// Endpoint is where generation Generation answers while DEPLOYED:
 	// "ip:port" or an absolute socket path.
 	Endpoint string `json:"endpoint,omitempty"`
+	// Identity says to whom Endpoint belongs, see launcher.Fact.
+	Identity string `json:"identity,omitempty"`
 
 	Restarts   int         `json:"restarts"`             // unasked ends of a ready workload
 	Ends       []time.Time `json:"ends,omitempty"`       // the last of those, for the back-off

@@ -86,7 +86,8 @@ func (s *Service) SuspendInstance(ctx context.Context, actor Actor, id string) (
 			in.Status, in.Stage, in.Reason, in.Failures = Suspended, "", nil, 0
 			in.RetryAfter = time.Time{}
 		default:
-			in.Status, in.Stage, in.Endpoint, in.RetryAfter = Suspending, "", "", time.Time{}
+			in.Status, in.Stage, in.RetryAfter = Suspending, "", time.Time{}
+			in.Endpoint, in.Identity = "", ""
 		}
 		return nil
 	})
@@ -110,7 +111,8 @@ func (s *Service) ResumeInstance(ctx context.Context, actor Actor, id string) (*
 // it stay, inactive.
 func (s *Service) TerminateInstance(ctx context.Context, actor Actor, id string) (*Instance, error) {
 	return s.change(ctx, actor, id, func(in *Instance) error {
-		in.Status, in.Stage, in.Endpoint, in.PrimaryAlias = Terminating, "", "", ""
+		in.Status, in.Stage, in.PrimaryAlias = Terminating, "", ""
+		in.Endpoint, in.Identity = "", ""
 		return nil
 	})
 }
@@ -146,6 +148,7 @@ func (s *Service) change(ctx context.Context, actor Actor, id string, f func(*In
 
 // Resume makes the record that of a new start.
 func (in *Instance) Resume() {
-	in.Status, in.Stage, in.Reason, in.Endpoint = Resuming, StageQueued, nil, ""
+	in.Status, in.Stage, in.Reason = Resuming, StageQueued, nil
+	in.Endpoint, in.Identity = "", ""
 	in.Generation++
 }

@@ -45,7 +45,7 @@ func TestStatusesOfWhatIsAskedFor(t *testing.T) {
 					case pending, resuming:
 						r.Stage = controlplane.StageStarting
 					case deployed, unknown:
-						r.Endpoint = "127.0.0.1:80"
+						r.Endpoint, r.Identity = "127.0.0.1:80", "process:x"
 					case failed:
 						r.Reason = &controlplane.Reason{Code: controlplane.Crashed}
 					}
@@ -74,7 +74,7 @@ func TestStatusesOfWhatIsAskedFor(t *testing.T) {
 					}
 				}
 				same(t, "generation", second.Generation, generation)
-				if second.Endpoint != "" || second.Reason != nil && to != terminating || to != resuming && second.Stage != "" {
+				if second.Endpoint != "" || second.Identity != "" || second.Reason != nil && to != terminating || to != resuming && second.Stage != "" {
 					t.Errorf("left over: %+v", second)
 				}
 				if keeps := second.PrimaryAlias == "sales"; keeps == (to == terminating) {

@@ -13,6 +13,11 @@ type Instance struct {
 	Endpoint   Endpoint
 	Generation int64
 
+	// Identity says to whom Endpoint belongs, in the launcher's words: an edge
+	// asks the system whether that is who answers. Empty where the endpoint
+	// cannot be another's (spec routing.md §8).
+	Identity string
+
 	// Primary names the alias that the canonical URL uses: a label below the
 	// base domain, or a custom host name (it contains a dot); "" is none.
 	Primary string

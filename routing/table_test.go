@@ -32,7 +32,8 @@ func numberedTable(n int) *Table {
 		changes = append(changes, PutInstance(Instance{
 			ID: numberedID(i), App: numberedID(i % 100).String(), Mode: Mode(i / 2 % 2), Status: Deployed,
 			Endpoint: endpoint, Generation: 1, Primary: []string{"", name}[i%2],
-			Owner: fmt.Sprintf("user-%d@example.com", i%1000),
+			Owner:    fmt.Sprintf("user-%d@example.com", i%1000),
+			Identity: fmt.Sprintf("process:0123456789abcdef:%d:987654321:%016x:%d", i, i, 1000000+i),
 		}))
 		if len(changes) < n {
 			changes = append(changes, PutAlias(Alias{Name: name, Instance: numberedID(i), Assigned: true}))

@@ -42,8 +42,8 @@ type Config struct {
 	// How long a connect may take. Default: 3 s.
 	ConnectTimeout time.Duration
 	// Check is asked once for each new connection whether it leads to the
-	// instance. Default: it does.
-	Check func(net.Conn, *routing.Instance) error
+	// instance; the connect began at that time. Default: it does.
+	Check func(c net.Conn, began time.Time, in *routing.Instance) error
 }
 
 // Client sends requests to instances. Any number of goroutines may use it.
@@ -140,10 +140,12 @@ func (c *Client) connection(r *Request, in *routing.Instance, again, repeatable 
 }
 
 func (c *Client) dial(ctx context.Context, in *routing.Instance) (net.Conn, error) {
+	began := time.Now()
 	nc, err := c.dialer.DialContext(ctx, in.Endpoint.Network(), in.Endpoint.Address())
 	if err == nil && c.config.Check != nil {
-		if err = c.config.Check(nc, in); err != nil {
+		if err = c.config.Check(nc, began, in); err != nil {
 			nc.Close()
+			return nil, err
 		}
 	}
 	return nc, err

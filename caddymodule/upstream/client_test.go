@@ -186,7 +186,7 @@ func TestAConnectionInUseIsNotKeptWhenItsGenerationEnds(t *testing.T) {
 }
 
 func TestWhoCannotBeReachedIsToldApart(t *testing.T) {
-	client := upstream.New(upstream.Config{Check: func(net.Conn, *routing.Instance) error { return errors.New("somebody else") }})
+	client := upstream.New(upstream.Config{Check: func(net.Conn, time.Time, *routing.Instance) error { return errors.New("somebody else") }})
 	defer client.Close()
 	g := newRig(t, answers)
 	r := request(httptest.NewRequest("GET", "/", nil), "")

@@ -30,6 +30,7 @@ type pool struct {
 	all        *pools
 	generation int64
 	endpoint   routing.Endpoint
+	identity   string // of who answers there
 
 	mu      sync.Mutex
 	retired bool // its connections are closed as they come back
@@ -58,13 +59,13 @@ func (ps *pools) of(in *routing.Instance) *pool {
 	case p != nil:
 		p.retire()
 	}
-	p = &pool{all: ps, generation: in.Generation, endpoint: in.Endpoint, used: time.Now()}
+	p = &pool{all: ps, generation: in.Generation, endpoint: in.Endpoint, identity: in.Identity, used: time.Now()}
 	ps.byID[in.ID] = p
 	return p
 }
 
 func (p *pool) serves(in *routing.Instance) bool {
-	return p != nil && p.generation == in.Generation && p.endpoint == in.Endpoint
+	return p != nil && p.generation == in.Generation && p.endpoint == in.Endpoint && p.identity == in.Identity
 }
 
 // take returns an idle connection, or nil. The app has not closed it, nor sent

@@ -17,6 +17,7 @@ type instanceRoute struct {
 	Mode       string `json:"mode"`
 	Status     string `json:"status"`
 	Endpoint   string `json:"endpoint,omitempty"`
+	Identity   string `json:"identity,omitempty"`
 	Generation int64  `json:"generation"`
 	Primary    string `json:"primary_alias,omitempty"`
 	Visibility string `json:"visibility"`
@@ -53,7 +54,7 @@ func routeOf(in *controlplane.Instance) *instanceRoute {
 		Wake:       routing.WakeVisitors.String(),
 	}
 	if in.Status == controlplane.Deployed || in.Status == controlplane.Unknown {
-		r.Endpoint = in.Endpoint
+		r.Endpoint, r.Identity = in.Endpoint, in.Identity
 	}
 	return r
 }
@@ -128,7 +129,7 @@ func instanceChange(key string, e Event) (c routing.Change, err error) {
 	if max(len(r.App), len(r.Primary), len(r.Owner)) > maxRoute {
 		return c, fmt.Errorf("a field has more than %d bytes", maxRoute)
 	}
-	in := routing.Instance{ID: id, App: r.App, Generation: r.Generation, Primary: r.Primary, Owner: r.Owner}
+	in := routing.Instance{ID: id, App: r.App, Generation: r.Generation, Primary: r.Primary, Owner: r.Owner, Identity: r.Identity}
 	err = errors.Join(
 		in.Mode.UnmarshalText([]byte(r.Mode)),
 		in.Status.UnmarshalText([]byte(r.Status)),

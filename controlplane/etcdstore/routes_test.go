@@ -10,7 +10,7 @@ import (
 
 const (
 	someID    = "0b5ab1de-3a5e-4f0c-9d0f-5a0c0f6c1a01"
-	goodRoute = `{"app":"a","mode":"DOMAIN","status":"DEPLOYED","endpoint":"127.0.0.1:80","generation":3,` +
+	goodRoute = `{"app":"a","mode":"DOMAIN","status":"DEPLOYED","endpoint":"127.0.0.1:80","identity":"process:x","generation":3,` +
 		`"primary_alias":"sales","visibility":"PUBLIC","owner":"ada","wake":"visitors","v":1}`
 )
 
@@ -37,7 +37,7 @@ func TestRouteChange(t *testing.T) {
 		alias    *routing.Alias
 	}{
 		"instance": {event("routes/instance/"+someID, goodRoute), &routing.Instance{
-			ID: id, App: "a", Endpoint: endpoint, Generation: 3, Primary: "sales", Owner: "ada",
+			ID: id, App: "a", Endpoint: endpoint, Identity: "process:x", Generation: 3, Primary: "sales", Owner: "ada",
 			Mode: routing.Domain, Status: routing.Deployed, Visibility: routing.Public, Wake: routing.WakeVisitors,
 		}, &routing.Alias{Name: "sales"}},
 		"instance gone": {event("routes/instance/"+someID, ""), nil, &routing.Alias{Name: "sales"}},

@@ -331,6 +331,7 @@ func TestRoutesFollowTheRecordInItsOwnRevision(t *testing.T) {
 	}{
 		{"deployed", func() { in.Status, in.Endpoint = controlplane.Deployed, "127.0.0.1:4711" }, []string{record, route},
 			`"endpoint":"127.0.0.1:4711"`},
+		{"of another process", func() { in.Identity = "process:x" }, []string{record, route}, `"identity":"process:x"`},
 		{"what edges do not see", func() { in.Stage, in.Restarts, in.LastActive = "health", 3, noon }, []string{record}, `"endpoint":"127.0.0.1:4711"`},
 		{"primary", func() { in.PrimaryAlias = "sales" }, []string{record, route}, `"primary_alias":"sales"`},
 		{"suspended", func() { in.Status = controlplane.Suspended }, []string{record, route}, `"status":"SUSPENDED"`},
@@ -347,7 +348,7 @@ func TestRoutesFollowTheRecordInItsOwnRevision(t *testing.T) {
 			t.Errorf("%s: route %s, want it to hold %s", c.name, raw, c.route)
 		}
 	}
-	if raw := w.raw(route); strings.Contains(raw, "endpoint") {
+	if raw := w.raw(route); strings.Contains(raw, "endpoint") || strings.Contains(raw, "identity") {
 		t.Errorf("asleep with an endpoint: %s", raw)
 	}
 }

@@ -106,9 +106,13 @@ type Fact struct {
 	State      State
 	Stage      controlplane.Stage
 	Endpoint   string // "ip:port" or an absolute socket path
-	WasReady   bool
-	Reason     *controlplane.Reason // Ended, unless it was stopped on purpose
-	At         time.Time
+	// Identity says to whom Endpoint belongs, where somebody else could come
+	// to answer there: edges check it, see package procgroup. An endpoint that
+	// is nobody else's has none.
+	Identity string
+	WasReady bool
+	Reason   *controlplane.Reason // Ended, unless it was stopped on purpose
+	At       time.Time
 }
 
 // LogOptions choose what Logs returns.

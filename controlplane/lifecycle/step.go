@@ -133,7 +133,8 @@ func (v view) running() step {
 		return step{action: resume}
 	case fact.State == launcher.Ended:
 		return step{action: restart}
-	case fact.State == launcher.Ready && (fact.Endpoint != v.record.Endpoint || v.record.Status != controlplane.Deployed):
+	case fact.State == launcher.Ready &&
+		(fact.Endpoint != v.record.Endpoint || fact.Identity != v.record.Identity || v.record.Status != controlplane.Deployed):
 		return step{action: deployed}
 	case v.wake:
 		return step{action: clearWake}
@@ -179,5 +180,6 @@ func recordEnd(in *controlplane.Instance, at time.Time) (tooMany bool) {
 func fail(in *controlplane.Instance, reason controlplane.Reason, now time.Time) {
 	in.RetryAfter = now.Add(doubling(firstRetry, in.Failures, lastRetry))
 	in.Failures++
-	in.Status, in.Stage, in.Endpoint, in.Reason = controlplane.Failed, "", "", &reason
+	in.Status, in.Stage, in.Reason = controlplane.Failed, "", &reason
+	in.Endpoint, in.Identity = "", ""
 }

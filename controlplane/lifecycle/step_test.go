@@ -40,6 +40,8 @@ func TestNext(t *testing.T) {
 	}
 	elsewhere := ready(5)
 	elsewhere.Endpoint = "f"
+	somebodyElse := ready(5)
+	somebodyElse.Identity = "i"
 	crashed := func(generation int64) *launcher.Fact {
 		return &launcher.Fact{Generation: generation, State: launcher.Ended, Reason: &controlplane.Reason{Code: controlplane.Crashed}, At: noon}
 	}
@@ -86,6 +88,7 @@ func TestNext(t *testing.T) {
 
 		"deployed, ready":                    {view{record: record(isDeployed), fact: ready(5)}, rests},
 		"deployed, ready elsewhere":          {view{record: record(isDeployed), fact: elsewhere}, does(deployed)},
+		"deployed, ready as somebody else":   {view{record: record(isDeployed), fact: somebodyElse}, does(deployed)},
 		"deployed, a late visitor":           {view{record: record(isDeployed), fact: ready(5), wake: true}, does(clearWake)},
 		"deployed, nothing known":            {view{record: record(isDeployed)}, does(resume)},
 		"deployed, stopped":                  {view{record: record(isDeployed), fact: stopped(5)}, does(resume)},
@@ -180,18 +183,18 @@ func TestChange(t *testing.T) {
 		before instance
 		want   instance
 	}{
-		"deployed": {deployed, &launcher.Fact{State: launcher.Ready, Endpoint: "e"},
+		"deployed": {deployed, &launcher.Fact{State: launcher.Ready, Endpoint: "e", Identity: "i"},
 			instance{Status: controlplane.Resuming, Stage: controlplane.StageHealth, Reason: reason, Failures: 2, RetryAfter: noon, Generation: 3, Ends: ago(2)},
-			instance{Status: controlplane.Deployed, Endpoint: "e", Generation: 3, LastActive: noon, Ends: ago(2)}},
+			instance{Status: controlplane.Deployed, Endpoint: "e", Identity: "i", Generation: 3, LastActive: noon, Ends: ago(2)}},
 		"failed first": {failed, ended, instance{Status: controlplane.Pending, Stage: controlplane.StageHealth, Generation: 1},
 			instance{Status: controlplane.Failed, Reason: reason, Failures: 1, RetryAfter: noon.Add(5 * time.Second), Generation: 1}},
 		"failed again": {failed, ended, instance{Status: controlplane.Resuming, Failures: 2, Generation: 4},
 			instance{Status: controlplane.Failed, Reason: reason, Failures: 3, RetryAfter: noon.Add(20 * time.Second), Generation: 4}},
-		"first restart": {restart, ended, instance{Status: controlplane.Deployed, Endpoint: "e", Generation: 1},
+		"first restart": {restart, ended, instance{Status: controlplane.Deployed, Endpoint: "e", Identity: "i", Generation: 1},
 			instance{Status: controlplane.Resuming, Stage: controlplane.StageQueued, Generation: 2, Restarts: 1, Ends: []time.Time{noon}, RetryAfter: noon.Add(500 * time.Millisecond)}},
 		"fourth restart": {restart, ended, instance{Status: controlplane.Deployed, Endpoint: "e", Generation: 4, Restarts: 3, Ends: ago(3)},
 			instance{Status: controlplane.Resuming, Stage: controlplane.StageQueued, Generation: 5, Restarts: 4, Ends: append(ago(3), noon), RetryAfter: noon.Add(4 * time.Second)}},
-		"fifth end": {restart, ended, instance{Status: controlplane.Deployed, Endpoint: "e", Generation: 5, Restarts: 4, Ends: ago(4)},
+		"fifth end": {restart, ended, instance{Status: controlplane.Deployed, Endpoint: "e", Identity: "i", Generation: 5, Restarts: 4, Ends: ago(4)},
 			instance{Status: controlplane.Failed, Reason: reason, Failures: 1, Generation: 5, Restarts: 5, Ends: append(ago(4), noon), RetryAfter: noon.Add(5 * time.Second)}},
 		"resume": {resume, nil, instance{Status: controlplane.Failed, Reason: reason, Failures: 2, RetryAfter: noon, Generation: 2},
 			instance{Status: controlplane.Resuming, Stage: controlplane.StageQueued, Failures: 2, Generation: 3}},

@@ -38,7 +38,8 @@ func (m *Manager) take(id string, t *task, v view, a action) error {
 func change(in *controlplane.Instance, v view, a action) {
 	switch a {
 	case deployed:
-		in.Status, in.Stage, in.Reason, in.Endpoint = controlplane.Deployed, "", nil, v.fact.Endpoint
+		in.Status, in.Stage, in.Reason = controlplane.Deployed, "", nil
+		in.Endpoint, in.Identity = v.fact.Endpoint, v.fact.Identity
 		in.Failures, in.RetryAfter = 0, time.Time{}
 		in.LastActive = v.now.UTC()
 	case failed:
@@ -151,7 +152,8 @@ func (m *Manager) suspend(t *task, v view) error {
 		}
 	}
 	return m.record(t, v.record, func(_ controlplane.Tx, in *controlplane.Instance) {
-		in.Status, in.Stage, in.Endpoint, in.Reason = controlplane.Suspended, "", "", nil
+		in.Status, in.Stage, in.Reason = controlplane.Suspended, "", nil
+		in.Endpoint, in.Identity = "", ""
 	})
 }
 

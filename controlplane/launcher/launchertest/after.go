@@ -147,7 +147,8 @@ func adopts(t *testing.T, f *Fixture) {
 	if !f.answers(before.Endpoint) {
 		t.Fatal("closing ended the workload")
 	}
-	if now := o.Initial()[ID]; now.State != launcher.Ready || now.Endpoint != before.Endpoint || now.Generation != 1 {
+	if now := o.Initial()[ID]; now.State != launcher.Ready || now.Endpoint != before.Endpoint ||
+		now.Identity != before.Identity || now.Generation != 1 {
 		t.Fatalf("adopted as %+v, was %+v", now, before)
 	}
 	f.start(t, 1, Serves)

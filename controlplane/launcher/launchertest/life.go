@@ -65,7 +65,7 @@ func startIsIdempotent(t *testing.T, f *Fixture) {
 		t.Fatal(err)
 	}
 	time.Sleep(100 * time.Millisecond)
-	if now := Observe(t, f.Launcher).Initial()[ID]; now.State != launcher.Ready || now.Endpoint != ready.Endpoint {
+	if now := Observe(t, f.Launcher).Initial()[ID]; now.State != launcher.Ready || now.Endpoint != ready.Endpoint || now.Identity != ready.Identity {
 		t.Errorf("now %+v, want what was ready before", now)
 	}
 }
@@ -78,6 +78,9 @@ func newerReplaces(t *testing.T, f *Fixture) {
 	second := o.Ready(ID, 2)
 	if first.Endpoint != second.Endpoint {
 		f.gone(t, first.Endpoint)
+	}
+	if first.Identity != "" && first.Identity == second.Identity {
+		t.Errorf("two workloads have the identity %s", first.Identity)
 	}
 	f.start(t, 3, SlowStart)
 	f.start(t, 4, Serves)

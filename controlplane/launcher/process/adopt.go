@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
 // reapTime bounds how long New waits for the processes that it kills.
@@ -70,23 +71,23 @@ func (l *Launcher) adoptAll() error {
 // survey lists all processes and the markers of those that carry this folder's.
 // Where an intent has no process to it, one may be between its fork and the
 // moment that its environment can be read; that is over within microseconds.
-func (l *Launcher) survey() (all map[int]proc, marked map[int]string, err error) {
+func (l *Launcher) survey() (all map[int]procgroup.Proc, marked map[int]string, err error) {
 	for pause := time.Millisecond; ; pause *= 4 {
-		if all, err = processes(); err != nil {
+		if all, err = procgroup.Processes(); err != nil {
 			return nil, nil, err
 		}
 		marked = map[int]string{}
 		var unsure bool
 		for pid, p := range all {
-			if pid <= 1 || pid == os.Getpid() || p.zombie() {
+			if pid <= 1 || pid == os.Getpid() || p.Zombie() {
 				continue
 			}
-			m, readable := markerOf(pid)
+			m, readable := procgroup.MarkerOf(pid)
 			if strings.HasPrefix(m, l.folder+"/") {
 				marked[pid] = m
 			}
 			// Kernel threads are children of 2 and have no environment.
-			unsure = unsure || !readable && p.parent != 2 && pid != 2 && p.session == pid
+			unsure = unsure || !readable && p.Parent != 2 && pid != 2 && p.Session == pid
 		}
 		if !unsure || pause > 64*time.Millisecond {
 			return all, marked, nil
@@ -97,10 +98,10 @@ func (l *Launcher) survey() (all map[int]proc, marked map[int]string, err error)
 
 // settle decides what has become of the run on disk. The run is set if it goes
 // on; a fact is published if it has ended.
-func (i *instance) settle(ctx context.Context, l *Launcher, all map[int]proc, marked map[int]string) {
+func (i *instance) settle(ctx context.Context, l *Launcher, all map[int]procgroup.Proc, marked map[int]string) {
 	s := i.state.Run
 	if s.Ended {
-		l.facts.Publish(s.fact(i.id))
+		l.facts.Publish(s.fact(l.folder, i.id))
 		return
 	}
 	r := newRun(i, launcher.Workload{}, nil)
@@ -108,8 +109,8 @@ func (i *instance) settle(ctx context.Context, l *Launcher, all map[int]proc, ma
 	intent := s.Process.PID == 0
 	if intent {
 		for pid, m := range marked {
-			if m == r.marker() && all[pid].session == pid {
-				r.state.Process = ident{PID: pid, Start: all[pid].start, BootID: bootID()}
+			if m == r.marker() && all[pid].Session == pid {
+				r.state.Process = procgroup.Ident{PID: pid, Start: all[pid].Start, BootID: procgroup.BootID()}
 			}
 		}
 	}
@@ -122,17 +123,17 @@ func (i *instance) settle(ctx context.Context, l *Launcher, all map[int]proc, ma
 		if intent {
 			i.save(&r.state)
 		}
-		l.facts.Publish(r.state.fact(i.id))
+		l.facts.Publish(r.state.fact(l.folder, i.id))
 		return
 	}
 	r.cancel()
 	if r.state.Process.PID != 0 {
-		g := group{leader: r.state.Process, marker: r.marker()}
+		g := newGroup(r.state.Process, r.marker())
 		if err := g.kill(ctx); err != nil {
 			l.cfg.Log.Error("kill what is left of an instance", zap.String("instance", i.id), zap.Error(err))
 		}
 	}
-	rebooted := !intent && s.Process.BootID != bootID()
+	rebooted := !intent && s.Process.BootID != procgroup.BootID()
 	switch {
 	case superseded, intent, rebooted && !s.Ready:
 		i.save(nil) // a start that was cut off: to be started again
@@ -144,7 +145,7 @@ func (i *instance) settle(ctx context.Context, l *Launcher, all map[int]proc, ma
 	}
 	r.state.Ended, r.state.EndedAt = true, time.Now()
 	i.save(&r.state)
-	l.facts.Publish(r.state.fact(i.id))
+	l.facts.Publish(r.state.fact(l.folder, i.id))
 }
 
 func (i *instance) save(s *runState) {
@@ -156,17 +157,17 @@ func (i *instance) save(s *runState) {
 
 // killMarked ends the groups of processes that nothing on disk accounts for:
 // those of older generations, of removed instances, and cut-off installations.
-func (l *Launcher) killMarked(ctx context.Context, all map[int]proc, marked map[int]string) {
-	oldest := map[string]proc{}
+func (l *Launcher) killMarked(ctx context.Context, all map[int]procgroup.Proc, marked map[int]string) {
+	oldest := map[string]procgroup.Proc{}
 	for pid, m := range marked {
-		if o, ok := oldest[m]; !ok || all[pid].start < o.start || all[pid].start == o.start && pid < o.pid {
+		if o, ok := oldest[m]; !ok || all[pid].Start < o.Start || all[pid].Start == o.Start && pid < o.PID {
 			oldest[m] = all[pid]
 		}
 	}
 	var faults error
 	for m, p := range oldest {
-		l.cfg.Log.Warn("killing a process that no instance accounts for", zap.Int("pid", p.pid), zap.String("marker", m))
-		g := group{leader: ident{PID: p.pid, Start: p.start, BootID: bootID()}, marker: m}
+		l.cfg.Log.Warn("killing a process that no instance accounts for", zap.Int("pid", p.PID), zap.String("marker", m))
+		g := newGroup(procgroup.Ident{PID: p.PID, Start: p.Start, BootID: procgroup.BootID()}, m)
 		faults = errors.Join(faults, g.kill(ctx))
 	}
 	if faults != nil {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/launchertest"
+	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
 // Behaviours that only processes have.
@@ -42,7 +43,7 @@ var behaviours = map[launchertest.Behaviour]func(){
 			}
 			fmt.Println("child", cmd.Process.Pid)
 		}
-		mine := []string{markerName + "=" + os.Getenv(markerName)}
+		mine := []string{procgroup.MarkerName + "=" + os.Getenv(procgroup.MarkerName)}
 		spawn(syscall.SysProcAttr{}, nil)              // in the session, no marker
 		spawn(syscall.SysProcAttr{Setpgid: true}, nil) // in the session, another group
 		spawn(syscall.SysProcAttr{Setsid: true}, mine) // another session, marked
@@ -64,8 +65,8 @@ var behaviours = map[launchertest.Behaviour]func(){
 				found.FDs = append(found.FDs, e.Name()+" "+to)
 			}
 		}
-		p, _ := readProc(os.Getpid())
-		found.Leads = p.session == p.pid && p.group == p.pid
+		p, _ := procgroup.ReadProc(os.Getpid())
+		found.Leads = p.Session == p.PID && p.Group == p.PID
 		token, _ := os.ReadFile(os.Getenv("SLIPWAY_TOKEN_FILE"))
 		found.Token = string(token)
 		file, _ := os.ReadFile("conf/app.yaml")

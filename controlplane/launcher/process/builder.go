@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
 // errStep is a step's own failure, whose cause is in the log.
@@ -39,13 +40,13 @@ func (b *builder) run(ctx context.Context, path string, args ...string) error {
 		path: path,
 		args: args,
 		dir:  b.dir,
-		env:  append(b.environ(), markerName+"="+own),
+		env:  append(b.environ(), procgroup.MarkerName+"="+own),
 	}, b.log)
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	g := group{leader: c.ident, marker: own}
+	g := newGroup(c.Ident, own)
 	for {
 		look, cancel := context.WithTimeout(ctx, followInterval)
 		e, err := c.wait(look)

@@ -12,11 +12,13 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
 // child is a process that is waited for: started here, or adopted.
 type child struct {
-	ident
+	procgroup.Ident
 	fd  *os.File // a pidfd; nil where the kernel has none
 	own bool     // started by this life of the control plane
 }
@@ -57,7 +59,7 @@ func spawn(c command, output *os.File) (*child, error) {
 		return nil, fmt.Errorf("start process: %w", err)
 	}
 	// It is our child and not waited for, so that its number stays its own.
-	stat, err := readProc(p.Pid)
+	stat, err := procgroup.ReadProc(p.Pid)
 	if err != nil {
 		err = errors.Join(err, p.Kill())
 		_, waitErr := p.Wait()
@@ -67,7 +69,7 @@ func spawn(c command, output *os.File) (*child, error) {
 		return nil, fmt.Errorf("release process: %w", err)
 	}
 	return &child{
-		ident: ident{PID: stat.pid, Start: stat.start, BootID: bootID()},
+		Ident: procgroup.Ident{PID: stat.PID, Start: stat.Start, BootID: procgroup.BootID()},
 		fd:    pidfd(fd),
 		own:   true,
 	}, nil
@@ -75,13 +77,13 @@ func spawn(c command, output *os.File) (*child, error) {
 
 // adopt makes a child of a running process that something else started. It
 // returns nil when that very process does not run any more.
-func adopt(i ident) *child {
+func adopt(i procgroup.Ident) *child {
 	fd, err := unix.PidfdOpen(i.PID, 0)
 	if err != nil {
 		fd = -1
 	}
-	c := &child{ident: i, fd: pidfd(fd)}
-	if !i.alive() {
+	c := &child{Ident: i, fd: pidfd(fd)}
+	if !i.Alive() {
 		c.close()
 		return nil
 	}
@@ -153,7 +155,7 @@ func (c *child) wait(ctx context.Context) (exit, error) {
 func (c *child) waitByPolling(ctx context.Context) (exit, error) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for c.alive() {
+	for c.Alive() {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/launchertest"
+	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
 // A control plane is killed at random moments, between a fork and its record
@@ -104,7 +105,7 @@ func TestAnIntentAdoptsItsOwnProcessOnly(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.Run.Process, s.Run.Ready, s.Run.Endpoint = ident{}, false, ""
+			s.Run.Process, s.Run.Ready, s.Run.Endpoint = procgroup.Ident{}, false, ""
 			s.Run.Nonce = c.nonce(s.Run.Nonce)
 			if err := writeState(l.instances["one"].dir, s); err != nil {
 				t.Fatal(err)

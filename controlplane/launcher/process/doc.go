@@ -35,6 +35,8 @@
 // accepted, the socket that accepts belongs to the instance's group, and the
 // declared health path answers. A stranger on a picked port makes the launcher
 // pick another, three times in all; on a fixed one the start ends, port_in_use.
+// The identity of the group and the sockets that listen then go with the
+// endpoint, so that edges can tell it from a stranger's (package procgroup).
 //
 // # Logs
 //

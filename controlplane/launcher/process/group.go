@@ -6,70 +6,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
-// group is every process of one run: those in the leader's session or process
-// group, those that carry the run's marker in their environment, and the
-// descendants of all of them.
-type group struct {
-	leader ident
-	marker string
-}
+// group is every process of one run, to be ended together.
+type group struct{ procgroup.Group }
 
-// members lists the group's processes that still run.
-func (g group) members() ([]proc, error) {
-	all, err := processes()
-	if err != nil {
-		return nil, err
-	}
-	return g.among(all), nil
-}
-
-func (g group) among(all map[int]proc) []proc {
-	if g.leader.BootID != bootID() {
-		return nil
-	}
-	// The kernel gives a number again only once no session and no group is
-	// called by it: a stranger with the leader's number proves both empty.
-	holder, held := all[g.leader.PID]
-	reused := held && holder.start != g.leader.Start
-
-	in := map[int]bool{}
-	for pid, p := range all {
-		switch {
-		case pid <= 1 || pid == os.Getpid() || p.start < g.leader.Start:
-		case !reused && (p.session == g.leader.PID || p.group == g.leader.PID):
-			in[pid] = true
-		default:
-			if m, _ := markerOf(pid); m != "" && m == g.marker {
-				in[pid] = true
-			}
-		}
-	}
-	for grown := true; grown; {
-		grown = false
-		for pid, p := range all {
-			if !in[pid] && in[p.parent] && pid != os.Getpid() {
-				in[pid], grown = true, true
-			}
-		}
-	}
-	var found []proc
-	for pid := range in {
-		if p := all[pid]; !p.zombie() {
-			found = append(found, p)
-		}
-	}
-	return found
+func newGroup(leader procgroup.Ident, marker string) group {
+	return group{procgroup.Group{Leader: leader, Mark: procgroup.Digest(marker)}}
 }
 
 // signal sends sig to every member and returns how many there were.
 func (g group) signal(sig unix.Signal) (int, error) {
-	members, err := g.members()
+	members, err := g.Members()
 	if err != nil {
 		return 0, err
 	}
@@ -92,28 +45,28 @@ func (g group) kill(ctx context.Context) error {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return fmt.Errorf("kill process group %d: %d processes are left: %w", g.leader.PID, n, ctx.Err())
+			return fmt.Errorf("kill process group %d: %d processes are left: %w", g.Leader.PID, n, ctx.Err())
 		}
 	}
 }
 
 // signalProc signals that very process, never another that got its number.
-func signalProc(p proc, sig unix.Signal) error {
-	fd, err := unix.PidfdOpen(p.pid, 0)
+func signalProc(p procgroup.Proc, sig unix.Signal) error {
+	fd, err := unix.PidfdOpen(p.PID, 0)
 	if err == nil {
 		defer unix.Close(fd)
 	}
-	now, statErr := readProc(p.pid)
+	now, statErr := procgroup.ReadProc(p.PID)
 	switch {
-	case errors.Is(err, unix.ESRCH), statErr != nil, now.start != p.start:
+	case errors.Is(err, unix.ESRCH), statErr != nil, now.Start != p.Start:
 		return nil
 	case err == nil:
 		err = unix.PidfdSendSignal(fd, sig, nil, 0)
 	default: // no pidfd here: the check above is all there is
-		err = unix.Kill(p.pid, sig)
+		err = unix.Kill(p.PID, sig)
 	}
 	if err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("send %s to process %d: %w", unix.SignalName(sig), p.pid, err)
+		return fmt.Errorf("send %s to process %d: %w", unix.SignalName(sig), p.PID, err)
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/launchertest"
+	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
 func start(t *testing.T, l *Launcher, w launcher.Workload) *launchertest.Observer {
@@ -67,7 +68,7 @@ func TestNoProcessOfTheGroupSurvives(t *testing.T) {
 				t.Fatal(err)
 			}
 			for n, pid := range children {
-				if p, err := readProc(pid); err == nil && !p.zombie() {
+				if p, err := procgroup.ReadProc(pid); err == nil && !p.Zombie() {
 					t.Errorf("child %d is left (%s)", n, ready.Endpoint)
 				}
 			}
@@ -81,7 +82,7 @@ func TestNoProcessOfTheGroupSurvives(t *testing.T) {
 // killOrphans ends the workload that has hidden from its launcher: no session,
 // no marker, no parent.
 func killOrphans(t *testing.T) {
-	all, err := processes()
+	all, err := procgroup.Processes()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +127,7 @@ func TestWhatAWorkloadFinds(t *testing.T) {
 			t.Errorf("no %s in %q", want, got.Env)
 		}
 	}
-	names := []string{"PATH", "LANG", "HOME", "TMPDIR", "PORT", "SLIPWAY_TOKEN_FILE", "GREETING", markerName,
+	names := []string{"PATH", "LANG", "HOME", "TMPDIR", "PORT", "SLIPWAY_TOKEN_FILE", "GREETING", procgroup.MarkerName,
 		"H2O_CLOUD_INSTANCE_ID", launchertest.EnvBehaviour, launchertest.EnvInstance}
 	for _, entry := range got.Env {
 		if name, _, _ := strings.Cut(entry, "="); !slices.Contains(names, name) {

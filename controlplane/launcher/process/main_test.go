@@ -22,6 +22,7 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/launchertest"
+	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
 func TestMain(m *testing.M) {
@@ -69,7 +70,7 @@ func killAll(t *testing.T, dir string) {
 	}
 	for pid, m := range markedBy(t, folder) {
 		t.Errorf("process %d is left: %s", pid, m)
-		if p, err := readProc(pid); err == nil {
+		if p, err := procgroup.ReadProc(pid); err == nil {
 			signalProc(p, 9)
 		}
 	}
@@ -77,13 +78,13 @@ func killAll(t *testing.T, dir string) {
 
 func markedBy(t *testing.T, folder string) map[int]string {
 	t.Helper()
-	all, err := processes()
+	all, err := procgroup.Processes()
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := map[int]string{}
 	for pid, p := range all {
-		if m, _ := markerOf(pid); strings.HasPrefix(m, folder+"/") && !p.zombie() {
+		if m, _ := procgroup.MarkerOf(pid); strings.HasPrefix(m, folder+"/") && !p.Zombie() {
 			found[pid] = m
 		}
 	}

@@ -5,7 +5,6 @@ package process
 import (
 	"bufio"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,92 +14,43 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 )
 
-func TestParseStat(t *testing.T) {
-	const tail = " S 10 20 30 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1000"
-	for _, c := range []struct {
-		name, line string
-		want       proc
-		ok         bool
-	}{
-		{"a plain name", "42 (server)" + tail, proc{42, 10, 20, 30, 'S', 1, 987654}, true},
-		{"a name that looks like fields", "42 (a) R 1 1 1 (b)" + tail, proc{42, 10, 20, 30, 'S', 1, 987654}, true},
-		{"a line break in the name", "42 (a\nb)" + tail, proc{42, 10, 20, 30, 'S', 1, 987654}, true},
-		{"a first thread that has ended", "42 (server) Z 10 20 30 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 3 0 987654 1000", proc{42, 10, 20, 30, 'Z', 3, 987654}, true},
-		{"cut off", "42 (server) S 10 20", proc{}, false},
-		{"no name", "42 S 10", proc{}, false},
-		{"nothing", "", proc{}, false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			if got, err := parseStat([]byte(c.line)); got != c.want || (err == nil) != c.ok {
-				t.Errorf("got %+v, %v", got, err)
-			}
-		})
-	}
-}
-
-func FuzzParseStat(f *testing.F) {
-	f.Add([]byte("42 (server) S 10 20 30 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1000"))
-	f.Fuzz(func(t *testing.T, b []byte) { parseStat(b) })
-}
-
-func FuzzParseListeners(f *testing.F) {
-	f.Add([]byte("   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1138 1\n"))
-	f.Fuzz(func(t *testing.T, b []byte) { parseListeners(b) })
-}
-
-func TestParseListeners(t *testing.T) {
-	got := parseListeners([]byte(`  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1138 1 0
-   1: 0100007F:1F91 0100007F:0001 01 00000000:00000000 00:00000000 00000000     0        0 1139 1 0
-   2: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1140 1 0
-   3: 0000000000000000FFFF00000100007F:0051 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1141 1 0
-`))
-	want := []listener{
-		{netip.MustParseAddrPort("127.0.0.1:8080"), 1138},
-		{netip.MustParseAddrPort("[::1]:80"), 1140},
-		{netip.MustParseAddrPort("127.0.0.1:81"), 1141},
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %v", got)
-	}
-}
-
-func TestAnswers(t *testing.T) {
-	at := netip.MustParseAddrPort
-	for _, c := range []struct {
-		name, ask string
-		all       []listener
-		want      []uint64
-	}{
-		{"bound to it", "127.0.0.1:80", []listener{{at("0.0.0.0:80"), 1}, {at("127.0.0.1:80"), 2}}, []uint64{2}},
-		{"bound to all", "127.0.0.1:80", []listener{{at("0.0.0.0:80"), 1}, {at("[::]:80"), 2}}, []uint64{1}},
-		{"both families at once", "127.0.0.1:80", []listener{{at("[::]:80"), 2}}, []uint64{2}},
-		{"IPv6 is not reached by IPv4 sockets", "[::1]:80", []listener{{at("0.0.0.0:80"), 1}}, nil},
-		{"another port", "127.0.0.1:80", []listener{{at("127.0.0.1:81"), 1}}, nil},
-		{"another address", "127.0.0.1:80", []listener{{at("10.0.0.1:80"), 1}}, nil},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			var got []uint64
-			for _, l := range answers(c.all, at(c.ask)) {
-				got = append(got, l.inode)
-			}
-			if !slices.Equal(got, c.want) {
-				t.Errorf("got %v, want %v", got, c.want)
-			}
-		})
-	}
-}
-
-func TestPickedPortsDiffer(t *testing.T) {
+func TestPortsAreHandedOutInTurn(t *testing.T) {
 	p := newPorts()
-	p.low, p.high = 20000, 20200
-	seen := map[int]bool{}
-	for range 50 {
+	p.low, p.high, p.next = 20000, 20200, 20150
+	first, err := p.pick()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.release(first)
+	kept, err := p.pick()
+	if err != nil || kept == first {
+		t.Fatalf("port %d after %d, %v", kept, first, err)
+	}
+	last, wraps := kept, 0
+	for range 500 {
 		port, err := p.pick()
-		if err != nil || seen[port] || port < p.low || port > p.high {
+		if err != nil || port < p.low || port > p.high || port == kept {
 			t.Fatalf("port %d, %v", port, err)
 		}
-		seen[port] = true
+		if port <= last {
+			wraps++
+		}
+		last = port
+		p.release(port)
+	}
+	if wraps < 1 || wraps > 4 {
+		t.Errorf("%d times from the beginning: not in turn", wraps)
+	}
+}
+
+func TestNoPortIsFree(t *testing.T) {
+	p := newPorts()
+	p.low, p.high, p.next = 20000, 20002, 20001
+	for port := p.low; port <= p.high; port++ {
+		p.hold(port)
+	}
+	if port, err := p.pick(); err == nil {
+		t.Errorf("port %d was handed out twice", port)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
 var (
@@ -21,10 +23,14 @@ var (
 // ports hands out TCP ports that nobody uses. It stays outside the range that
 // the kernel takes for outgoing connections: one of those could take the port
 // before the workload does, and a probe could even connect to itself there.
+//
+// It goes through them in turn, so that a port which was given back is the last
+// to be handed out again: somebody may still believe that it is another's.
 type ports struct {
 	low, high int
 
 	mu   sync.Mutex
+	next int          // to be tried
 	held map[int]bool // handed out, their workloads not ended yet
 }
 
@@ -44,20 +50,24 @@ func newPorts() *ports {
 	default:
 		p.low, p.high = 10000, 65535
 	}
+	p.next = p.low + rand.IntN(p.high-p.low+1)
 	return p
 }
 
 func (p *ports) pick() (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for range 1000 {
-		port := p.low + rand.IntN(p.high-p.low+1)
+	for range p.high - p.low + 1 {
+		port := p.next
+		if p.next++; p.next > p.high {
+			p.next = p.low
+		}
 		if !p.held[port] && bindable(port) {
 			p.held[port] = true
 			return port, nil
 		}
 	}
-	return 0, errors.New("pick a port: none of 1000 tried is free")
+	return 0, fmt.Errorf("pick a port: none from %d to %d is free", p.low, p.high)
 }
 
 // hold keeps a port that an adopted workload was given.
@@ -95,15 +105,15 @@ func bindable(port int) bool {
 }
 
 // taken finds who listens on the port of the loopback or on every address.
-func taken(port int) (listener, bool) {
-	all, err := listeners(os.Getpid())
+func taken(port int) (procgroup.Listener, bool) {
+	all, err := procgroup.Listeners(os.Getpid())
 	if err != nil {
-		return listener{}, false
+		return procgroup.Listener{}, false
 	}
 	for _, ip := range []netip.Addr{loopback4, loopback6} {
-		if found := answers(all, netip.AddrPortFrom(ip, uint16(port))); len(found) > 0 {
+		if found := procgroup.Answers(all, netip.AddrPortFrom(ip, uint16(port))); len(found) > 0 {
 			return found[0], true
 		}
 	}
-	return listener{}, false
+	return procgroup.Listener{}, false
 }

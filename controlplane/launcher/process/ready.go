@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/probe"
+	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
 // awaitReady probes until the workload is ready or its time is over.
@@ -27,10 +28,10 @@ func (r *run) awaitReady(ctx context.Context, g group) verdict {
 	for {
 		address, own, stranger := openPort(ctx, g, r.state.Port)
 		switch {
-		case own:
+		case own != nil:
 			strangers = 0
 			if r.state.HealthPath == "" {
-				return verdict{endpoint: address.String()}
+				return verdict{endpoint: address.String(), sockets: own}
 			}
 			if !opened {
 				opened = true
@@ -39,7 +40,7 @@ func (r *run) awaitReady(ctx context.Context, g group) verdict {
 			host := fmt.Sprintf("127.0.0.1:%d", r.state.Port)
 			err := probe.Health(ctx, address.String(), host, r.state.HealthPath)
 			if err == nil {
-				return verdict{endpoint: address.String()}
+				return verdict{endpoint: address.String(), sockets: own}
 			}
 			if ctx.Err() == nil || unhealthy == nil {
 				unhealthy = err
@@ -63,49 +64,38 @@ func (r *run) awaitReady(ctx context.Context, g group) verdict {
 	}
 }
 
-// openPort connects to the port on the loopback and says whose socket answers.
+// openPort connects to the port on the loopback and says whose socket answers:
+// own are the inodes of the group's that listen there.
 // Looking that up is dearer than connecting, and comes second.
-func openPort(ctx context.Context, g group, port int) (address netip.AddrPort, own bool, stranger *listener) {
+func openPort(ctx context.Context, g group, port int) (address netip.AddrPort, own []uint64, stranger *procgroup.Listener) {
 	for _, ip := range []netip.Addr{loopback4, loopback6} {
 		at := netip.AddrPortFrom(ip, uint16(port))
 		if probe.Connect(ctx, at.String()) != nil {
 			continue
 		}
-		all, err := listeners(g.leader.PID)
+		all, err := procgroup.Listeners(g.Leader.PID)
 		if err != nil {
 			continue
 		}
-		found := answers(all, at)
-		other := slices.IndexFunc(found, notIn(g.sockets(found)))
+		found := procgroup.Answers(all, at)
+		inodes := inodesOf(found)
+		open, _ := g.Sockets(inodes...)
+		other := slices.IndexFunc(inodes, func(inode uint64) bool { return !open[inode] })
 		switch {
 		case len(found) == 0:
 		case other < 0:
-			return at, true, nil
+			return at, inodes, nil
 		default:
 			stranger = &found[other]
 		}
 	}
-	return netip.AddrPort{}, false, stranger
+	return netip.AddrPort{}, nil, stranger
 }
 
-func notIn(inodes map[uint64]bool) func(listener) bool {
-	return func(l listener) bool { return !inodes[l.inode] }
-}
-
-// sockets are the inodes that the group has open: the leader's, and everybody's
-// unless those hold all that is wanted.
-func (g group) sockets(wanted []listener) map[uint64]bool {
-	inodes := map[uint64]bool{}
-	socketsOf(g.leader.PID, inodes)
-	if !slices.ContainsFunc(wanted, notIn(inodes)) {
-		return inodes
-	}
-	members, err := g.members()
-	if err != nil {
-		return inodes
-	}
-	for _, p := range members {
-		socketsOf(p.pid, inodes)
+func inodesOf(sockets []procgroup.Listener) []uint64 {
+	inodes := make([]uint64, len(sockets))
+	for i, s := range sockets {
+		inodes[i] = s.Inode
 	}
 	return inodes
 }
@@ -117,12 +107,12 @@ func (r *run) tooLate(g group, opened bool, unhealthy error) *controlplane.Reaso
 			r.state.HealthPath, r.state.HealthTimeout, unhealthy)
 	}
 	elsewhere := ""
-	if all, err := listeners(g.leader.PID); err == nil {
-		inodes := g.sockets(all)
+	if all, err := procgroup.Listeners(g.Leader.PID); err == nil {
+		open, _ := g.Sockets(inodesOf(all)...)
 		var at []string
 		for _, l := range all {
-			if inodes[l.inode] {
-				at = append(at, l.address.String())
+			if open[l.Inode] {
+				at = append(at, l.Address.String())
 			}
 		}
 		if len(at) > 0 {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
 func reason(code controlplane.ReasonCode, format string, args ...any) *controlplane.Reason {
@@ -37,9 +38,9 @@ func crashed(id string, e exit, ready bool) *controlplane.Reason {
 	return reason(controlplane.Crashed, "%s; its last lines are in `slipway instance logs %s`", how, id)
 }
 
-func portInUse(port int, l listener) *controlplane.Reason {
+func portInUse(port int, l procgroup.Listener) *controlplane.Reason {
 	by := ""
-	if pid, name := owner(l.inode); pid != 0 {
+	if pid, name := procgroup.Owner(l.Inode); pid != 0 {
 		by = fmt.Sprintf(" (process %d, %s)", pid, name)
 	}
 	return reason(controlplane.PortInUse, "another program%s listens on port %d, which app.toml fixes as Runtime.Port; leave Port out and listen on $PORT", by, port)

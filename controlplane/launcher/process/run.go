@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
 // portTries is how many ports a start tries that strangers take meanwhile.
@@ -115,7 +116,7 @@ func (r *run) deadline() time.Time {
 // to stop; to a port that a stranger has; or to the end of the launcher.
 type outcome struct {
 	reason    *controlplane.Reason
-	stranger  *listener
+	stranger  *procgroup.Listener
 	abandoned bool
 }
 
@@ -148,7 +149,7 @@ func (r *run) loop() {
 	if err := r.i.record(r.state); err != nil {
 		r.log("record the end of an instance", err)
 	}
-	r.i.l.facts.Publish(r.state.fact(r.i.id))
+	r.i.l.facts.Publish(r.state.fact(r.i.l.folder, r.i.id))
 }
 
 // begin prepares and starts the workload and stays with it until it ends.
@@ -203,16 +204,16 @@ func (r *run) attempt(c command, fixed int, output *os.File) outcome {
 		return outcome{stranger: &l}
 	}
 	r.state.Port, r.state.Nonce = port, rand.Text()
-	r.state.StartedAt, r.state.Process = time.Now(), ident{}
+	r.state.StartedAt, r.state.Process = time.Now(), procgroup.Ident{}
 	if err := r.i.record(r.state); err != nil {
 		return outcome{reason: broken(err)}
 	}
-	c.env = merge(c.env, []string{portVariable(port), markerName + "=" + r.marker()})
+	c.env = merge(c.env, []string{portVariable(port), procgroup.MarkerName + "=" + r.marker()})
 	child, err := spawn(c, output)
 	if err != nil {
 		return outcome{reason: unstartable(c.called, err)}
 	}
-	r.state.Process = child.ident
+	r.state.Process = child.Ident
 	if err := r.i.record(r.state); err != nil {
 		// The marker accounts for the process as well; it may live.
 		r.log("record an instance's process", err)
@@ -239,15 +240,27 @@ func (r *run) log(what string, err error) {
 }
 
 // fact is what is true of the run by its record.
-func (s runState) fact(id string) launcher.Fact {
+func (s runState) fact(folder, id string) launcher.Fact {
 	f := launcher.Fact{InstanceID: id, Generation: s.Generation, At: time.Now()}
 	switch {
 	case s.Ended:
 		f.State, f.WasReady, f.Reason, f.At = launcher.Ended, s.Ready, s.Reason, s.EndedAt
 	case s.Ready:
 		f.State, f.Stage, f.Endpoint = launcher.Ready, controlplane.StageReady, s.Endpoint
+		f.Identity = s.identity(folder, id)
 	default:
 		f.State, f.Stage = launcher.Starting, controlplane.StageStarting
 	}
 	return f
+}
+
+// identity is what edges know the workload's processes by.
+func (s runState) identity(folder, id string) string {
+	return procgroup.Identity{
+		Boot:    procgroup.Digest(s.Process.BootID),
+		PID:     s.Process.PID,
+		Start:   s.Process.Start,
+		Mark:    procgroup.Digest(marker(folder, id, s.Generation, s.Nonce)),
+		Sockets: s.Sockets,
+	}.String()
 }

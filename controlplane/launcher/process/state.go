@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
 // state is what state.json keeps of an instance.
@@ -26,16 +27,17 @@ type state struct {
 
 // runState is one run: an intent while it has no PID, ended when Ended is set.
 type runState struct {
-	Generation    int64         `json:"generation"`
-	Nonce         string        `json:"nonce"`
-	Process       ident         `json:"process"`
-	Port          int           `json:"port"`
-	HealthPath    string        `json:"health_path,omitempty"`
-	HealthTimeout time.Duration `json:"health_timeout"`
-	StopGrace     time.Duration `json:"stop_grace"`
-	StartedAt     time.Time     `json:"started_at"`
-	Ready         bool          `json:"ready,omitempty"`
-	Endpoint      string        `json:"endpoint,omitempty"`
+	Generation    int64           `json:"generation"`
+	Nonce         string          `json:"nonce"`
+	Process       procgroup.Ident `json:"process"`
+	Port          int             `json:"port"`
+	HealthPath    string          `json:"health_path,omitempty"`
+	HealthTimeout time.Duration   `json:"health_timeout"`
+	StopGrace     time.Duration   `json:"stop_grace"`
+	StartedAt     time.Time       `json:"started_at"`
+	Ready         bool            `json:"ready,omitempty"`
+	Endpoint      string          `json:"endpoint,omitempty"`
+	Sockets       []uint64        `json:"sockets,omitempty"` // inodes of those that listened when it became ready
 
 	Ended   bool                 `json:"ended,omitempty"`
 	EndedAt time.Time            `json:"ended_at,omitzero"`
@@ -91,10 +93,7 @@ func writeDurably(path string, content []byte) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// markerName is the variable that tells whose a process is:
-// folder/instance/generation/nonce.
-const markerName = "SLIPWAY_PROCESS"
-
+// marker is the value of procgroup.MarkerName: folder/instance/generation/nonce.
 func marker(folder, instance string, generation int64, nonce string) string {
 	return fmt.Sprintf("%s/%s/%d/%s", folder, instance, generation, nonce)
 }

@@ -10,12 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
 // supervise makes the process ready, stays with it, and ends all of its group
 // when it is to stop or its leader has ended.
 func (r *run) supervise(c *child) outcome {
-	g := group{leader: c.ident, marker: r.marker()}
+	g := newGroup(c.Ident, r.marker())
 	var helpers sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.Background())
 	defer c.close()
@@ -47,7 +48,7 @@ func (r *run) supervise(c *child) outcome {
 		case v := <-verdicts:
 			switch {
 			case v.endpoint != "":
-				r.ready(v.endpoint)
+				r.ready(v)
 			case v.stranger != nil || v.reason != nil:
 				r.kill(g)
 				return outcome{stranger: v.stranger, reason: v.reason}
@@ -63,9 +64,9 @@ func (r *run) supervise(c *child) outcome {
 
 // ready publishes first and records then: a record that is lost is made again
 // by probing, but a visitor waits for the fact.
-func (r *run) ready(endpoint string) {
-	r.state.Ready, r.state.Endpoint = true, endpoint
-	r.i.l.facts.Publish(r.state.fact(r.i.id))
+func (r *run) ready(v verdict) {
+	r.state.Ready, r.state.Endpoint, r.state.Sockets = true, v.endpoint, v.sockets
+	r.i.l.facts.Publish(r.state.fact(r.i.l.folder, r.i.id))
 	if err := r.i.record(r.state); err != nil {
 		r.log("record a ready instance", err)
 	}
@@ -85,7 +86,7 @@ func (r *run) terminate(g group, exits <-chan exit) bool {
 		}
 		wait := left
 		if exits == nil { // the leader is gone, others may be at it still
-			members, err := g.members()
+			members, err := g.Members()
 			if err == nil && len(members) == 0 {
 				return true
 			}
@@ -120,6 +121,7 @@ func (r *run) kill(g group) {
 // is one of a run that ended meanwhile.
 type verdict struct {
 	endpoint string
-	stranger *listener
+	sockets  []uint64 // that listen there
+	stranger *procgroup.Listener
 	reason   *controlplane.Reason
 }

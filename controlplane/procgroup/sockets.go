@@ -1,0 +1,166 @@
+//go:build linux
+
+package procgroup
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// TCPSocket is one line of proc_pid_net(5) tcp or tcp6. IPv4 addresses of IPv6
+// sockets are IPv4 addresses.
+type TCPSocket struct {
+	Local, Remote netip.AddrPort
+	State         uint8  // include/net/tcp_states.h
+	Inode         uint64 // 0: no process has it
+}
+
+// TCPSockets lists the TCP sockets of the network namespace that the process
+// is in, those that listen before all others of their family.
+func TCPSockets(pid int) ([]TCPSocket, error) {
+	var all []TCPSocket
+	for _, name := range []string{"tcp", "tcp6"} {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, name))
+		if os.IsNotExist(err) && name == "tcp6" {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list sockets: %w", err)
+		}
+		all = append(all, parseSockets(b)...)
+	}
+	return all, nil
+}
+
+// parseSockets passes over lines that it does not understand.
+func parseSockets(b []byte) []TCPSocket {
+	var all []TCPSocket
+	lines := bufio.NewScanner(bytes.NewReader(b))
+	for lines.Scan() {
+		f := strings.Fields(lines.Text())
+		if len(f) < 10 {
+			continue
+		}
+		local, ok := parseHexAddress(f[1])
+		remote, ok2 := parseHexAddress(f[2])
+		state, err := strconv.ParseUint(f[3], 16, 8)
+		inode, err2 := strconv.ParseUint(f[9], 10, 64)
+		if ok && ok2 && err == nil && err2 == nil {
+			all = append(all, TCPSocket{local, remote, uint8(state), inode})
+		}
+	}
+	return all
+}
+
+// Listener is one TCP socket in state LISTEN.
+type Listener struct {
+	Address netip.AddrPort
+	Inode   uint64
+}
+
+const stateListen = 10
+
+// Listeners lists the listening TCP sockets of the network namespace that the
+// process is in.
+func Listeners(pid int) ([]Listener, error) {
+	all, err := TCPSockets(pid)
+	if err != nil {
+		return nil, err
+	}
+	var found []Listener
+	for _, s := range all {
+		if s.State == stateListen {
+			found = append(found, Listener{s.Local, s.Inode})
+		}
+	}
+	return found, nil
+}
+
+// parseHexAddress reads "0100007F:1F90": 32-bit words in the machine's order.
+func parseHexAddress(s string) (netip.AddrPort, bool) {
+	host, port, ok := strings.Cut(s, ":")
+	raw, err := hex.DecodeString(host)
+	if !ok || err != nil || len(raw) != 4 && len(raw) != 16 {
+		return netip.AddrPort{}, false
+	}
+	for i := 0; i < len(raw); i += 4 {
+		binary.NativeEndian.PutUint32(raw[i:], binary.BigEndian.Uint32(raw[i:]))
+	}
+	ip, _ := netip.AddrFromSlice(raw)
+	n, err := strconv.ParseUint(port, 16, 16)
+	return netip.AddrPortFrom(ip.Unmap(), uint16(n)), err == nil
+}
+
+// SocketsOf adds the inodes of the sockets that the process has open. It fails
+// for a process that has ended, and for one of another user unless we are root.
+func SocketsOf(pid int, into map[uint64]bool) error {
+	dir := "/proc/" + strconv.Itoa(pid) + "/fd"
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		to, err := os.Readlink(dir + "/" + name)
+		if err != nil {
+			continue
+		}
+		if s, ok := strings.CutPrefix(to, "socket:["); ok {
+			if inode, err := strconv.ParseUint(strings.TrimSuffix(s, "]"), 10, 64); err == nil {
+				into[inode] = true
+			}
+		}
+	}
+	return nil
+}
+
+// Answers are the listeners that a connection to address reaches: those bound
+// to it, or else those bound to every address.
+func Answers(all []Listener, address netip.AddrPort) []Listener {
+	var exact, any4, any6 []Listener
+	for _, l := range all {
+		switch ip := l.Address.Addr(); {
+		case l.Address.Port() != address.Port():
+		case ip == address.Addr():
+			exact = append(exact, l)
+		case ip.IsUnspecified() && ip.Is4():
+			any4 = append(any4, l)
+		case ip.IsUnspecified():
+			any6 = append(any6, l)
+		}
+	}
+	switch {
+	case len(exact) > 0:
+		return exact
+	case address.Addr().Is4() && len(any4) > 0:
+		return any4
+	}
+	return any6
+}
+
+// Owner is a process that has the socket open, for messages; 0 if unknown.
+func Owner(inode uint64) (pid int, name string) {
+	all, err := Processes()
+	if err != nil {
+		return 0, ""
+	}
+	for pid := range all {
+		open := map[uint64]bool{}
+		if SocketsOf(pid, open) == nil && open[inode] {
+			b, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
+			return pid, strings.TrimSpace(string(b))
+		}
+	}
+	return 0, ""
+}

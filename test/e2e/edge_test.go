@@ -1,0 +1,142 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed-dbc68772/slipway/controlplane/client"
+)
+
+// edge starts a pure edge of this slipway's routes in a process of its own. It
+// ends with the test. visit asks it and returns the status; 0 is no answer.
+func (s *slipway) edge() (visit func(host, target string) int) {
+	s.t.Helper()
+	sockets, err := filepath.Glob(filepath.Join(s.sockets, "*", "etcd.sock"))
+	if err != nil || len(sockets) != 1 {
+		s.t.Fatalf("etcd's sockets are %v, %v", sockets, err)
+	}
+	port, dir := freePort(s.t), s.t.TempDir()
+	config := filepath.Join(dir, "Caddyfile")
+	content := fmt.Sprintf(`{
+	admin off
+	default_bind 127.0.0.1
+	auto_https off
+	log default {
+		output discard
+	}
+	slipway {
+		base_url http://localhost:%s
+		etcd unix://%s
+	}
+}
+http://:%s {
+	slipway
+}
+`, s.port, sockets[0], port)
+	if err := os.WriteFile(config, []byte(content), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	said := new(buffer)
+	cmd := exec.Command(slipwayBinary, "run", "--config", config)
+	cmd.Env, cmd.Stdout, cmd.Stderr = append(s.env, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir), said, said
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		if s.t.Failed() {
+			s.t.Logf("the edge said: %s", said)
+		}
+	})
+	browser := &http.Client{Timeout: patience, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", "127.0.0.1:"+port)
+		},
+	}}
+	visit = func(host, target string) int {
+		resp, err := browser.Get("http://" + host + target)
+		if err != nil {
+			return 0
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	eventually(s.t, "the edge is ready", func() bool {
+		return visit(s.host(""), "/readyz") == http.StatusOK
+	})
+	return visit
+}
+
+// TestAnEdgeThatIsAloneReachesNoStranger: the control plane and etcd are gone,
+// the instance dies, and another program takes its port. The edge's route goes
+// on to name it, and no visitor may be sent there.
+func TestAnEdgeThatIsAloneReachesNoStranger(t *testing.T) {
+	t.Parallel()
+	s := up(t)
+	in := s.run(app{name: "app"})
+	e, err := s.api().Explain(t.Context(), client.Request{URL: s.origin(in.ID) + "/", Method: "GET"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := s.edge()
+	visit := func() int { return ask(s.host(in.ID), "/") }
+	if got := visit(); got != http.StatusOK {
+		t.Fatalf("the edge answers %d", got)
+	}
+	s.kill()
+	if got := visit(); got != http.StatusOK {
+		t.Fatalf("without a control plane the edge answers %d", got)
+	}
+	s.killApp(in.ID)
+	stranger := &http.Server{Addr: e.Endpoint, ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) },
+	)}
+	listening := make(chan error, 1)
+	go func() { listening <- stranger.ListenAndServe() }()
+	defer stranger.Close()
+	eventually(t, "the stranger listens", func() bool {
+		resp, err := http.Get("http://" + e.Endpoint)
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err == nil && resp.StatusCode == http.StatusTeapot
+	})
+
+	const visitors = 500
+	requests := 2_000
+	if os.Getenv("SLIPWAY_E2E") == "all" {
+		requests = 10_000
+	}
+	var mu sync.Mutex
+	answers := map[int]int{}
+	var all sync.WaitGroup
+	for range visitors {
+		all.Go(func() {
+			for range requests / visitors {
+				status := visit()
+				mu.Lock()
+				answers[status]++
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	select {
+	case err := <-listening:
+		t.Fatalf("the stranger lost %s: %v", e.Endpoint, err)
+	default:
+	}
+	if len(answers) != 1 || answers[http.StatusBadGateway] != requests {
+		t.Errorf("answers by status: %v, want %d of 502; 418 is the stranger's", answers, requests)
+	}
+}
