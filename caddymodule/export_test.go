@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 )
+
 // Refused counts the connections that somebody else answered.
 func (rt *Runtime) Refused() int64 { return rt.checker.Refused() }
 

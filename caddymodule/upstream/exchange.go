@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -61,10 +62,17 @@ func (c *Client) exchange(w http.ResponseWriter, r *Request, conn *conn) error {
 		return nil
 	}
 	conn.discard()
-	if err != nil && left && !errors.Is(err, ErrCutOff) {
+	if err != nil && left && !errors.Is(err, ErrCutOff) && !malformed(err) {
 		return ErrLeft
 	}
 	return err
+}
+
+// malformed reports whether the visitor sent a body that is none. What guards
+// his connection then ends it, which looks as if he had left.
+func malformed(err error) bool {
+	return errors.Is(err, ErrRequestBody) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) &&
+		!errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, context.Canceled)
 }
 
 func (x *exchange) run() error {
