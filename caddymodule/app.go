@@ -57,6 +57,7 @@ type App struct {
 
 	site         *routing.Site
 	trusted      trustedProxies
+	health       *healthServer
 	controlPlane ControlPlaneModule
 	runtime      *Runtime
 	runtimeKey   string
@@ -107,6 +108,9 @@ type Settings struct {
 	BaseURL string `json:"base_url"`
 	// The host of the console. Default: "console." + base domain. Edge.
 	ConsoleHost string `json:"console_host,omitempty"`
+	// An address of its own where /livez and /readyz answer for any Host, such
+	// as 127.0.0.1:9090. Default: none; the base domain has them anyhow. Edge.
+	HealthListen string `json:"health_listen,omitempty"`
 	// "safe" (default): an alias redirect is 302 for GET and HEAD, 307 for
 	// other methods. "strict": 302 for all, as in the App Store. Edge.
 	AliasRedirect string `json:"alias_redirect,omitempty"`
@@ -191,6 +195,11 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if a.HealthListen != "" {
+		if _, err := parseHealthListen(a.HealthListen); err != nil {
+			return err
+		}
+	}
 	if a.trusted, err = parseTrustedProxies(a.TrustedProxies); err != nil {
 		return err
 	}
@@ -240,12 +249,22 @@ func (a *App) Start() error {
 	if err := onlyLoopback(a.ctx); err != nil {
 		return err
 	}
-	return a.runtime.start(a)
+	if err := a.runtime.start(a); err != nil || a.HealthListen == "" {
+		return err
+	}
+	var err error
+	a.health, err = startHealth(a.ctx, a.HealthListen, a.runtime.ready)
+	return err
 }
 
 // Stop implements caddy.App. The runtime goes on for the next configuration;
 // Cleanup gives it up.
-func (a *App) Stop() error { return nil }
+func (a *App) Stop() error {
+	if a.health != nil {
+		a.health.stop()
+	}
+	return nil
+}
 
 // Cleanup gives the runtime up. It may run after a failed Provision.
 func (a *App) Cleanup() error {

@@ -34,6 +34,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	slipway {
 //		base_url URL
 //		console_host HOST
+//		health_listen ADDRESS
 //		etcd URL... {
 //			ca FILE
 //			cert FILE KEYFILE
@@ -122,6 +123,8 @@ func (p *parser) option() error {
 		return p.one(&s.BaseURL)
 	case "console_host":
 		return p.one(&s.ConsoleHost)
+	case "health_listen":
+		return p.one(&s.HealthListen)
 	case "alias_redirect":
 		return p.one(&s.AliasRedirect)
 	case "routing_mode":

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	_ "github.com/seed-dbc68772/slipway/caddymodule/extendedconnect" // WebSockets over HTTP/2
 	"github.com/seed-dbc68772/slipway/caddymodule/framing"
 	"github.com/seed-dbc68772/slipway/caddymodule/hold"
 	"github.com/seed-dbc68772/slipway/caddymodule/upstream"
@@ -92,6 +93,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		}
 		d = table.Decide(h.site, request)
 	}
+	if isMisdirected(r, d.Kind) {
+		return h.answer(w, r, misdirected)
+	}
 	switch d.Kind {
 	case routing.Serve:
 		return h.serve(w, r, d, request.Upgrade || protocol != "")
@@ -120,6 +124,9 @@ const (
 	connectPatience = 10 * time.Second // no further attempt after that
 )
 
+// forEver is longer than a connection lives.
+const forEver = 10 * 365 * 24 * time.Hour
+
 // crashNotice is how long the news of a crash may take to the edge. An app
 // that refuses connections while it is said to run costs its visitors as much.
 const crashNotice = time.Second
@@ -133,6 +140,13 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decisi
 	}
 	if d.Instance.Mode == routing.BaseURL {
 		out.Prefix = d.Path[:len(d.Path)-len(d.Rest)] + "/"
+	}
+	if r.ProtoMajor > 1 && (webSocket || out.IsGRPC()) {
+		// Its body is half of a conversation, in which it may be silent as long
+		// as it likes.
+		if reader, _ := caddyhttp.IdleTimeoutsFromContext(r.Context()); reader != nil {
+			reader.Override(forEver, 0)
+		}
 	}
 	in, waitLeft := d.Instance, h.hold
 	for {

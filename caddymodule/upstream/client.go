@@ -102,7 +102,7 @@ func (c *Client) Serve(w http.ResponseWriter, r *Request, in *routing.Instance) 
 	if !token(r.Method) {
 		return ErrRequest
 	}
-	if isGRPC(r) {
+	if r.IsGRPC() {
 		return c.serveGRPC(w, r, in)
 	}
 	repeatable := idempotent(r.Method) && !hasBody(r)

@@ -9,33 +9,18 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
+	_ "github.com/seed-dbc68772/slipway/caddymodule/extendedconnect" // for the suite's server
 	"github.com/seed-dbc68772/slipway/caddymodule/upstream"
 	"github.com/seed-dbc68772/slipway/caddymodule/upstream/upstreamtest"
 	"github.com/seed-dbc68772/slipway/routing"
 )
-
-// The server takes extended CONNECT only if told so before the process starts.
-func TestMain(m *testing.M) {
-	const setting = "http2xconnect=1"
-	if debug := os.Getenv("GODEBUG"); !strings.Contains(debug, setting) {
-		os.Setenv("GODEBUG", strings.Trim(debug+","+setting, ","))
-		path, err := os.Executable()
-		if err == nil {
-			err = syscall.Exec(path, os.Args, os.Environ())
-		}
-		log.Fatalf("start the tests with GODEBUG=%s: %v", setting, err)
-	}
-	os.Exit(m.Run())
-}
 
 func instance(t testing.TB, endpoint string, generation int64) *routing.Instance {
 	t.Helper()
@@ -93,6 +78,9 @@ func TestOurWay(t *testing.T) {
 }
 
 func TestTheStandardLibrarysWay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: the comparison takes most of a minute")
+	}
 	upstreamtest.Run(t, func(app upstreamtest.App) (http.Handler, func(), error) {
 		protocols := new(http.Protocols)
 		protocols.SetHTTP1(true)
@@ -118,6 +106,9 @@ func TestTheStandardLibrarysWay(t *testing.T) {
 }
 
 func TestCaddysWay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: the comparison takes most of a minute")
+	}
 	config := new(caddy.Config)
 	if err := json.Unmarshal([]byte(`{"admin":{"disabled":true},"logging":{"logs":{"default":{"writer":{"output":"discard"}}}}}`), config); err != nil {
 		t.Fatal(err)

@@ -15,9 +15,9 @@ import (
 	"github.com/seed-dbc68772/slipway/routing"
 )
 
-// isGRPC reports whether the request is a gRPC call. Such an app speaks HTTP/2
+// IsGRPC reports whether the request is a gRPC call. Such an app speaks HTTP/2
 // without TLS, from the first byte; every other one HTTP/1.1.
-func isGRPC(r *Request) bool {
+func (r *Request) IsGRPC() bool {
 	if r.ProtoMajor < 2 || r.Method != http.MethodPost {
 		return false
 	}

@@ -126,8 +126,6 @@ func caddyConfig(app *caddymodule.App, listen string, p paths) *caddy.Config {
 			BaseLog: caddy.BaseLog{WriterRaw: caddyconfig.JSON(map[string]any{
 				"output": "file", "filename": filepath.Join(p.data, "slipway.log"), "roll_size_mb": 16, "roll_keep": 3,
 			}, nil)},
-			// It builds its fields for every request, whether they are written or not.
-			Exclude: []string{"http.handlers.reverse_proxy"},
 		}}},
 		StorageRaw: caddyconfig.JSON(map[string]any{"module": "file_system", "root": filepath.Join(p.data, "caddy")}, nil),
 		AppsRaw: caddy.ModuleMap{

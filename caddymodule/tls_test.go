@@ -1,0 +1,227 @@
+package caddymodule_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"golang.org/x/net/http2"
+)
+
+// certificate is one for names, with its key, as PEM.
+func certificate(t *testing.T, names ...string) settings {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: names,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return settings{
+		"certificate": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})),
+		"key":         string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})),
+	}
+}
+
+// change edits the configuration before the edge starts.
+func (e *edge) change(f func(apps, server map[string]any)) {
+	e.t.Helper()
+	var config map[string]any
+	if err := json.Unmarshal([]byte(e.config), &config); err != nil {
+		e.t.Fatal(err)
+	}
+	apps := config["apps"].(map[string]any)
+	f(apps, apps["http"].(map[string]any)["servers"].(map[string]any)["edge"].(map[string]any))
+	text, err := json.Marshal(config)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	e.config = string(text)
+}
+
+func TestAHostThatTheCertificateDoesNotCoverIsMisdirected(t *testing.T) {
+	e := newEdge(t, settings{"base_url": "https://" + base})
+	e.change(func(apps, server map[string]any) {
+		server["protocols"] = []string{"h1", "h2"}
+		server["tls_connection_policies"] = []any{settings{}}
+		apps["tls"] = settings{"certificates": settings{"load_pem": []any{
+			certificate(t, base, "*."+base), certificate(t, "custom.example"),
+		}}}
+	})
+	e.load()
+	t.Cleanup(stopCaddy(t))
+	one, two := instance(1, serve(t, hello)), instance(2, serve(t, hello))
+	e.put(one, two)
+	host := func(n int) string { return instanceID(n) + "." + base }
+	for _, tc := range []struct {
+		name, sni, host string
+		want            int
+	}{
+		{"the handshake's name", host(1), host(1), 200},
+		{"upper case and a port", host(1), strings.ToUpper(instanceID(1)) + "." + base + ":443", 200},
+		{"another name of the certificate", host(1), host(2), 200},
+		{"a name of another certificate", "custom.example", host(1), 421},
+		{"an unknown name, before it is looked up", "custom.example", "nobody." + base, 421},
+		{"the base domain on another certificate", "custom.example", base, 421},
+		{"an unknown name of the certificate", host(1), "nobody." + base, 404},
+		{"a name two labels below", host(1), "a.b." + base, 421},
+		{"a malformed name is no host", "custom.example", "a_b", 400},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			conn, err := tls.Dial("tcp", e.addr, &tls.Config{ServerName: tc.sni, InsecureSkipVerify: true}) //nolint:gosec // the name alone matters
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(patience))
+			fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", tc.host)
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if resp.StatusCode != tc.want {
+				t.Errorf("status %d, want %d", resp.StatusCode, tc.want)
+			}
+			if tc.want == 421 && resp.Header.Get("Cache-Control") != "no-store" {
+				t.Error("a 421 may be cached")
+			}
+		})
+	}
+	if conn, err := tls.Dial("tcp", e.addr, &tls.Config{ServerName: host(1), InsecureSkipVerify: true}); err != nil { //nolint:gosec // see above
+		t.Error(err)
+	} else {
+		defer conn.Close()
+		fmt.Fprintf(conn, "TRACE / HTTP/1.1\r\nHost: custom.example\r\n\r\n")
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || resp.StatusCode != 405 {
+			t.Errorf("TRACE gives %v, %v", resp, err)
+		}
+	}
+}
+
+// overHTTP2 is a client that speaks HTTP/2 without TLS to the edge.
+func (e *edge) overHTTP2() *http2.Transport {
+	transport := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, _, _ string, _ *tls.Config) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", e.addr)
+	}}
+	e.t.Cleanup(transport.CloseIdleConnections)
+	return transport
+}
+
+func TestAWebSocketOverHTTP2MayBeSilent(t *testing.T) {
+	e := newEdge(t, nil)
+	const idle = 200 * time.Millisecond
+	e.change(func(_, server map[string]any) { server["read_idle_timeout"], server["write_idle_timeout"] = idle, idle })
+	e.load()
+	t.Cleanup(stopCaddy(t))
+	in := instance(1, serve(t, echo))
+	e.put(in)
+	body, write := io.Pipe()
+	defer write.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodConnect, urlOf(in)+"/ws", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header[":protocol"] = []string{"websocket"}
+	r.Header.Set("Sec-WebSocket-Version", "13")
+	resp, err := e.overHTTP2().RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("status %d", resp.StatusCode)
+	}
+	for range 2 {
+		// A text message "hi", masked with zeros, and its echo.
+		write.Write([]byte{0x81, 0x82, 0, 0, 0, 0, 'h', 'i'})
+		got := make([]byte, 4)
+		if _, err := io.ReadFull(resp.Body, got); err != nil || !bytes.Equal(got, []byte{0x81, 2, 'h', 'i'}) {
+			t.Fatalf("got % x back (%v)", got, err)
+		}
+		time.Sleep(3 * idle) // longer than a body may make no progress
+	}
+}
+
+func TestTheHealthListener(t *testing.T) {
+	address := freeAddr(t)
+	e := startEdge(t, settings{"health_listen": address})
+	for range 2 { // before and after a reload
+		for url, want := range map[string]int{"/livez": 200, "/readyz": 200, "/": 404, "/api/v1/apps": 404} {
+			resp, err := again(e, func() (*http.Response, error) { return http.Get("http://" + address + url) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != want {
+				t.Errorf("%s gives %d, want %d", url, resp.StatusCode, want)
+			}
+		}
+		e.load()
+		http.DefaultClient.CloseIdleConnections()
+	}
+	e.config = strings.Replace(e.config, address, "127.0.0.1:1-9", 1)
+	if err := caddy.Load([]byte(e.config), true); err == nil || !strings.Contains(err.Error(), "health_listen") {
+		t.Errorf("a range of ports: %v", err)
+	}
+}
+
+func TestForwardedHeadersOfATrustedProxy(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		trusted []string
+		sent    []string
+		want    string
+	}{
+		{"nobody is trusted by default", nil, []string{"X-Forwarded-For", "6.6.6.6", "X-Forwarded-Host", "evil", "X-Forwarded-Proto", "https"},
+			"127.0.0.1 HOST http"},
+		{"another network", []string{"10.0.0.0/8"}, []string{"X-Forwarded-For", "6.6.6.6"}, "127.0.0.1 HOST http"},
+		{"an address", []string{"127.0.0.1"}, []string{"X-Forwarded-For", "6.6.6.6", "X-Forwarded-Host", "public.example", "X-Forwarded-Proto", "https"},
+			"6.6.6.6, 127.0.0.1 public.example https"},
+		{"a network", []string{"10.0.0.0/8", "127.0.0.0/8"}, []string{"X-Forwarded-For", "6.6.6.6, 7.7.7.7"}, "6.6.6.6, 7.7.7.7, 127.0.0.1 HOST http"},
+		{"it says nothing", []string{"127.0.0.0/8"}, nil, "127.0.0.1 HOST http"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			more := settings{}
+			if tc.trusted != nil {
+				more["trusted_proxies"] = tc.trusted
+			}
+			e := startEdge(t, more)
+			in := instance(1, serve(t, func(w http.ResponseWriter, r *http.Request) {
+				fmt.Fprint(w, r.Header.Get("X-Forwarded-For"), " ", r.Header.Get("X-Forwarded-Host"), " ", r.Header.Get("X-Forwarded-Proto"))
+			}))
+			e.put(in)
+			want := strings.Replace(tc.want, "HOST", in.ID+"."+base, 1)
+			if got := text(e.do("GET", urlOf(in)+"/", tc.sent...)); got != want {
+				t.Errorf("the app is told %q, want %q", got, want)
+			}
+		})
+	}
+}
