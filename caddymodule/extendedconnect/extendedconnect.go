@@ -15,6 +15,6 @@ import (
 func init() {
 	const setting = "http2xconnect="
 	if debug := os.Getenv("GODEBUG"); !strings.Contains(debug, setting) {
-		os.Setenv("GODEBUG", strings.TrimPrefix(debug+","+setting+"1", ",")) //nolint:errcheck // the name is valid
+		os.Setenv("GODEBUG", strings.TrimPrefix(debug+","+setting+"1", ","))
 	}
 }
