@@ -129,7 +129,7 @@ func TestAHostThatTheCertificateDoesNotCoverIsMisdirected(t *testing.T) {
 // overHTTP2 is a client that speaks HTTP/2 without TLS to the edge. That of
 // net/http takes no header :protocol.
 func (e *edge) overHTTP2() http.RoundTripper {
-	transport := &http2.Transport{AllowHTTP: true} //nolint:staticcheck // see above
+	transport := &http2.Transport{AllowHTTP: true}                                                       //nolint:staticcheck // see above
 	transport.DialTLSContext = func(ctx context.Context, _, _ string, _ *tls.Config) (net.Conn, error) { //nolint:staticcheck // see above
 		return new(net.Dialer).DialContext(ctx, "tcp", e.addr)
 	}
