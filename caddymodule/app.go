@@ -218,6 +218,10 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 	}
 	a.counted = map[*caddyhttp.Server]bool{}
 	a.runtime, a.runtimeKey, a.ctx = value.(*Runtime), string(key), ctx
+	// Each configuration has a registry of its own.
+	if err := ctx.GetMetricsRegistry().Register(&a.runtime.metrics); err != nil {
+		return err
+	}
 	return a.runtime.alone()
 }
 

@@ -70,10 +70,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	}
 	if status, code, bad := framing.Refusal(r); bad {
 		w.Header().Set("Connection", "close")
-		return h.answer(w, r, pageOfRefusal(status, code))
+		return h.end(w, r, outDenied, pageOfRefusal(status, code))
 	}
 	if p, bad := oversized(r); bad {
-		return h.answer(w, r, p)
+		return h.end(w, r, outDenied, p)
 	}
 	table := h.runtime.Table()
 	protocol := ""
@@ -88,13 +88,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	if table == nil && d.Kind == routing.NotFound {
 		// This process has just started and does not know its routes.
 		if table = h.runtime.awaitTable(r.Context()); table == nil {
-			return h.answer(w, r, page{status: http.StatusServiceUnavailable, code: "starting", retryAfter: 1,
+			return h.end(w, r, outUnavailable, page{status: http.StatusServiceUnavailable, code: "starting", retryAfter: 1,
 				text: "This edge has just started and does not know its routes yet."})
 		}
 		d = table.Decide(h.site, request)
 	}
 	if isMisdirected(r, d.Kind) {
-		return h.answer(w, r, misdirected)
+		return h.end(w, r, outDenied, misdirected)
 	}
 	switch d.Kind {
 	case routing.Serve:
@@ -107,13 +107,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Location", d.Location)
 		w.WriteHeader(d.Status)
+		h.runtime.metrics.count(outcomeOf(d), d.Status)
 		return nil
 	case routing.Options:
 		w.Header().Set("Allow", allow)
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	return h.answer(w, r, pageOf(d))
+	return h.end(w, r, outcomeOf(d), pageOf(d))
 }
 
 // Attempts to reach an instance that refuses connections while it is said to
@@ -148,25 +149,28 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decisi
 			reader.Override(forEver, 0)
 		}
 	}
-	in, waitLeft := d.Instance, h.hold
+	in, waitLeft, answered := d.Instance, h.hold, outProxied
 	for {
 		if !hold.Running(in) {
+			answered = outHeld
 			began := time.Now()
 			var err error
 			if in, err = h.runtime.room.Wait(r.Context(), d.Instance.ID, waitLeft); err != nil {
-				return h.answer(w, r, pageOfWait(err))
+				return h.end(w, r, outUnavailable, pageOfWait(err))
 			}
 			waitLeft -= time.Since(began)
 		}
 		var err error
 		if in, err = h.send(w, out, in); err == nil {
+			h.runtime.metrics.count(answered, out.Status)
 			return nil
 		}
 		switch {
 		case errors.Is(err, upstream.ErrCutOff):
+			h.runtime.metrics.count(answered, out.Status)
 			panic(http.ErrAbortHandler) // the answer must not pass for whole
 		case !errors.Is(err, upstream.ErrConnect):
-			return h.answer(w, r, h.pageOfFailure(w, err))
+			return h.end(w, r, outcomeOfFailure(err), h.pageOfFailure(w, err))
 		}
 		// The instance went to sleep under the request, or it has just
 		// crashed and the control plane is about to say so: then it is a
@@ -174,11 +178,17 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decisi
 		tried := in
 		switch in = h.runtime.room.News(r.Context(), tried, crashNotice); in {
 		case nil:
-			return h.answer(w, r, pageOfWait(hold.ErrGone))
+			return h.end(w, r, outUnavailable, pageOfWait(hold.ErrGone))
 		case tried:
-			return h.answer(w, r, h.pageOfFailure(w, err))
+			return h.end(w, r, outcomeOfFailure(err), h.pageOfFailure(w, err))
 		}
 	}
+}
+
+// end answers with a page, and counts that.
+func (h *Handler) end(w http.ResponseWriter, r *http.Request, o outcome, p page) error {
+	h.runtime.metrics.count(o, p.status)
+	return h.answer(w, r, p)
 }
 
 // send sends a request to the instance as the route table has it at each
@@ -270,6 +280,18 @@ func pageOfWait(err error) page {
 	}
 	return page{status: http.StatusServiceUnavailable, code: "wake_unavailable", retryAfter: 5,
 		text: "The app sleeps and cannot be woken right now. Nothing reached it; try again."}
+}
+
+func outcomeOfFailure(err error) outcome {
+	switch {
+	case errors.Is(err, upstream.ErrLeft):
+		return outLeft
+	case errors.Is(err, upstream.ErrRequestBody), errors.Is(err, upstream.ErrRequest):
+		return outDenied
+	case errors.Is(err, upstream.ErrTimeout):
+		return outTimeout
+	}
+	return outUpstreamError
 }
 
 // pageOfFailure is the answer when the app did not give one.

@@ -35,6 +35,7 @@ type Runtime struct {
 	upstream *upstream.Client
 	// checker asks whose the endpoints are that are dialled.
 	checker *identity.Checker
+	metrics metrics
 
 	startOnce sync.Once
 	startErr  error
@@ -55,6 +56,7 @@ func newRuntime(log *zap.Logger) *Runtime {
 	rt.upstream = upstream.New(upstream.Config{Check: rt.checker.Check})
 	rt.live = routes.New(log, rt.changed)
 	rt.edge = newReporter(rt.Table)
+	rt.metrics.runtime = rt
 	rt.room = hold.New(
 		func(id routing.ID) *routing.Instance { return rt.Table().Instance(id) },
 		rt.wake,

@@ -135,6 +135,16 @@ func (r *Room) Wait(ctx context.Context, id routing.ID, limit time.Duration) (*r
 	}
 }
 
+// Waiters returns how many requests wait.
+func (r *Room) Waiters() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, g := range r.groups {
+		n += g.waiters
+	}
+	return n
+}
+
 func (r *Room) join(id routing.ID) *group {
 	r.mu.Lock()
 	defer r.mu.Unlock()

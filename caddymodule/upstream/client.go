@@ -89,6 +89,9 @@ type Request struct {
 	// FirstByte is how long the app may take to the first byte of its answer,
 	// from when it has the whole request.
 	FirstByte time.Duration
+
+	// Status is the final one of the app's answer, once its head was sent on.
+	Status int
 }
 
 // Forwarded is the values of the X-Forwarded headers.

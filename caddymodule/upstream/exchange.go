@@ -256,6 +256,7 @@ func (x *exchange) body() error {
 			return err
 		}
 	}
+	x.r.Status = a.status
 	x.w.WriteHeader(a.status)
 	if bodyless {
 		return nil

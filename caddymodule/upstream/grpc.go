@@ -94,6 +94,7 @@ func (c *Client) serveGRPC(w http.ResponseWriter, r *Request, in *routing.Instan
 		}
 	}
 	x.passHeaders(w.Header())
+	r.Status = resp.StatusCode
 	w.WriteHeader(resp.StatusCode)
 	if resp.ContentLength == 0 {
 		return nil // one frame, and its end is the call's: clients look there for its status

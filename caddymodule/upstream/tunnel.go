@@ -105,6 +105,7 @@ func (x *exchange) tunnel() error {
 	x.passHeaders(h)
 	h.Set("Connection", "Upgrade")
 	h.Set("Upgrade", "websocket")
+	x.r.Status = http.StatusSwitchingProtocols
 	x.w.WriteHeader(http.StatusSwitchingProtocols)
 	nc, ahead, err := http.NewResponseController(x.w).Hijack()
 	if err != nil {
@@ -132,6 +133,7 @@ func (x *exchange) tunnelStream() error {
 	h := x.w.Header()
 	x.passHeaders(h)
 	delete(h, "Sec-Websocket-Accept")
+	x.r.Status = http.StatusOK
 	x.w.WriteHeader(http.StatusOK)
 	x.flush()
 	t := &tunnel{all: &x.client.tunnels, visitor: newStream(x.w, x.r), app: newSocket(x.conn.Conn, x.conn.read)}

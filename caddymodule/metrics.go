@@ -1,0 +1,126 @@
+package caddymodule
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed-dbc68772/slipway/routing"
+)
+
+// outcome is what became of a request. Requests for the control plane and the
+// console have none: they are not an instance's.
+type outcome uint8
+
+const (
+	outProxied       outcome = iota // the app answered
+	outHeld                         // the app answered a request that waited for it
+	outRedirectAlias                // to the canonical name
+	outRedirectMode                 // to the right mode, or spelling
+	outNoRoute                      // nothing has this name
+	outAliasInactive
+	outDenied        // the request breaks the rules of HTTP or of routing.md
+	outUnavailable   // the instance did not start in time, or this edge knows nothing yet
+	outUpstreamError // the app gave no answer
+	outTimeout       // nor in time
+	outLeft          // the visitor went away first
+	outcomes
+)
+
+var outcomeNames = [outcomes]string{
+	"proxied", "held", "redirect_alias", "redirect_mode", "no_route", "alias_inactive", "denied",
+	"unavailable", "upstream_error", "timeout", "client_left",
+}
+
+// codeClasses are the labels of the first digits of a status.
+var codeClasses = [...]string{"", "1xx", "2xx", "3xx", "4xx", "5xx"}
+
+// outcomeOf is what becomes of a request that the decision ends.
+func outcomeOf(d routing.Decision) outcome {
+	switch d.Rule {
+	case routing.RuleIDToPrimary, routing.RulePathToPrimary, routing.RuleOtherAlias:
+		return outRedirectAlias
+	case routing.RuleInactiveAlias:
+		return outAliasInactive
+	}
+	switch d.Kind {
+	case routing.Redirect:
+		return outRedirectMode
+	case routing.NotFound, routing.Own:
+		return outNoRoute
+	}
+	return outDenied
+}
+
+// metrics counts requests. No label is a name that a visitor can choose.
+type metrics struct {
+	requests [outcomes][len(codeClasses)]atomic.Uint64
+	runtime  *Runtime
+}
+
+func (m *metrics) count(o outcome, status int) {
+	class := status / 100
+	if class < 1 || class >= len(codeClasses) {
+		class = 0
+	}
+	m.requests[o][class].Add(1)
+}
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("slipway_edge_"+name, help, labels, nil)
+}
+
+var (
+	descRequests = describe("requests_total", "Requests for instances and unknown names, by what became of them.", "outcome", "code_class")
+	descRoutes   = describe("routes", "Routes in the table.", "kind")
+	descRevision = describe("applied_revision", "The store's revision up to which changes are in the table.")
+	descStale    = describe("stale_seconds", "Time since the store was heard last; -1: never.")
+	descRefused  = describe("refused_records", "Keys whose newest record is not valid: the last good one counts.")
+	descRefusals = describe("refused_records_total", "Records that were refused.")
+	descRemovals = describe("held_removals", "Removals of routes that wait since there are too many at once.")
+	descDrift    = describe("drift_records_total", "Records that a comparison with the store found wrong.")
+	descHeld     = describe("held_requests", "Requests that wait for an instance.")
+	descStreams  = describe("open_streams", "Open WebSockets.")
+	descStranger = describe("strangers_total", "Connections that another program than the instance answered.")
+)
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descRequests, descRoutes, descRevision, descStale, descRefused, descRefusals,
+		descRemovals, descDrift, descHeld, descStreams, descStranger} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(out chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, n float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, n, labels...)
+	}
+	gauge := func(d *prometheus.Desc, n float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n, labels...)
+	}
+	for o := range m.requests {
+		for class := range m.requests[o] {
+			if n := m.requests[o][class].Load(); n > 0 {
+				counter(descRequests, float64(n), outcomeNames[o], codeClasses[class])
+			}
+		}
+	}
+	s := m.runtime.live.Status()
+	gauge(descRoutes, float64(s.Instances), "instance")
+	gauge(descRoutes, float64(s.Aliases), "alias")
+	gauge(descRevision, float64(s.Revision))
+	stale := s.Silence.Seconds()
+	if s.Silence < 0 {
+		stale = -1
+	}
+	gauge(descStale, stale)
+	gauge(descRefused, float64(s.RefusedNow))
+	counter(descRefusals, float64(s.RefusedTotal))
+	gauge(descRemovals, float64(s.Held))
+	counter(descDrift, float64(s.Drift))
+	gauge(descHeld, float64(m.runtime.room.Waiters()))
+	gauge(descStreams, float64(m.runtime.upstream.Streams()))
+	counter(descStranger, float64(m.runtime.checker.Refused()))
+}
