@@ -208,10 +208,19 @@ func (u *upload) stop() (sent bool) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.sent {
+	switch {
+	case u.sent:
 		_ = u.x.conn.SetWriteDeadline(time.Time{}) // of the next request
+	case !u.read && u.x.r.ProtoMajor == 1:
+		u.linger()
 	}
 	return u.sent
+}
+
+// linger lets the server read some of what is left, so that the answer is not
+// lost in a reset, before it closes.
+func (u *upload) linger() {
+	_ = http.NewResponseController(u.x.w).SetReadDeadline(time.Now().Add(lingering))
 }
 
 // lastWrite is how long the end of a body may still take to the app once the
@@ -245,12 +254,9 @@ func (u *upload) interrupt() bool {
 		<-u.done
 		return false
 	}
-	visitor := http.NewResponseController(u.x.w)
-	if visitor.SetReadDeadline(longAgo) == nil {
+	if http.NewResponseController(u.x.w).SetReadDeadline(longAgo) == nil {
 		<-u.done
-		// The server reads some of what is left, so that the answer is not lost
-		// in a reset, before it closes.
-		_ = visitor.SetReadDeadline(time.Now().Add(lingering))
+		u.linger()
 	}
 	return false
 }

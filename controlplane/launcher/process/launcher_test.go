@@ -193,9 +193,9 @@ func TestWhyAStartEnds(t *testing.T) {
 	}{
 		{"a crash names code and log", launchertest.Crashes, nil, controlplane.Crashed, "exit code 3 before it was ready; its last lines are in `slipway instance logs one`"},
 		{"a SIGKILL hints at memory", suicide, nil, controlplane.Crashed, "SIGKILL"},
-		{"another port is named", elsewhere, func(w *launcher.Workload) { w.HealthTimeout = 300 * time.Millisecond }, controlplane.PortNeverOpened, "the app listens on 127.0.0.1:"},
+		{"another port is named", elsewhere, func(w *launcher.Workload) { w.HealthTimeout = 2 * time.Second }, controlplane.PortNeverOpened, "the app listens on 127.0.0.1:"},
 		{"an unhealthy app", unhealthy, func(w *launcher.Workload) {
-			w.HealthTimeout = 300 * time.Millisecond
+			w.HealthTimeout = 2 * time.Second
 			w.App.Manifest.Runtime.HealthPath = "/healthz"
 		}, controlplane.HealthTimeout, "500"},
 		{"a fixed port that is in use", launchertest.Serves, func(w *launcher.Workload) { w.App.Manifest.Runtime.Port = used }, controlplane.PortInUse, strconv.Itoa(used)},
