@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/coder/websocket"
 )
 
@@ -290,5 +291,60 @@ func TestBodiesGoBothWaysAtOnce(t *testing.T) {
 				t.Errorf("%d bytes of %d came back (%v)", len(got), len(body), err)
 			}
 		})
+	}
+}
+
+func TestAReloadClosesNoWebSocket(t *testing.T) {
+	e := startEdge(t, nil)
+	in := instance(1, serve(t, echo))
+	e.put(in)
+	conn := e.dial(urlOf(in) + "/ws")
+	for range 3 {
+		e.talk(conn, "before")
+		e.load()
+		e.talk(conn, strings.Repeat("after", 5000))
+	}
+	e.wantNoErrors()
+}
+
+func TestAStopTellsWebSocketsThatItGoesAway(t *testing.T) {
+	e := newEdge(t, nil)
+	e.load()
+	stopped := false
+	t.Cleanup(func() {
+		if !stopped {
+			caddy.Stop()
+		}
+	})
+	told := make(chan websocket.StatusCode, 1)
+	in := instance(1, serve(t, func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+		if err != nil {
+			return
+		}
+		defer conn.CloseNow()
+		for {
+			kind, data, err := conn.Read(context.Background())
+			if err != nil {
+				told <- websocket.CloseStatus(err)
+				return
+			}
+			conn.Write(context.Background(), kind, data)
+		}
+	}))
+	e.put(in)
+	conn := e.dial(urlOf(in) + "/ws")
+	e.talk(conn, "hello")
+	stopped = true
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, _, err := conn.Read(ctx); websocket.CloseStatus(err) != websocket.StatusGoingAway {
+		t.Errorf("the visitor is told %v, want status 1001", err)
+	}
+	if got := <-told; got != websocket.StatusGoingAway {
+		t.Errorf("the app is told %v, want status 1001", got)
 	}
 }
