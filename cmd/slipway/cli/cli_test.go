@@ -229,7 +229,7 @@ func TestAWaitOutlivesARestartOfTheControlPlane(t *testing.T) {
 	f.mu.Lock()
 	f.down, f.instances[0].AppName = patience, "ai.h2o.demo"
 	f.mu.Unlock()
-	eventually(t, "the end", func() bool { return strings.Contains(stderr.String(), "deployed in") })
+	eventually(t, "the last edge", func() bool { return strings.Contains(stderr.String(), "\non ") })
 	if code := stop(); code != ExitDone {
 		t.Errorf("code %d, %s", code, stderr)
 	}
