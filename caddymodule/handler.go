@@ -46,10 +46,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	app := mod.(*App)
-	app.countConnections(ctx)
 	h.site, h.runtime, h.trusted, h.log = app.site, app.runtime, app.trusted, ctx.Logger()
 	h.hold, h.firstByte = time.Duration(app.Hold), time.Duration(app.FirstByteTimeout)
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		prepareServer(server, h.log)
+		app.countConnections(server)
 		// The server waits for WebSockets over HTTP/2 before it gives the
 		// runtime up, and knows nothing of those over HTTP/1.1.
 		runtime := app.runtime
@@ -59,7 +60,6 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 			}
 		})
 	}
-	prepareServer(ctx, h.log)
 	return nil
 }
 

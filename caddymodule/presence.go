@@ -14,7 +14,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -157,9 +156,8 @@ func (r *reporter) stop() {
 
 // countConnections counts those of the HTTP server whose handler is being
 // provisioned; once, however many handlers it has.
-func (a *App) countConnections(ctx caddy.Context) {
-	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if !ok || a.counted[server] {
+func (a *App) countConnections(server *caddyhttp.Server) {
+	if a.counted[server] {
 		return
 	}
 	a.counted[server] = true

@@ -66,13 +66,6 @@ func newRemoteControl(client *ControlClient, log *zap.Logger) (*remoteControl, e
 	return c, nil
 }
 
-// clientHeaders say where a request came from, in their canonical spelling;
-// clients could forge them.
-var clientHeaders = []string{
-	"Forwarded", "X-Real-Ip", "X-Original-Url", "X-Rewrite-Url", "X-Forwarded-Prefix", "Proxy",
-	"X-Slipway-User", "X-Slipway-Email", "X-Slipway-Roles", "X-Slipway-Instance",
-}
-
 // rewriteForControl keeps host and target as they came. Who the client is says
 // this edge alone.
 func rewriteForControl(r *httputil.ProxyRequest) {
@@ -80,9 +73,7 @@ func rewriteForControl(r *httputil.ProxyRequest) {
 	out.URL.Scheme, out.URL.Host = "http", "control-plane"
 	out.URL.RawQuery = r.In.URL.RawQuery // unparsed
 	out.Host = r.In.Host
-	for _, name := range clientHeaders {
-		delete(out.Header, name)
-	}
+	maps.DeleteFunc(out.Header, func(name string, _ []string) bool { return upstream.Forgeable(name) })
 	from := r.In.Context().Value(remoteCallKey{}).(*remoteCall).from
 	out.Header.Set("X-Forwarded-For", from.For)
 	out.Header.Set("X-Forwarded-Host", from.Host)

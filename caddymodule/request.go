@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/net/http/httpguts"
 )
 
 // Limits of spec routing.md §7 that the server does not hold by itself.
@@ -23,7 +24,7 @@ func oversized(r *http.Request) (page, bool) {
 		fields += len(values)
 	}
 	if fields > maxFields {
-		return page{status: http.StatusRequestHeaderFieldsTooLarge, code: "too_many_fields", text: "The request has more than 200 header fields."}, true
+		return pageOfRefusal(http.StatusRequestHeaderFieldsTooLarge, "too_many_fields"), true
 	}
 	return page{}, false
 }
@@ -48,17 +49,9 @@ func (w http10Writer) WriteHeader(status int) {
 // isWebSocket reports whether an HTTP/1.1 request asks for a WebSocket. Over
 // HTTP/2 and /3 that is an extended CONNECT.
 func isWebSocket(r *http.Request) bool {
-	if r.Method != http.MethodGet || r.ProtoMajor != 1 || r.ProtoMinor == 0 || r.ContentLength != 0 || !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-		return false
-	}
-	for _, line := range r.Header["Connection"] {
-		for token := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.TrimSpace(token), "upgrade") {
-				return true
-			}
-		}
-	}
-	return false
+	return r.Method == http.MethodGet && r.ProtoMajor == 1 && r.ProtoMinor > 0 && r.ContentLength == 0 &&
+		strings.EqualFold(r.Header.Get("Upgrade"), "websocket") &&
+		httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade")
 }
 
 func hasBearer(r *http.Request) bool {

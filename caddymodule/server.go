@@ -21,11 +21,7 @@ const (
 // prepareServer gives the handler's server the limits where the operator left
 // Caddy's, and says so if nothing guards its connections. A server with
 // exactly Caddy's own header limit counts as one without.
-func prepareServer(ctx caddy.Context, log *zap.Logger) {
-	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if !ok {
-		return
-	}
+func prepareServer(server *caddyhttp.Server, log *zap.Logger) {
 	if server.MaxHeaderBytes == caddysMaxHead {
 		server.MaxHeaderBytes = maxHead
 	}

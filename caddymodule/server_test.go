@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"context"
 	"encoding/json"
 	"testing"
 	"time"
@@ -29,8 +28,7 @@ func TestTheServerGetsTheLimitsThatTheOperatorLeft(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			core, logged := observer.New(zap.WarnLevel)
-			ctx := caddy.Context{Context: context.WithValue(t.Context(), caddyhttp.ServerCtxKey, tc.server)}
-			prepareServer(ctx, zap.New(core))
+			prepareServer(tc.server, zap.New(core))
 			if tc.server.MaxHeaderBytes != tc.head || time.Duration(tc.server.ReadHeaderTimeout) != tc.timeout {
 				t.Errorf("limits are %d, %s", tc.server.MaxHeaderBytes, time.Duration(tc.server.ReadHeaderTimeout))
 			}

@@ -4,16 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"strings"
@@ -24,29 +18,10 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// certificate is one for names, with its key, as PEM.
-func certificate(t *testing.T, names ...string) settings {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: names,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return settings{
-		"certificate": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})),
-		"key":         string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})),
-	}
+// loaded is a certificate in the configuration.
+func loaded(t *testing.T, names ...string) settings {
+	cert, key := certificate(t, names...)
+	return settings{"certificate": string(cert), "key": string(key)}
 }
 
 // change edits the configuration before the edge starts.
@@ -71,7 +46,7 @@ func TestAHostThatTheCertificateDoesNotCoverIsMisdirected(t *testing.T) {
 		server["protocols"] = []string{"h1", "h2"}
 		server["tls_connection_policies"] = []any{settings{}}
 		apps["tls"] = settings{"certificates": settings{"load_pem": []any{
-			certificate(t, base, "*."+base), certificate(t, "custom.example"),
+			loaded(t, base, "*."+base), loaded(t, "custom.example"),
 		}}}
 	})
 	e.load()

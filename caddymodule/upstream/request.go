@@ -91,13 +91,22 @@ func appendFraming(b []byte, r *Request) []byte {
 func notForApps(name string) bool {
 	switch name {
 	case "Connection", "Content-Length", "Host", "Http2-Settings", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
-		"Proxy-Connection", "Trailer", "Transfer-Encoding", "Upgrade",
-		"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Real-Ip",
-		"X-Original-Url", "X-Rewrite-Url", "Proxy", "Via",
+		"Proxy-Connection", "Trailer", "Transfer-Encoding", "Upgrade", "Via":
+		return true
+	}
+	return Forgeable(name) || name == "" || name[0] == ':' || strings.IndexByte(name, '_') >= 0 || strings.IndexByte(name, '.') >= 0
+}
+
+// Forgeable reports whether a header, by its canonical name, says who the client
+// is or where the request came from. What a client sends of these is dropped.
+func Forgeable(name string) bool {
+	switch name {
+	case "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Real-Ip",
+		"X-Original-Url", "X-Rewrite-Url", "Proxy",
 		"X-Slipway-User", "X-Slipway-Email", "X-Slipway-Roles", "X-Slipway-Instance":
 		return true
 	}
-	return name == "" || name[0] == ':' || strings.IndexByte(name, '_') >= 0 || strings.IndexByte(name, '.') >= 0
+	return false
 }
 
 // connectionOptions is what the Connection headers list, joined by commas; ""
