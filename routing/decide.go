@@ -38,7 +38,7 @@ func (t *Table) Decide(s *Site, r Request) Decision {
 	if !absolute {
 		authority = r.Host
 	}
-	host, ok := parseHost(authority)
+	host, ok := parseHost(authority, s.base)
 	if !ok {
 		v.d.answer(BadRequest, 400, RuleHost)
 		return v.d

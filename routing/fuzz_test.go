@@ -17,7 +17,7 @@ func FuzzHost(f *testing.F) {
 	}
 	table, site := testTable(f), testSite(f, false)
 	f.Fuzz(func(t *testing.T, s string) {
-		host, ok := parseHost(s)
+		host, ok := parseHost(s, site.base)
 		if kind := table.Host(site, s).Kind; (kind == HostInvalid) == ok {
 			t.Fatalf("%q: parsed %t, but its kind is %d", s, ok, kind)
 		}

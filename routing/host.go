@@ -47,7 +47,7 @@ func (h Host) Live() bool {
 // Host tells what a host name, as a Host header carries it, leads to. It does
 // not allocate.
 func (t *Table) Host(s *Site, host string) Host {
-	parsed, ok := parseHost(host)
+	parsed, ok := parseHost(host, s.base)
 	if !ok {
 		return Host{Kind: HostInvalid, rule: RuleHost}
 	}
@@ -63,12 +63,12 @@ func (t *Table) lookUp(s *Site, host hostname) Host {
 	if host.is(s.console) {
 		return Host{Kind: HostConsole}
 	}
-	label, under := host.below(s.base)
-	if !under {
+	label := host.label
+	if label == "" {
 		return t.customDomain(host)
 	}
-	if id, ok := ParseID(label); ok {
-		if in := t.Instance(id); in != nil {
+	if host.isID {
+		if in := t.Instance(host.id); in != nil {
 			return Host{Kind: HostInstance, Instance: in}
 		}
 		return Host{Kind: HostInstance, rule: RuleUnknownID}
@@ -107,13 +107,18 @@ func (t *Table) aliasHost(alias *Alias) Host {
 // upper-case host costs no allocation.
 type hostname struct {
 	name  string
+	label string // what stands before "." + the base domain; "" if nothing does
+	id    ID     // the label's, if it is one
+	isID  bool
 	upper bool // the name holds upper-case letters
 	dot   bool // a trailing dot was dropped
 }
 
 // parseHost applies §1: one port of digits, 1 to 65535, or an empty one; one
-// trailing dot; labels of 1 to 63 letters, digits and hyphens; 253 in all.
-func parseHost(host string) (hostname, bool) {
+// trailing dot; labels of 1 to 63 letters, digits and hyphens; 253 in all. The
+// base domain, which nearly every host ends with, is not checked again; "" if
+// there is none yet.
+func parseHost(host, base string) (hostname, bool) {
 	name, port := cutPort(host)
 	if port != "" && !validPort(port) {
 		return hostname{}, false
@@ -121,27 +126,49 @@ func parseHost(host string) (hostname, bool) {
 	h := hostname{name: name}
 	if end := len(name) - 1; end >= 0 && name[end] == '.' {
 		h.name, h.dot = name[:end], true
-		name = h.name
 	}
-	if len(name) > maxHost {
+	if len(h.name) > maxHost {
 		return hostname{}, false
 	}
+	if h.name == base {
+		return h, base != ""
+	}
+	check := h.name
+	if label, under := below(h.name, base); under && base != "" {
+		h.label, check = label, label
+		if h.id, h.upper, h.isID = parseID(label); h.isID {
+			return h, true // an ID is a label
+		}
+	}
+	var ok bool
+	if h.upper, ok = checkLabels(check); !ok {
+		return hostname{}, false
+	}
+	if h.upper && h.label == "" {
+		h.label = h.belowFolded(base)
+		h.id, _, h.isID = parseID(h.label)
+	}
+	return h, true
+}
+
+// checkLabels reports whether labels, with dots between them, are valid, and
+// whether they hold upper-case letters.
+func checkLabels(s string) (upper, ok bool) {
 	marks, start := byte(0), 0
-	for i := range len(name) {
-		c := name[i]
+	for i := range len(s) {
+		c := s[i]
 		marks |= hostMarks[c]
 		if c == '.' {
 			if i == start || i-start > maxLabel {
-				return hostname{}, false
+				return false, false
 			}
 			start = i + 1
 		}
 	}
-	if marks&hostBad != 0 || len(name) == start || len(name)-start > maxLabel {
-		return hostname{}, false
+	if marks&hostBad != 0 || len(s) == start || len(s)-start > maxLabel {
+		return false, false
 	}
-	h.upper = marks&hostUpper != 0
-	return h, true
+	return marks&hostUpper != 0, true
 }
 
 // cutPort splits at the colon that only digits follow. Any other colon stays
@@ -173,18 +200,16 @@ func (h hostname) is(name string) bool {
 	return len(h.name) == len(name) && equal(h.name, name, h.upper)
 }
 
-// below returns what stands before "." + base, in the host's own case.
-func (h hostname) below(base string) (string, bool) {
-	if !h.upper {
-		return below(h.name, base)
-	}
+// belowFolded is below for a name with upper-case letters, in its own case.
+func (h hostname) belowFolded(base string) string {
 	at := len(h.name) - len(base)
 	if at < 2 || h.name[at-1] != '.' || !equal(h.name[at:], base, true) {
-		return "", false
+		return ""
 	}
-	return h.name[:at-1], true
+	return h.name[:at-1]
 }
 
+// below returns what stands before "." + base, which is not empty.
 func below(name, base string) (string, bool) {
 	at := len(name) - len(base)
 	if at < 2 || name[at-1] != '.' || name[at:] != base {

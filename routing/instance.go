@@ -47,7 +47,7 @@ type Alias struct {
 // request reaches them. Which names may be *created* is narrower, and the
 // control plane's rule.
 func ValidAliasName(name string) bool {
-	host, ok := parseHost(name)
+	host, ok := parseHost(name, "")
 	if !ok || host.upper || len(host.name) != len(name) {
 		return false
 	}

@@ -121,7 +121,7 @@ func siteHost(host string) (string, error) {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return "", errors.New("host is an IP address, not a name: instances could have no host below it")
 	}
-	parsed, ok := parseHost(host)
+	parsed, ok := parseHost(host, "")
 	switch {
 	case host == "":
 		return "", errors.New("host is missing")

@@ -54,7 +54,12 @@ func parseTarget(s string, absolute bool) (target, bool) {
 // validTarget refuses control characters, "#" and percent signs that are not
 // followed by two hexadecimal digits. All other bytes pass, as §5 has it.
 func validTarget(s string) bool {
-	for i := 0; i < len(s); i++ {
+	for i := 0; i < len(s); {
+		// Most of a target has no mark, and is looked at by the word.
+		if i+8 <= len(s) && unmarked(word(s[i:i+8])) {
+			i += 8
+			continue
+		}
 		switch targetMarks[s[i]] {
 		case targetBad:
 			return false
@@ -64,8 +69,22 @@ func validTarget(s string) bool {
 			}
 			i += 2
 		}
+		i++
 	}
 	return true
+}
+
+func word(s string) uint64 {
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+// unmarked reports that none of eight bytes has a mark. It may say no of bytes
+// from 0x80 on. A byte less than n gets its top bit by taking n off, and a byte
+// that is c by taking 1 off its exclusive or with c.
+func unmarked(w uint64) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	return (w|(w-ones*0x20)|(w^ones*'#'-ones)|(w^ones*'%'-ones)|(w^ones*0x7f-ones))&tops == 0
 }
 
 const (
