@@ -66,6 +66,10 @@ func Open(c Config) (*Store, error) {
 	if log == nil {
 		log = zap.NewNop()
 	}
+	clientLog := log.Named("etcd-client")
+	if log.Level() < zap.WarnLevel { // zap complains of an increase that is none
+		clientLog = clientLog.WithOptions(zap.IncreaseLevel(zap.WarnLevel))
+	}
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: c.Endpoints,
 		TLS:       tlsConfig,
@@ -80,7 +84,7 @@ func Open(c Config) (*Store, error) {
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
 			MinConnectTimeout: 5 * time.Second,
 		})},
-		Logger: log.Named("etcd-client").WithOptions(zap.IncreaseLevel(zap.WarnLevel)),
+		Logger: clientLog,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)

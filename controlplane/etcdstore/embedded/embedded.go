@@ -65,7 +65,10 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	if log == nil {
 		log = zap.NewNop()
 	}
-	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(log.Named("etcd").WithOptions(zap.IncreaseLevel(zap.WarnLevel)))
+	if log.Level() < zap.WarnLevel { // zap complains of an increase that is none
+		log = log.WithOptions(zap.IncreaseLevel(zap.WarnLevel))
+	}
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(log.Named("etcd"))
 
 	e, err := embed.StartEtcd(cfg)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
+	"github.com/seed-dbc68772/slipway/test/bench/fill"
 )
 
 func main() {
@@ -27,13 +27,13 @@ func main() {
 	targets := flag.String("targets", "targets.txt", "file to write")
 	base := flag.String("base", "localhost", "base domain")
 	flag.Parse()
-	if err := fill(*etcd, *n, *endpoint, *targets, *base); err != nil {
+	if err := run(*etcd, *n, *endpoint, *targets, *base); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
 }
 
-func fill(etcd string, n int, endpoint, targets, base string) error {
+func run(etcd string, n int, endpoint, targets, base string) error {
 	if etcd == "" {
 		found, err := filepath.Glob(filepath.Join(os.TempDir(), "slipway-*", "etcd.sock"))
 		if err != nil || len(found) != 1 {
@@ -52,27 +52,11 @@ func fill(etcd string, n int, endpoint, targets, base string) error {
 	}
 	defer f.Close()
 	out := bufio.NewWriter(f)
-	const batch = 128 // operations that a transaction takes
-	for from := 0; from < n; from += batch {
-		var puts []clientv3.Op
-		for i := from; i < min(n, from+batch); i++ {
-			puts = append(puts, clientv3.OpPut(etcdstore.DefaultPrefix+"routes/instance/"+id(i), route(endpoint)))
-		}
-		if _, err := client.Txn(context.Background()).Then(puts...).Commit(); err != nil {
-			return err
-		}
+	if err := fill.Instances(context.Background(), client, n, endpoint); err != nil {
+		return err
 	}
 	for i := range n {
-		fmt.Fprintf(out, "%s.%s /\n", id(i), base)
+		fmt.Fprintf(out, "%s.%s /\n", fill.ID(i), base)
 	}
 	return out.Flush()
-}
-
-func id(i int) string { return fmt.Sprintf("%08x-1111-4222-8333-444444444444", i) }
-
-// route is the projection of a running instance. It has no record, so that no
-// control plane touches it.
-func route(endpoint string) string {
-	return fmt.Sprintf(`{"v":1,"app":"00000000-0000-4000-8000-000000000000","mode":"DOMAIN","status":"DEPLOYED",`+
-		`"endpoint":%q,"generation":1,"visibility":"PUBLIC","owner":"bench","wake":"visitors"}`, endpoint)
 }
