@@ -51,8 +51,8 @@ func (s *Store) ListAt(ctx context.Context, prefix string, revision int64, page 
 func (s *Store) pages(ctx context.Context, prefix string, revision int64, take func(*clientv3.GetResponse, int64) error) error {
 	from, end := prefix, clientv3.GetPrefixRangeEnd(prefix)
 	for {
-		page, cancel := context.WithTimeout(ctx, callTimeout)
-		resp, err := s.client.Get(page, from, clientv3.WithRange(end), clientv3.WithRev(revision), clientv3.WithLimit(listPage))
+		page, cancel := context.WithTimeout(ctx, pageTimeout)
+		resp, err := s.client.Get(page, from, clientv3.WithRange(end), clientv3.WithRev(revision), clientv3.WithLimit(s.page))
 		cancel()
 		if errors.Is(err, rpctypes.ErrCompacted) {
 			err = ErrCompacted

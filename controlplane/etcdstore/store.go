@@ -32,6 +32,7 @@ type Config struct {
 	// at its end.
 	PasswordFile string
 	Prefix       string // of all keys, default DefaultPrefix
+	ListPage     int    // keys that a response to a list of a feed may have, default 50,000
 	Log          *zap.Logger
 }
 
@@ -39,6 +40,7 @@ type Config struct {
 type Store struct {
 	client *clientv3.Client
 	prefix string
+	page   int64
 	log    *zap.Logger
 }
 
@@ -93,7 +95,11 @@ func Open(c Config) (*Store, error) {
 	if prefix == "" {
 		prefix = DefaultPrefix
 	}
-	return &Store{client: client, prefix: strings.TrimSuffix(prefix, "/") + "/", log: log}, nil
+	page := int64(c.ListPage)
+	if page <= 0 {
+		page = listPage
+	}
+	return &Store{client: client, prefix: strings.TrimSuffix(prefix, "/") + "/", page: page, log: log}, nil
 }
 
 func (c Config) tls() (*tls.Config, error) {
