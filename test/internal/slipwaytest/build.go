@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -45,6 +46,9 @@ func withBinaries(run func() int) (int, error) {
 	if err != nil {
 		return 1, err
 	}
+	if err := touch(root); err != nil {
+		return 1, err
+	}
 	if Binary, err = build(root, "./cmd/slipway", dir); err != nil {
 		return 1, err
 	}
@@ -67,6 +71,29 @@ func moduleRoot() (string, error) {
 		err = errors.New("find go.mod: there is none above the test")
 	}
 	return "", err
+}
+
+// touch looks at every source file, so that go test's cache knows that these
+// tests depend on them: it does not see what the go command reads, and would
+// call a result good that is of another binary.
+func touch(root string) error {
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && path != root {
+			return nil // an editor's file, gone meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		switch name := d.Name(); {
+		case d.IsDir() && path != root && strings.HasPrefix(name, "."):
+			return filepath.SkipDir
+		case name == "go.mod", filepath.Ext(name) == ".go", filepath.Ext(name) == ".json":
+			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // build makes a program of the module and puts it into dir. Linking takes longer
