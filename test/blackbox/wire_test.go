@@ -169,6 +169,9 @@ func readAnswer(r *bufio.Reader, method string) (answer, error) {
 			status: response.StatusCode, minor: response.ProtoMinor, header: response.Header,
 			interim: interim, location: response.Header.Get("Location"),
 		}
+		if response.Close && a.minor == 1 {
+			a.header.Set("Connection", "close") // ReadResponse takes it out
+		}
 		if a.status != http.StatusSwitchingProtocols {
 			a.body, err = io.ReadAll(response.Body)
 			a.trailer = response.Trailer
