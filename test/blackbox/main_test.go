@@ -43,8 +43,8 @@ type world struct {
 	// up is `slipway up`: http://localhost:PORT, everything by default.
 	up *edge
 	// strict is a pure edge on the same store: https://apps.test:8443,
-	// alias_redirect strict, a trusted proxy, a short first_byte_timeout. It has
-	// a listener without TLS, one with, and one for health.
+	// alias_redirect strict, a trusted proxy, and short limits of time. It has a
+	// listener without TLS, one with, and one for health.
 	strict *edge
 	health string // its address
 	ids    map[string]string
@@ -73,7 +73,7 @@ var instances = []struct {
 	letter, mode, visibility string
 	primary                  bool
 	aliases                  []string
-	end                      string // what is done to it after its start
+	end                      string // what becomes of it after its start
 }{
 	{"D", "DOMAIN", "PUBLIC", false, []string{"d-alias"}, ""},
 	{"P", "DOMAIN", "PUBLIC", true, []string{"p-main", "p-other"}, ""},
@@ -84,6 +84,8 @@ var instances = []struct {
 	{"S", "DOMAIN", "PUBLIC", false, []string{"s-alias"}, "suspend"},
 	{"Z", "BASE_URL", "PUBLIC", true, []string{"z-main", "z-alias"}, "suspend"},
 	{"W", "DOMAIN", "PUBLIC", false, nil, "suspend"},
+	{"F", "DOMAIN", "PUBLIC", true, []string{"f-main", "f-alias"}, "failed"},
+	{"G", "BASE_URL", "PUBLIC", false, []string{"g-alias"}, "starting"},
 	{"X", "DOMAIN", "PUBLIC", false, []string{"gone"}, "terminate"},
 }
 
@@ -145,14 +147,18 @@ func (w *world) runInstances(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, mode := range []string{"DOMAIN", "BASE_URL"} {
-		manifest := fmt.Sprintf("[App]\nName = %q\nVersion = \"1.0.0\"\n[Runtime]\nAppMode = \"binary\"\nAppEntryPoint = [\"./testapp\"]\nRoutingMode = %q\n", mode, mode)
+	for name, env := range map[string]string{"DOMAIN": "", "BASE_URL": "", "DOMAIN-failed": "EXIT_AT_ONCE", "BASE_URL-starting": "START_DELAY"} {
+		mode, _, _ := strings.Cut(name, "-")
+		manifest := fmt.Sprintf("[App]\nName = %q\nVersion = \"1.0.0\"\n[Runtime]\nAppMode = \"binary\"\nAppEntryPoint = [\"./testapp\"]\nRoutingMode = %q\n", name, mode)
+		if env != "" {
+			manifest += fmt.Sprintf("[[Env]]\nName = %q\nValue = \"1h\"\n", env)
+		}
 		archive := slipwaytest.Bundle(t, map[string]string{"app.toml": manifest, "testapp*": string(program)})
 		app, err := w.api.ImportBundle(ctx, client.Import{Archive: bytes.NewReader(archive), Visibility: "PUBLIC"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		apps[mode] = app.ID
+		apps[name] = app.ID
 	}
 	w.ids = map[string]string{"N": nobody}
 	must := func(_ any, err error) {
@@ -162,7 +168,11 @@ func (w *world) runInstances(t *testing.T) {
 		}
 	}
 	for _, x := range instances {
-		in, err := w.api.Run(ctx, v1.RunRequest{AppID: apps[x.mode], Visibility: &x.visibility})
+		app := apps[x.mode]
+		if special, ok := apps[x.mode+"-"+x.end]; ok {
+			app = special
+		}
+		in, err := w.api.Run(ctx, v1.RunRequest{AppID: app, Visibility: &x.visibility})
 		must(in, err)
 		w.ids[x.letter] = in.ID
 		for i, name := range x.aliases {
@@ -172,6 +182,14 @@ func (w *world) runInstances(t *testing.T) {
 	}
 	must(w.api.CreateAlias(ctx, v1.AliasRequest{Name: "free"}))
 	for _, x := range instances {
+		switch x.end {
+		case "failed":
+			w.await(t, x.letter, "FAILED")
+			continue
+		case "starting": // for longer than the tests take
+			w.await(t, x.letter, "PENDING")
+			continue
+		}
 		w.await(t, x.letter, "DEPLOYED")
 		switch x.end {
 		case "suspend":
@@ -262,6 +280,10 @@ const strictCaddyfile = `{
 	servers {
 		protocols h1
 		max_header_size 64KiB
+		timeouts {
+			read_header 2s
+			read_body_idle 2s
+		}
 		listener_wrappers {
 			slipway
 		}

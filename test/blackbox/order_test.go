@@ -31,6 +31,9 @@ var precedence = []struct {
 	{"canonical before running", request("GET", "s-alias.{base}", "/"), 302},
 	{"canonical before running: a POST", withBody("POST", "s-alias.{base}", "/", "body"), 307},
 	{"canonical before running: a WebSocket in the wrong mode", request("GET", "{base}", "/instance/{S}/ws", webSocket), 307},
+	{"running: a failed one is the last thing that is looked at", request("GET", "f-main.{base}", "/"), 503},
+	{"running: a failed one, posted to", withBody("POST", "f-main.{base}", "/", "body"), 503},
+	{"running: a failed one, by a WebSocket", request("GET", "f-main.{base}", "/ws", webSocket), 503},
 	{"limits before known", request("GET", "nobody.{base}", "/"+long(33<<10)), 414},
 }
 
@@ -39,7 +42,9 @@ func TestOrder(t *testing.T) {
 	for _, x := range precedence {
 		t.Run(x.name, func(t *testing.T) {
 			a, _ := w.up.talk(t, x.raw)
-			wantStatus(t, a, x.status)
+			if wantStatus(t, a, x.status); x.status == 503 && a.header.Get("Retry-After") == "" {
+				t.Error("503 without Retry-After")
+			}
 		})
 	}
 	if got := w.status(t, "S"); got != "SUSPENDED" {

@@ -287,6 +287,12 @@ func TestRedirectsWakeNobody(t *testing.T) {
 		{"BASE_URL by another path of P", "z-main.{base}", "/a", 307, "z-main.{base}/instance/{Z}/a"},
 		{"BASE_URL without its slash", "z-main.{base}", "/instance/{Z}", 307, "z-main.{base}/instance/{Z}/"},
 		{"by another's alias", "q-main.{base}", "/instance/{S}/a", 307, "{S}.{base}/a"},
+		{"a failed one by path", "{base}", "/instance/{F}/a", 307, "f-main.{base}/a"},
+		{"a failed one by another alias", "f-alias.{base}", "/a", 302, "f-main.{base}/a"},
+		{"a failed one by its ID", "{F}.{base}", "/a", 302, "f-main.{base}/a"},
+		{"a starting one by its ID", "{G}.{base}", "/a", 307, "{base}/instance/{G}/a"},
+		{"a starting one by an alias", "g-alias.{base}", "/a", 302, "{base}/instance/{G}/a"},
+		{"a starting one's status", "{base}", "/instance/{G}/.slipway/status", 200, ""},
 		{"400 where it climbs", "z-main.{base}", "/instance/{Z}/..", 400, ""},
 		{"405 to TRACE", "{S}.{base}", "/", 405, ""},
 		{"its status", "{S}.{base}", "/.slipway/status", 200, ""},
@@ -310,8 +316,8 @@ func TestRedirectsWakeNobody(t *testing.T) {
 	// A wake that somebody had asked for would come before this one.
 	a, _ := w.up.talk(t, request("GET", "{W}.{base}", "/woken"))
 	w.up.wantServed(t, a, "W", "/woken")
-	for _, letter := range []string{"S", "Z"} {
-		if got := w.status(t, letter); got != "SUSPENDED" {
+	for letter, want := range map[string]string{"S": "SUSPENDED", "Z": "SUSPENDED", "F": "FAILED"} {
+		if got := w.status(t, letter); got != want {
 			t.Errorf("%s is %s", letter, got)
 		}
 	}
