@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -20,6 +21,9 @@ var (
 	// leaves behind go with it. Its path is short, as a socket's must be.
 	RuntimeDir string
 )
+
+// root is the module's folder.
+var root string
 
 // Main builds the binaries and runs a package's tests: what TestMain hands to
 // os.Exit.
@@ -42,17 +46,13 @@ func withBinaries(run func() int) (int, error) {
 	if err := os.Mkdir(RuntimeDir, 0o700); err != nil {
 		return 1, err
 	}
-	root, err := moduleRoot()
-	if err != nil {
+	if root, err = moduleRoot(); err != nil {
 		return 1, err
 	}
-	if err := touch(root); err != nil {
+	if Binary, err = build("./cmd/slipway", dir); err != nil {
 		return 1, err
 	}
-	if Binary, err = build(root, "./cmd/slipway", dir); err != nil {
-		return 1, err
-	}
-	if Testapp, err = build(root, "./test/e2e/testapp", dir); err != nil {
+	if Testapp, err = build("./test/e2e/testapp", dir); err != nil {
 		return 1, err
 	}
 	return run(), nil
@@ -73,35 +73,12 @@ func moduleRoot() (string, error) {
 	return "", err
 }
 
-// touch looks at every source file, so that go test's cache knows that these
-// tests depend on them: it does not see what the go command reads, and would
-// call a result good that is of another binary.
-func touch(root string) error {
-	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) && path != root {
-			return nil // an editor's file, gone meanwhile
-		}
-		if err != nil {
-			return err
-		}
-		switch name := d.Name(); {
-		case d.IsDir() && path != root && strings.HasPrefix(name, "."):
-			return filepath.SkipDir
-		case name == "go.mod", filepath.Ext(name) == ".go", filepath.Ext(name) == ".json":
-			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
 // build makes a program of the module and puts it into dir. Linking takes longer
 // than most tests, and the go command keeps no executables: so they stay in the
 // user's cache folder, one set for each checkout. There the go command sees by
 // itself that nothing has changed.
-func build(root, pkg, dir string) (string, error) {
-	kept, err := cacheDir(root)
+func build(pkg, dir string) (string, error) {
+	kept, err := cacheDir()
 	if err != nil {
 		return "", err
 	}
@@ -125,7 +102,7 @@ func build(root, pkg, dir string) (string, error) {
 	return own, linkOrCopy(filepath.Join(kept, name), own)
 }
 
-func cacheDir(root string) (string, error) {
+func cacheDir() (string, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
@@ -145,4 +122,30 @@ func linkOrCopy(from, to string) error {
 		return err
 	}
 	return os.WriteFile(to, data, 0o700) //nolint:gosec // it is a program
+}
+
+// touchOnce looks at every source file, so that go test's cache knows that the tests
+// depend on them: it does not see what the go command reads, and would call a
+// result good that is of another binary. Nor does it see what is looked at before
+// the first test runs.
+var touchOnce = sync.OnceValue(touch)
+
+func touch() error {
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && path != root {
+			return nil // an editor's file, gone meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		switch name := d.Name(); {
+		case d.IsDir() && path != root && strings.HasPrefix(name, "."):
+			return filepath.SkipDir
+		case name == "go.mod", filepath.Ext(name) == ".go", filepath.Ext(name) == ".json":
+			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		return nil
+	})
 }

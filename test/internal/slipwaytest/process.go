@@ -28,6 +28,9 @@ type Process struct {
 // Start runs the binary. Who starts it ends it, with Kill at the latest.
 func Start(t testing.TB, env []string, args ...string) *Process {
 	t.Helper()
+	if err := touchOnce(); err != nil {
+		t.Fatal(err)
+	}
 	p := &Process{Cmd: exec.Command(Binary, args...), Stdout: new(Buffer), Stderr: new(Buffer), Exited: make(chan error, 1)}
 	p.Cmd.Env, p.Cmd.Stdout, p.Cmd.Stderr = env, p.Stdout, p.Stderr
 	if err := p.Cmd.Start(); err != nil {
