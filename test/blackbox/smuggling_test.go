@@ -90,15 +90,12 @@ func TestDisputedHeads(t *testing.T) {
 	w := setUp(t)
 	for _, x := range heads {
 		for _, host := range []string{"{D}.{base}", "{V}.{base}", "d-alias.{base}", "nobody.{base}"} {
+			// What is wrong with a request is so whoever it is for.
+			if good := x.status < 400 || x.status == 404; good && host != "{D}.{base}" {
+				continue
+			}
 			t.Run(x.name+" "+host, func(t *testing.T) {
-				raw := x.raw
-				if host != "{D}.{base}" {
-					// What is wrong with a request is so whoever it is for.
-					if x.status < 400 || x.status == 404 {
-						t.Skip("it is good")
-					}
-					raw = strings.Replace(raw, "Host: {D}.{base}", "Host: "+host, 1)
-				}
+				raw := strings.Replace(x.raw, "Host: {D}.{base}", "Host: "+host, 1)
 				a, kept := w.up.talk(t, raw)
 				wantStatus(t, a, x.status)
 				if kept != x.kept {
