@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"github.com/seed-dbc68772/slipway/controlplane"
 )
 
@@ -30,7 +32,8 @@ func TestAnswersOfTheEdge(t *testing.T) {
 		{"unknown id", "GET", "http://" + instanceID(9) + "." + base + "/", 404, "", "not_found"},
 		{"unassigned alias", "GET", "http://loose." + base + "/", 404, "", "not_found"},
 		{"unknown path of the base domain", "GET", "http://" + base + "/nothing", 404, "", "not_found"},
-		{"own path", "GET", urlOf(in) + "/.slipway/status", 404, "", "not_found"},
+		{"own path", "GET", urlOf(in) + "/.slipway/wait", 404, "", "not_found"},
+		{"own path, posted to", "POST", urlOf(in) + "/.slipway/status", 405, "", "method_not_allowed"},
 		{"climbing out of the prefix", "GET", "http://" + base + "/instance/" + byPath.ID + "/a/..%2f../x", 400, "", "bad_request"},
 		{"TRACE", "TRACE", "http://" + base + "/", 405, "", "method_not_allowed"},
 		{"alias", "GET", "http://other." + base + "/a%2f?b", 302, urlOf(in) + "/a%2f?b", ""},
@@ -71,6 +74,31 @@ func TestAnswersOfTheEdge(t *testing.T) {
 		})
 	}
 	e.wantNoErrors()
+}
+
+func TestTheStatusIsThatOfTheTableAndWakesNobody(t *testing.T) {
+	e := startEdge(t, nil)
+	running, byPath, asleep := instance(1, dead), instance(2, dead), instance(3, "")
+	byPath.RoutingMode, asleep.Status = controlplane.BaseURL, controlplane.Suspended
+	e.put(running, byPath, asleep)
+	for _, tc := range []struct{ name, url, want string }{
+		{"running", urlOf(running) + "/.slipway/status", `{"id":"` + running.ID + `","status":"DEPLOYED"}`},
+		{"by path", "http://" + base + "/instance/" + byPath.ID + "/.slipway/status?now", `{"id":"` + byPath.ID + `","status":"DEPLOYED"}`},
+		{"asleep", urlOf(asleep) + "/.slipway/status", `{"id":"` + asleep.ID + `","status":"SUSPENDED"}`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			resp, head := e.do("GET", tc.url), e.do("HEAD", tc.url)
+			if got := text(resp); resp.StatusCode != 200 || got != tc.want || resp.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%d %s, want %s", resp.StatusCode, got, tc.want)
+			}
+			if got := text(head); head.StatusCode != 200 || got != "" || head.ContentLength != int64(len(tc.want)) {
+				t.Errorf("HEAD gives %d, %d bytes, %q", head.StatusCode, head.ContentLength, got)
+			}
+		})
+	}
+	if wakes, err := e.etcd.Get(t.Context(), e.prefix+"wake/", clientv3.WithPrefix()); err != nil || wakes.Count > 0 {
+		t.Errorf("%d wakes, %v", wakes.Count, err)
+	}
 }
 
 func TestPagesAreForBrowsersAndProblemsForOthers(t *testing.T) {
@@ -160,13 +188,14 @@ func TestHTTP10AnswersCloseTheConnection(t *testing.T) {
 		"keep-alive":  "GET / HTTP/1.0\r\n" + host + "Connection: keep-alive\r\n\r\n",
 		"upgrade":     "GET / HTTP/1.0\r\n" + host + "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
 		"of the edge": "GET / HTTP/1.0\r\nHost: nobody.example\r\nConnection: keep-alive\r\n\r\n",
+		"OPTIONS *":   "OPTIONS * HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			resp := e.raw(request)
 			if resp.StatusCode < 200 || !resp.Close {
 				t.Errorf("%d, closes %v, Connection %q", resp.StatusCode, resp.Close, resp.Header["Connection"])
 			}
-			if got := text(resp); name != "of the edge" && got != "hello" {
+			if got := text(resp); strings.HasPrefix(request, "GET") && name != "of the edge" && got != "hello" {
 				t.Errorf("body %q", got)
 			}
 		})

@@ -18,6 +18,8 @@ func TestABrokenBodyIsTheClientsFault(t *testing.T) {
 	head := "POST / HTTP/1.1\r\nHost: " + in.ID + "." + base + "\r\n"
 	for name, rest := range map[string]string{
 		"no chunk size":       "Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n",
+		"bare LF at the end":  "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\n",
+		"a folded trailer":    "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: 1\r\n 2\r\n\r\n",
 		"bare LF in the size": "Transfer-Encoding: chunked\r\n\r\n1;a\nb\r\nx\r\n0\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {

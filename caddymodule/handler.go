@@ -109,6 +109,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		w.WriteHeader(d.Status)
 		h.runtime.metrics.count(outcomeOf(d), d.Status)
 		return nil
+	case routing.Own:
+		return h.own(w, r, d)
 	case routing.Options:
 		w.Header().Set("Allow", allow)
 		w.WriteHeader(http.StatusOK)

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"html/template"
@@ -19,6 +20,7 @@ type page struct {
 	code       string // for machines
 	text       string // one or two sentences for people
 	retryAfter int    // seconds; 0: no header
+	allow      string // the methods that a 405 names; "": all but those that are never taken
 }
 
 // visitorLeft answers nobody; the access log shows the status.
@@ -36,7 +38,6 @@ const notFoundText = "There is no app at this address."
 func pageOf(d routing.Decision) page {
 	switch d.Kind {
 	case routing.NotFound, routing.Own:
-		// Nothing is served below /.slipway/ yet, and nothing there is the app's.
 		return page{status: http.StatusNotFound, code: "not_found", text: notFoundText}
 	case routing.MethodNotAllowed:
 		return page{status: d.Status, code: "method_not_allowed", text: "This method is not taken here."}
@@ -93,7 +94,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, p page) error {
 	header.Set("Vary", "Accept, Sec-Fetch-Mode")
 	header.Set("Content-Length", strconv.Itoa(body.Len()))
 	if p.status == http.StatusMethodNotAllowed {
-		header.Set("Allow", allow)
+		header.Set("Allow", cmp.Or(p.allow, allow))
 	}
 	if p.retryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(p.retryAfter))

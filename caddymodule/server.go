@@ -1,8 +1,12 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
+	"net"
+	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -28,6 +32,17 @@ func prepareServer(server *caddyhttp.Server, log *zap.Logger) {
 	if server.ReadHeaderTimeout == 0 {
 		server.ReadHeaderTimeout = caddy.Duration(headerTimeout)
 	}
+	// net/http would answer OPTIONS * before the handler sees it. The setting is
+	// made before the first connection is served, and Caddy shows no earlier.
+	var once sync.Once
+	server.RegisterConnContext(func(ctx context.Context, _ net.Conn) context.Context {
+		once.Do(func() {
+			if inner, ok := ctx.Value(http.ServerContextKey).(*http.Server); ok {
+				inner.DisableGeneralOptionsHandler = true
+			}
+		})
+		return ctx
+	})
 	if !slices.ContainsFunc(server.ListenerWrappersRaw, isGuard) {
 		log.Warn("nothing checks the framing of requests on this server: add the listener wrapper slipway, " +
 			"in a Caddyfile by the global option servers { listener_wrappers { slipway } }")

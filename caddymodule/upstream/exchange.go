@@ -62,10 +62,16 @@ func (c *Client) exchange(w http.ResponseWriter, r *Request, conn *conn) error {
 		return nil
 	}
 	conn.discard()
-	if err != nil && left && !errors.Is(err, ErrCutOff) && !malformed(err) {
-		return ErrLeft
+	if err == nil || !left || errors.Is(err, ErrCutOff) || malformed(err) {
+		return err
 	}
-	return err
+	if x.upload != nil {
+		// The end of the connection may be known here before its reason is.
+		if visitor := x.upload.failed(); malformed(visitor) && !errors.Is(visitor, os.ErrDeadlineExceeded) {
+			return visitor
+		}
+	}
+	return ErrLeft
 }
 
 // malformed reports whether the visitor sent a body that is none. What guards

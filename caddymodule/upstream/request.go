@@ -168,10 +168,15 @@ func withoutOurCookies(value string) string {
 }
 
 // isOurToken reports whether an Authorization header bears a token that
-// Slipway issued: all of them begin with slw_ (spec interfaces.md §4).
+// Slipway issued, whatever the scheme before it: all of them begin with slw_
+// (spec interfaces.md §4).
 func isOurToken(value string) bool {
-	scheme, token, _ := strings.Cut(value, " ")
-	return strings.EqualFold(scheme, "Bearer") && strings.HasPrefix(strings.TrimLeft(token, " "), "slw_")
+	for part := range strings.FieldsSeq(value) {
+		if strings.HasPrefix(part, "slw_") {
+			return true
+		}
+	}
+	return false
 }
 
 func appendField(b []byte, name, value string) []byte {

@@ -57,6 +57,17 @@ func TestTargetsAreWrittenAsTheyAre(t *testing.T) {
 	}
 }
 
+func TestOurTokensAreKnownWhateverTheScheme(t *testing.T) {
+	for value, want := range map[string]bool{
+		"Bearer slw_a": true, "bearer   slw_a": true, "Bearer\tslw_a": true, "Token slw_a": true, "slw_a": true,
+		"Bearer a": false, "Bearer aslw_": false, "Basic c2x3X2E=": false, "": false, "Bearer SLW_a": false,
+	} {
+		if got := isOurToken(value); got != want {
+			t.Errorf("%q: %v", value, got)
+		}
+	}
+}
+
 func FuzzCookies(f *testing.F) {
 	f.Add("a=b; slipway-session=x; c=d", "a=b; Domain=apps.test; Path=/")
 	f.Add("__Host-slipway-x=1", "=slipway-x=1; path = /instance/")

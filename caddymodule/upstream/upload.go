@@ -82,6 +82,8 @@ func (u *upload) wanted() bool {
 
 func (u *upload) proceed() { u.readyOnce.Do(func() { close(u.ready) }) }
 
+// run sends the body. What came together with an error is not sent: nobody waits
+// for an answer to half a request.
 func (u *upload) run() error {
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
@@ -92,6 +94,9 @@ func (u *upload) run() error {
 	for left := r.ContentLength; ; {
 		n, err := r.Body.Read(*buffer)
 		u.wasRead(err)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return requestBody(err)
+		}
 		if int64(n) > left {
 			return requestBody(errors.New("the body is longer than its length"))
 		}
@@ -105,8 +110,6 @@ func (u *upload) run() error {
 			return nil
 		case errors.Is(err, io.EOF):
 			return requestBody(io.ErrUnexpectedEOF)
-		case err != nil:
-			return requestBody(err)
 		}
 	}
 }
@@ -117,6 +120,9 @@ func (u *upload) chunked(b []byte) error {
 	for {
 		n, err := u.x.r.Body.Read(b[before : len(b)-after])
 		u.wasRead(err)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return requestBody(err)
+		}
 		if n > 0 {
 			head := append(strconv.AppendInt(make([]byte, 0, before), int64(n), 16), '\r', '\n')
 			start := before - len(head)
@@ -126,11 +132,8 @@ func (u *upload) chunked(b []byte) error {
 				return err
 			}
 		}
-		switch {
-		case errors.Is(err, io.EOF):
+		if err != nil {
 			return u.write(u.lastChunk())
-		case err != nil:
-			return requestBody(err)
 		}
 	}
 }

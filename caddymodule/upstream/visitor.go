@@ -83,6 +83,8 @@ func (r *Request) clearsOthers(value string) bool {
 
 // cookie returns a Set-Cookie as the visitor gets it, and whether he does: a
 // Domain above the app's host goes, and below a prefix the Path is held inside.
+// There the host itself is above the app: a cookie for all names below it would
+// reach other apps.
 func (r *Request) cookie(value string) (string, bool) {
 	// A cookie without a name comes back as its bare value.
 	if isOurCookie(strings.TrimLeft(value, " \t=")) {
@@ -97,7 +99,7 @@ func (r *Request) cookie(value string) (string, bool) {
 		text = strings.Trim(text, " \t")
 		switch strings.ToLower(strings.Trim(attribute, " \t")) {
 		case "domain":
-			if above(hostname(r.Host), text) {
+			if host := hostname(r.Host); above(host, text) || r.Prefix != "" && above("."+host, text) {
 				parts = slices.Delete(parts, i+1, i+2)
 			}
 		case "path":

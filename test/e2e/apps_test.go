@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"archive/zip"
-	"bytes"
 	"fmt"
 	"maps"
 	"os"
@@ -14,34 +12,8 @@ import (
 
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/controlplane/client"
+	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
-
-// bundle is a zip archive of these files; a name that ends in "*" is an
-// executable file.
-func bundle(t *testing.T, files map[string]string) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	archive := zip.NewWriter(&out)
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		plain, executable := strings.CutSuffix(name, "*")
-		header := &zip.FileHeader{Name: plain, Method: zip.Store}
-		header.SetMode(0o644)
-		if executable {
-			header.SetMode(0o755)
-		}
-		w, err := archive.CreateHeader(header)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write([]byte(files[name])); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := archive.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
-}
 
 // app is an app to import: the test app, unless it says otherwise.
 type app struct {
@@ -71,14 +43,14 @@ func (a app) bundle(t *testing.T) []byte {
 	t.Helper()
 	files := map[string]string{"app.toml": a.manifest()}
 	if a.runtime == "" {
-		raw, err := os.ReadFile(testappBinary)
+		raw, err := os.ReadFile(slipwaytest.Testapp)
 		if err != nil {
 			t.Fatal(err)
 		}
 		files["testapp*"] = string(raw)
 	}
 	maps.Copy(files, a.files)
-	return bundle(t, files)
+	return slipwaytest.Bundle(t, files)
 }
 
 // importApp imports through the command line and returns the app's ID.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-dbc68772/slipway/controlplane/client"
+	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
 // edge starts a pure edge of this slipway's routes in a process of its own. It
@@ -44,8 +45,8 @@ http://:%s {
 	if err := os.WriteFile(config, []byte(content), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
-	said := new(buffer)
-	cmd := exec.Command(slipwayBinary, "run", "--config", config)
+	said := new(slipwaytest.Buffer)
+	cmd := exec.Command(slipwaytest.Binary, "run", "--config", config)
 	cmd.Env, cmd.Stdout, cmd.Stderr = append(s.env, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir), said, said
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)

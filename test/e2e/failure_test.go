@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
 // files are the files below a folder of the data folder.
@@ -43,10 +45,10 @@ func TestABadBundleLeavesNothing(t *testing.T) {
 	}{
 		{"not a zip", []byte("hello"), 2, []string{"zip"}},
 		{"a truncated zip", good.bundle(t)[:1000], 2, nil},
-		{"an entry that leads out", bundle(t, map[string]string{"app.toml": manifest, "../evil": "x"}), 2, []string{"../evil"}},
-		{"no manifest", bundle(t, map[string]string{"main.py": "x"}), 2, []string{"app.toml"}},
-		{"no TOML", bundle(t, map[string]string{"app.toml": "[App\n"}), 2, []string{"app.toml:1"}},
-		{"several faults", bundle(t, map[string]string{
+		{"an entry that leads out", slipwaytest.Bundle(t, map[string]string{"app.toml": manifest, "../evil": "x"}), 2, []string{"../evil"}},
+		{"no manifest", slipwaytest.Bundle(t, map[string]string{"main.py": "x"}), 2, []string{"app.toml"}},
+		{"no TOML", slipwaytest.Bundle(t, map[string]string{"app.toml": "[App\n"}), 2, []string{"app.toml:1"}},
+		{"several faults", slipwaytest.Bundle(t, map[string]string{
 			"app.toml": "[App]\nName = \"a b\"\nVersion = \"one\"\n[Runtime]\nAppMode = \"python\"\nRoutingMode = \"PATH\"\n",
 		}), 2, []string{"app.toml:2", "app.toml:3", "app.toml:6", "Module"}},
 		{"an option in requirements.txt", app{name: "bad", runtime: python,

@@ -18,6 +18,7 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/embedded"
 	"github.com/seed-dbc68772/slipway/controlplane/identity"
+	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
 // fleet is one etcd with authentication, an edge with a control plane, and two
@@ -37,7 +38,7 @@ func newFleet(t *testing.T) *fleet {
 	t.Helper()
 	f := &fleet{t: t, token: identity.NewToken(), control: newSlipway(t)}
 	var err error
-	if f.dir, err = os.MkdirTemp(runtimeDir, "etcd"); err != nil {
+	if f.dir, err = os.MkdirTemp(slipwaytest.RuntimeDir, "etcd"); err != nil {
 		t.Fatal(err)
 	}
 	server, err := embedded.Start(t.Context(), embedded.Config{DataDir: filepath.Join(f.dir, "data"), SocketDir: f.dir})
@@ -163,8 +164,8 @@ http://:%s {
 	if err := cli.WriteContext(s.config(), "http://localhost:"+s.port, f.token); err != nil {
 		f.t.Fatal(err)
 	}
-	s.stderr, s.exited = new(buffer), make(chan error, 1)
-	s.cmd = exec.Command(slipwayBinary, "run", "--config", caddyfile, "--adapter", "caddyfile")
+	s.stderr, s.exited = new(slipwaytest.Buffer), make(chan error, 1)
+	s.cmd = exec.Command(slipwaytest.Binary, "run", "--config", caddyfile, "--adapter", "caddyfile")
 	s.cmd.Env = append(s.env, "XDG_DATA_HOME="+s.data, "XDG_CONFIG_HOME="+s.data, "HOME="+s.data)
 	s.cmd.Stderr = s.stderr
 	if err := s.cmd.Start(); err != nil {

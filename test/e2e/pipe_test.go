@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"syscall"
 	"testing"
+
+	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
 // TestAReaderWhoLeavesDoesNotEndIt: of `slipway up | tee log` a Ctrl-C ends tee
@@ -12,7 +14,7 @@ import (
 func TestAReaderWhoLeavesDoesNotEndIt(t *testing.T) {
 	t.Parallel()
 	s := newSlipway(t)
-	cmd := exec.Command(slipwayBinary, "up", "--listen", s.address(), "--data", s.data)
+	cmd := exec.Command(slipwaytest.Binary, "up", "--listen", s.address(), "--data", s.data)
 	cmd.Env = s.env
 	out, err := cmd.StdoutPipe()
 	if err != nil {

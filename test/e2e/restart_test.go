@@ -187,7 +187,7 @@ func (s *slipway) checkSettled(t *testing.T, when string) {
 	count := func() map[string]int {
 		got := map[string]int{}
 		for _, p := range s.processes() {
-			got[p.instance]++
+			got[p.Instance]++
 		}
 		return got
 	}

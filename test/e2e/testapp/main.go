@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -26,6 +27,8 @@ type echo struct {
 	Pid      int               `json:"pid"`
 	Instance string            `json:"instance"`
 	Env      map[string]string `json:"env"`
+	// Raw is all that came over the connection for this request, byte for byte.
+	Raw []byte `json:"raw"`
 }
 
 func main() {
@@ -49,7 +52,12 @@ func run() error {
 		time.Sleep(delay)
 	}
 	fmt.Println("testapp listens")
-	return http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), http.HandlerFunc(serve))
+	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: http.HandlerFunc(serve), ConnContext: withRecord, MaxHeaderBytes: 1 << 20} //nolint:gosec // slow clients are the edge's to keep off
+	return server.Serve(recorder{listener})
 }
 
 // logStart appends one line, in one write, so that two processes' lines never
@@ -75,6 +83,8 @@ func serve(w http.ResponseWriter, r *http.Request) {
 		webSocket(w, r)
 	case "/stream":
 		stream(w)
+	case "/answer":
+		scripted(w, r)
 	case "/slow":
 		time.Sleep(time.Second)
 		answer(w, r)
@@ -92,7 +102,7 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	out := echo{
 		URI: r.RequestURI, Method: r.Method, Host: r.Host, Header: r.Header,
 		Body: hex.EncodeToString(sum.Sum(nil)), Pid: os.Getpid(),
-		Instance: os.Getenv("H2O_CLOUD_INSTANCE_ID"), Env: map[string]string{},
+		Instance: os.Getenv("H2O_CLOUD_INSTANCE_ID"), Env: map[string]string{}, Raw: recordOf(r),
 	}
 	for _, line := range os.Environ() {
 		name, value, _ := strings.Cut(line, "=")

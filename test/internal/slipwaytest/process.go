@@ -1,0 +1,130 @@
+package slipwaytest
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Patience is how long anything may take that is not measured.
+const Patience = 30 * time.Second
+
+// Process is a running slipway of whatever command.
+type Process struct {
+	Cmd            *exec.Cmd
+	Stdout, Stderr *Buffer
+	Exited         chan error // gets what Wait returned, once
+}
+
+// Start runs the binary. Who starts it ends it, with Kill at the latest.
+func Start(t testing.TB, env []string, args ...string) *Process {
+	t.Helper()
+	if err := touchOnce(); err != nil {
+		t.Fatal(err)
+	}
+	p := &Process{Cmd: exec.Command(Binary, args...), Stdout: new(Buffer), Stderr: new(Buffer), Exited: make(chan error, 1)}
+	p.Cmd.Env, p.Cmd.Stdout, p.Cmd.Stderr = env, p.Stdout, p.Stderr
+	if err := p.Cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.Exited <- p.Cmd.Wait() }() // ends with the process
+	return p
+}
+
+// AwaitReady waits for the line ready of `slipway up`, and returns what it
+// printed up to and with it. A process that ends before that fails the test.
+func (p *Process) AwaitReady(t testing.TB) []string {
+	t.Helper()
+	for end := time.Now().Add(Patience); ; {
+		lines := strings.Split(p.Stdout.String(), "\n")
+		if i := slices.Index(lines[:len(lines)-1], "ready"); i >= 0 {
+			return lines[:i+1]
+		}
+		select {
+		case err := <-p.Exited:
+			p.Exited <- err
+			t.Fatalf("slipway ended: %v\n%s", err, p.Stderr)
+		case <-time.After(time.Millisecond):
+		}
+		if time.Now().After(end) {
+			t.Fatalf("slipway is not ready after %s\n%s", Patience, p.Stderr)
+		}
+	}
+}
+
+// Kill ends the process, and it alone, as the kernel does when memory is out.
+func (p *Process) Kill() {
+	_ = p.Cmd.Process.Kill() // it may have ended
+	p.Exited <- <-p.Exited
+}
+
+// AppProcess is one process of an instance.
+type AppProcess struct {
+	PID      int
+	Instance string
+}
+
+// AppProcesses are the living processes of a data folder's instances, whoever
+// started them: the launcher puts the instance's ID and a HOME below the data
+// folder into their environment. Zombies have none.
+func AppProcesses(data string) []AppProcess {
+	var found []AppProcess
+	entries, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, name := range entries {
+		raw, err := os.ReadFile(name)
+		if err != nil || !bytes.Contains(raw, []byte("HOME="+data+"/")) {
+			continue
+		}
+		pid, _ := strconv.Atoi(strings.Split(name, "/")[2])
+		for line := range strings.SplitSeq(string(raw), "\x00") {
+			if id, ok := strings.CutPrefix(line, "H2O_CLOUD_INSTANCE_ID="); ok {
+				found = append(found, AppProcess{pid, id})
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b AppProcess) int { return a.PID - b.PID })
+	return found
+}
+
+// KillApps ends every process of a data folder's instances.
+func KillApps(data string) {
+	for _, p := range AppProcesses(data) {
+		_ = syscall.Kill(p.PID, syscall.SIGKILL) // it may have ended
+	}
+}
+
+// LogTail is the end of the log that `slipway up` keeps in its data folder.
+func LogTail(data string) string {
+	raw, err := os.ReadFile(filepath.Join(data, "slipway.log"))
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("the end of slipway.log:\n%s", raw[max(0, len(raw)-4000):])
+}
+
+// Buffer is a bytes.Buffer that may be read while it is written.
+type Buffer struct {
+	mu   sync.Mutex
+	data bytes.Buffer
+}
+
+func (b *Buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.data.Write(p)
+}
+
+func (b *Buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.data.String()
+}
