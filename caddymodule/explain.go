@@ -68,7 +68,7 @@ func (h *Handler) explain(q controlplane.ExplainRequest) (*controlplane.Explanat
 		id := d.Instance.ID.String()
 		e.Instance, e.State = &id, d.Instance.Status.String()
 	}
-	steps := d.Steps(request)
+	steps := table.Steps(h.site, request, d)
 	switch d.Kind {
 	case routing.Serve:
 		steps = append(steps, h.afterDecision(d.Instance)...)

@@ -87,7 +87,7 @@ func (v *visit) method(r *Request) bool {
 }
 
 func (v *visit) route(host Host) {
-	v.d.Host, v.d.Alias = host.Kind, host.Alias
+	v.d.Alias = host.Alias
 	switch {
 	case host.Kind == HostBase:
 		v.baseDomain()

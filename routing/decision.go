@@ -45,9 +45,6 @@ func (k Kind) String() string {
 type Decision struct {
 	Kind Kind
 
-	// Host is what the request's host is, once one was accepted.
-	Host HostKind
-
 	// Status is the HTTP status where the edge answers by itself: 200, 302,
 	// 307, 400, 404, 405 or 501. It is 0 for Serve, Own, Control and Console.
 	Status int

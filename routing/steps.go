@@ -21,12 +21,13 @@ type Step struct {
 	Found  string // what it was applied to
 }
 
-// Steps tells how a decision about a request came about. The last step is the
-// one that decided. It is read off the decision: nothing is decided again.
+// Steps tells how the table's decision about a request came about. The last
+// step is the one that decided. All is read off the decision, but for what kind
+// of host it was, which the table is asked once more.
 //
 // Steps are in the order of §4, but a method that is refused whatever the host
 // is has been the only question.
-func (d *Decision) Steps(r Request) []Step {
+func (t *Table) Steps(s *Site, r Request, d Decision) []Step {
 	at := d.Rule.step()
 	if at == StepMethod {
 		return []Step{d.end(StepMethod, r.methodText())}
@@ -34,14 +35,15 @@ func (d *Decision) Steps(r Request) []Step {
 	if at == StepParse {
 		return []Step{d.end(StepParse, r.nameText())}
 	}
+	host := t.Host(s, r.authority()).Kind
 	steps := []Step{
 		{Name: StepParse, Rule: "the host is a host name and the target a path", Found: r.nameText()},
 		{Name: StepMethod, Rule: "the method is taken", Found: r.methodText()},
 	}
 	if at == StepKnown {
-		return append(steps, d.end(StepKnown, d.hostText()+d.pathText()))
+		return append(steps, d.end(StepKnown, d.hostText(host)+d.pathText(host)))
 	}
-	steps = append(steps, Step{Name: StepKnown, Rule: d.knownRule(), Found: d.hostText() + d.pathText() + d.leadsText()})
+	steps = append(steps, Step{Name: StepKnown, Rule: d.knownRule(host), Found: d.hostText(host) + d.pathText(host) + d.leadsText()})
 	return append(steps, d.end(StepCanonical, d.canonicalText()))
 }
 
@@ -74,6 +76,14 @@ func (r Request) methodText() string {
 	return r.Method
 }
 
+// authority is what names the host.
+func (r Request) authority() string {
+	if authority, _, absolute := splitAuthority(r.Target); absolute {
+		return authority
+	}
+	return r.Host
+}
+
 // nameText is the host and the target as they came. They may hold anything.
 func (r Request) nameText() string {
 	if authority, rest, absolute := splitAuthority(r.Target); absolute {
@@ -82,25 +92,25 @@ func (r Request) nameText() string {
 	return fmt.Sprintf("host %q, target %q", r.Host, r.Target)
 }
 
-func (d *Decision) hostText() string {
+func (d *Decision) hostText(host HostKind) string {
 	switch {
 	case d.Alias != nil && d.Alias.Assigned:
 		return "alias " + d.Alias.Name + ", assigned to instance " + d.Alias.Instance.String()
 	case d.Alias != nil:
 		return "alias " + d.Alias.Name + ", unassigned"
-	case d.Host == HostBase:
+	case host == HostBase:
 		return "the base domain"
-	case d.Host == HostConsole:
+	case host == HostConsole:
 		return "the console's host"
-	case d.Host == HostInstance:
+	case host == HostInstance:
 		return "an instance ID below the base domain"
 	}
 	return "an unknown host"
 }
 
 // pathText is the path where that took part in what the host leads to.
-func (d *Decision) pathText() string {
-	if d.Host == HostBase || d.Rule == RuleForeign || d.Rule == RuleForeignGone {
+func (d *Decision) pathText(host HostKind) string {
+	if host == HostBase || d.Rule == RuleForeign || d.Rule == RuleForeignGone {
 		return fmt.Sprintf(", path %q", d.Path)
 	}
 	return ""
@@ -114,15 +124,15 @@ func (d *Decision) leadsText() string {
 	return ", instance " + d.Instance.ID.String()
 }
 
-func (d *Decision) knownRule() string {
+func (d *Decision) knownRule(host HostKind) string {
 	switch {
 	case d.Rule == RuleConsoleRoot:
 		return "the base domain is known"
 	case d.Rule == RuleForeign:
 		return "the path names another live instance than the alias does"
-	case d.Host == HostAlias:
+	case host == HostAlias:
 		return "the alias leads to a live instance"
-	case d.Host == HostBase:
+	case host == HostBase:
 		return "the path begins with a live instance's prefix"
 	}
 	return "the label is a live instance's ID"

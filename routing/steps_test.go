@@ -57,7 +57,7 @@ func TestSteps(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := table.Decide(site, tc.request)
-			steps := d.Steps(tc.request)
+			steps := table.Steps(site, tc.request, d)
 			var got []string
 			for _, s := range steps {
 				got = append(got, fmt.Sprintf("%s %d %s", s.Name, s.Status, s.Rule))
@@ -79,7 +79,7 @@ func TestTheLastStepIsTheDecision(t *testing.T) {
 	order := []string{StepParse, StepMethod, StepKnown, StepCanonical}
 	for _, r := range everyRequest() {
 		d := table.Decide(site, r)
-		steps := d.Steps(r)
+		steps := table.Steps(site, r, d)
 		seen[d.Rule] = true
 		last := steps[len(steps)-1]
 		if last.Rule != d.Rule.String() || last.Status != d.Status {
