@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -101,6 +102,9 @@ func TestTheStatusIsThatOfTheTableAndWakesNobody(t *testing.T) {
 	}
 }
 
+// outside finds what a page would load. Links are no loads.
+var outside = regexp.MustCompile(`(?i)src=|<link|<script|<form|<iframe|@import|url\(`)
+
 func TestPagesAreForBrowsersAndProblemsForOthers(t *testing.T) {
 	e := startEdge(t, nil)
 	for _, tc := range []struct {
@@ -113,6 +117,22 @@ func TestPagesAreForBrowsersAndProblemsForOthers(t *testing.T) {
 		{"a script of a page", []string{"Accept", "text/html", "Sec-Fetch-Mode", "cors"}, false},
 		{"curl", []string{"Accept", "*/*"}, false},
 		{"nothing said", nil, false},
+		{"Firefox", []string{"Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}, true},
+		{"Chrome", []string{"Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7"}, true},
+		{"Safari", []string{"Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "Sec-Fetch-Mode", "navigate"}, true},
+		{"HTML alone", []string{"Accept", "TEXT/HTML; charset=utf-8"}, true},
+		{"HTML as well as anything", []string{"Accept", "*/*, text/html"}, true},
+		{"HTML not at all", []string{"Accept", "text/html;q=0, */*"}, false},
+		{"HTML less than anything", []string{"Accept", "text/html;q=0.5, */*"}, false},
+		{"JSON rather than HTML", []string{"Accept", "application/json, text/html;q=0.9"}, false},
+		{"HTML rather than JSON", []string{"Accept", "application/json;q=0.9, text/html, */*"}, true},
+		{"HTML rather than problems, in two lines", []string{"Accept", "application/problem+json;q=0.1", "Accept", "text/html;q=0.2"}, true},
+		{"HTML and JSON alike", []string{"Accept", "text/html, application/json"}, false},
+		{"neither", []string{"Accept", "image/png"}, false},
+		{"a weight that is none", []string{"Accept", "text/html;q=high, */*"}, false},
+		{"a weight beyond 1", []string{"Accept", "text/html;q=2, */*"}, false},
+		{"commas alone", []string{"Accept", ",;,"}, false},
+		{"an image of a page", []string{"Accept", "text/html", "Sec-Fetch-Mode", "no-cors"}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			resp := e.do("GET", "http://nobody."+base+"/", tc.header...)
@@ -122,6 +142,19 @@ func TestPagesAreForBrowsersAndProblemsForOthers(t *testing.T) {
 			}
 			if tc.html && !strings.Contains(body, `<a href="http://console.`+base+`/">`) {
 				t.Errorf("the page has no link to the console:\n%s", body)
+			}
+			if size := len(body); size > 2<<10 {
+				t.Errorf("%d bytes", size)
+			}
+			policy := resp.Header.Get("Content-Security-Policy")
+			if !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "form-action 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") {
+				t.Errorf("policy %q", policy)
+			}
+			if resp.Header.Get("X-Content-Type-Options") != "nosniff" || !strings.Contains(resp.Header.Get("Vary"), "Accept") {
+				t.Errorf("header %v", resp.Header)
+			}
+			if outside.MatchString(body) {
+				t.Errorf("the page loads something:\n%s", body)
 			}
 			head := e.do("HEAD", "http://nobody."+base+"/", tc.header...)
 			if got := text(head); got != "" || head.StatusCode != 404 || head.ContentLength != int64(len(body)) {

@@ -61,6 +61,7 @@ type App struct {
 	controlPlane ControlPlaneModule
 	runtime      *Runtime
 	runtimeKey   string
+	edge         *Handler // for the admin interface; it serves nobody
 	ctx          caddy.Context
 	counted      map[*caddyhttp.Server]bool // whose connections are counted
 }
@@ -218,6 +219,8 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 	}
 	a.counted = map[*caddyhttp.Server]bool{}
 	a.runtime, a.runtimeKey, a.ctx = value.(*Runtime), string(key), ctx
+	a.edge = &Handler{}
+	a.edge.take(a)
 	// Each configuration has a registry of its own.
 	if err := ctx.GetMetricsRegistry().Register(&a.runtime.metrics); err != nil {
 		return err
@@ -288,9 +291,10 @@ type ControlPlaneModule interface {
 
 // ControlPlaneDeps is what the edge lends to the control plane.
 type ControlPlaneDeps struct {
-	Store    *etcdstore.Store
-	Site     *routing.Site
-	Table    func() *routing.Table
+	Store *etcdstore.Store
+	Site  *routing.Site
+	// Explain tells what this edge would do with a request.
+	Explain  func(controlplane.ExplainRequest) (*controlplane.Explanation, error)
 	Settings Settings
 	// Changes is what this edge learnt of the routes, and when.
 	Changes *controlplane.Changes

@@ -2,6 +2,7 @@
 //
 //	slipway                 the app: settings, and the runtime behind them
 //	http.handlers.slipway   decides, and answers or sends the request to its instance
+//	admin.api.slipway       what this edge has applied, and what it would answer
 //	caddy.listeners.slipway checks framing, in package framing
 //
 // Instances and aliases are never Caddy configuration. They come from the

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 )
 
@@ -20,6 +21,11 @@ func RuntimesInUse() (all []*Runtime) {
 		return true
 	})
 	return all
+}
+
+// Explain is what the control plane asks.
+func (rt *Runtime) Explain(q controlplane.ExplainRequest) (*controlplane.Explanation, error) {
+	return rt.explain(q)
 }
 
 // Connections is how many this edge would report.

@@ -32,6 +32,7 @@ type Handler struct {
 	firstByte time.Duration
 	trusted   trustedProxies
 	log       *zap.Logger
+	accessLog bool // the server writes one
 }
 
 // CaddyModule implements caddy.Module.
@@ -46,10 +47,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	app := mod.(*App)
-	h.site, h.runtime, h.trusted, h.log = app.site, app.runtime, app.trusted, ctx.Logger()
-	h.hold, h.firstByte = time.Duration(app.Hold), time.Duration(app.FirstByteTimeout)
+	h.take(app)
+	h.log = ctx.Logger()
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		prepareServer(server, h.log)
+		h.accessLog = server.Logs != nil
 		app.countConnections(server)
 		// The server waits for WebSockets over HTTP/2 before it gives the
 		// runtime up, and knows nothing of those over HTTP/1.1.
@@ -63,60 +65,67 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// ServeHTTP answers a request as routing.md says.
+// take takes over what the app's settings say.
+func (h *Handler) take(app *App) {
+	h.site, h.runtime, h.trusted = app.site, app.runtime, app.trusted
+	h.hold, h.firstByte = time.Duration(app.Hold), time.Duration(app.FirstByteTimeout)
+}
+
+// ServeHTTP answers a request as routing.md says. What an operator is told of a
+// request (explain.go) goes through the same functions.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	v := visit{began: time.Now()}
 	if r.ProtoMajor == 1 && r.ProtoMinor == 0 {
 		w = newHTTP10Writer(w)
 	}
 	if status, code, bad := framing.Refusal(r); bad {
 		w.Header().Set("Connection", "close")
-		return h.end(w, r, outDenied, pageOfRefusal(status, code))
+		return h.end(w, r, &v, outDenied, pageOfRefusal(status, code))
 	}
 	if p, bad := oversized(r); bad {
-		return h.end(w, r, outDenied, p)
+		return h.end(w, r, &v, outDenied, p)
 	}
 	table := h.runtime.Table()
-	protocol := ""
-	if r.Method == http.MethodConnect {
-		protocol = r.Header.Get(":protocol")
-	}
-	request := routing.Request{
-		Method: r.Method, Host: r.Host, Target: r.RequestURI, Protocol: protocol,
-		Upgrade: isWebSocket(r), Bearer: hasBearer(r),
-	}
+	request := requestOf(r)
 	d := table.Decide(h.site, request)
 	if table == nil && d.Kind == routing.NotFound {
 		// This process has just started and does not know its routes.
 		if table = h.runtime.awaitTable(r.Context()); table == nil {
-			return h.end(w, r, outUnavailable, page{status: http.StatusServiceUnavailable, code: "starting", retryAfter: 1,
+			return h.end(w, r, &v, outUnavailable, page{status: http.StatusServiceUnavailable, code: "starting", retryAfter: 1,
 				text: "This edge has just started and does not know its routes yet."})
 		}
 		d = table.Decide(h.site, request)
 	}
+	v.decided(table, &d)
 	if isMisdirected(r, d.Kind) {
-		return h.end(w, r, outDenied, misdirected)
+		return h.end(w, r, &v, outDenied, misdirected)
 	}
 	switch d.Kind {
 	case routing.Serve:
-		return h.serve(w, r, d, request.Upgrade || protocol != "")
+		return h.serve(w, r, d, &v, request.Upgrade || request.Protocol != "")
 	case routing.Control:
-		return h.control(w, r, d)
+		err := h.control(w, r, d)
+		h.note(w, r, &v, "")
+		return err
 	case routing.Console:
-		return h.handOn(w, r, h.runtime.consoleSite())
+		err := h.handOn(w, r, h.runtime.consoleSite())
+		h.note(w, r, &v, "")
+		return err
 	case routing.Redirect:
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Location", d.Location)
 		w.WriteHeader(d.Status)
-		h.runtime.metrics.count(outcomeOf(d), d.Status)
+		h.done(w, r, &v, outcomeOf(d), d.Status)
 		return nil
 	case routing.Own:
-		return h.own(w, r, d)
+		return h.own(w, r, &v, d)
 	case routing.Options:
 		w.Header().Set("Allow", allow)
 		w.WriteHeader(http.StatusOK)
+		h.note(w, r, &v, "")
 		return nil
 	}
-	return h.end(w, r, outcomeOf(d), pageOf(d))
+	return h.end(w, r, &v, outcomeOf(d), pageOf(d))
 }
 
 // Attempts to reach an instance that refuses connections while it is said to
@@ -136,14 +145,8 @@ const crashNotice = time.Second
 
 // serve sends a request to its instance, and waits before that for one that
 // does not run. All the waiting together takes as long as one wait may.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decision, webSocket bool) error {
-	out := &upstream.Request{
-		Request: r, Target: targetOf(r, d), WebSocket: webSocket,
-		Forwarded: h.trusted.forwarded(r), FirstByte: h.firstByte,
-	}
-	if d.Instance.Mode == routing.BaseURL {
-		out.Prefix = d.Path[:len(d.Path)-len(d.Rest)] + "/"
-	}
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decision, v *visit, webSocket bool) error {
+	out := h.outgoing(r, d, webSocket)
 	if r.ProtoMajor > 1 && (webSocket || out.IsGRPC()) {
 		// Its body is half of a conversation, in which it may be silent as long
 		// as it likes.
@@ -151,46 +154,62 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decisi
 			reader.Override(forEver, 0)
 		}
 	}
-	in, waitLeft, answered := d.Instance, h.hold, outProxied
+	in, answered := d.Instance, outProxied
 	for {
 		if !hold.Running(in) {
 			answered = outHeld
-			began := time.Now()
 			var err error
-			if in, err = h.runtime.room.Wait(r.Context(), d.Instance.ID, waitLeft); err != nil {
-				return h.end(w, r, outUnavailable, pageOfWait(err))
+			if in, err = h.await(r, v, d.Instance.ID, h.hold-v.held); err != nil {
+				return h.end(w, r, v, outUnavailable, pageOfWait(err))
 			}
-			waitLeft -= time.Since(began)
 		}
 		var err error
-		if in, err = h.send(w, out, in); err == nil {
-			h.runtime.metrics.count(answered, out.Status)
+		v.out = out
+		in, err = h.send(w, out, in)
+		v.instance = in
+		if err == nil {
+			h.done(w, r, v, answered, out.Status)
 			return nil
 		}
 		switch {
 		case errors.Is(err, upstream.ErrCutOff):
-			h.runtime.metrics.count(answered, out.Status)
+			h.done(w, r, v, answered, out.Status)
 			panic(http.ErrAbortHandler) // the answer must not pass for whole
 		case !errors.Is(err, upstream.ErrConnect):
-			return h.end(w, r, outcomeOfFailure(err), h.pageOfFailure(w, err))
+			return h.end(w, r, v, outcomeOfFailure(err), h.pageOfFailure(w, err))
 		}
 		// The instance went to sleep under the request, or it has just
 		// crashed and the control plane is about to say so: then it is a
 		// visit to one that does not run.
-		tried := in
-		switch in = h.runtime.room.News(r.Context(), tried, crashNotice); in {
+		tried, began := in, time.Now()
+		in = h.runtime.room.News(r.Context(), tried, crashNotice)
+		out.Waited += time.Since(began)
+		switch in {
 		case nil:
-			return h.end(w, r, outUnavailable, pageOfWait(hold.ErrGone))
+			return h.end(w, r, v, outUnavailable, pageOfWait(hold.ErrGone))
 		case tried:
-			return h.end(w, r, outcomeOfFailure(err), h.pageOfFailure(w, err))
+			return h.end(w, r, v, outcomeOfFailure(err), h.pageOfFailure(w, err))
 		}
 	}
 }
 
+// outgoing is the request as it goes to the instance.
+func (h *Handler) outgoing(r *http.Request, d routing.Decision, webSocket bool) *upstream.Request {
+	out := &upstream.Request{
+		Request: r, Target: targetOf(r, d), WebSocket: webSocket,
+		Forwarded: h.trusted.forwarded(r), FirstByte: h.firstByte,
+	}
+	if d.Instance.Mode == routing.BaseURL {
+		out.Prefix = d.Path[:len(d.Path)-len(d.Rest)] + "/"
+	}
+	return out
+}
+
 // end answers with a page, and counts that.
-func (h *Handler) end(w http.ResponseWriter, r *http.Request, o outcome, p page) error {
-	h.runtime.metrics.count(o, p.status)
-	return h.answer(w, r, p)
+func (h *Handler) end(w http.ResponseWriter, r *http.Request, v *visit, o outcome, p page) error {
+	err := h.answer(w, r, p)
+	h.done(w, r, v, o, p.status)
+	return err
 }
 
 // send sends a request to the instance as the route table has it at each
@@ -204,6 +223,7 @@ func (h *Handler) send(w http.ResponseWriter, out *upstream.Request, in *routing
 		}
 		select {
 		case <-time.After(connectInterval):
+			out.Waited += connectInterval
 		case <-out.Context().Done():
 			return in, upstream.ErrLeft
 		}

@@ -1,7 +1,9 @@
 package caddymodule
 
 import (
+	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -54,16 +56,32 @@ func outcomeOf(d routing.Decision) outcome {
 
 // metrics counts requests. No label is a name that a visitor can choose.
 type metrics struct {
-	requests [outcomes][len(codeClasses)]atomic.Uint64
-	runtime  *Runtime
+	requests    [outcomes][len(codeClasses)]atomic.Uint64
+	overhead    [outcomes]histogram
+	holds       [holdResults]histogram
+	propagation histogram
+	runtime     *Runtime
 }
 
-func (m *metrics) count(o outcome, status int) {
+// prepare makes the histograms.
+func (m *metrics) prepare(rt *Runtime) {
+	m.runtime, m.propagation = rt, newHistogram(propagationBounds)
+	for o := range m.overhead {
+		m.overhead[o] = newHistogram(overheadBounds)
+	}
+	for r := range m.holds {
+		m.holds[r] = newHistogram(holdBounds)
+	}
+}
+
+// count takes a request, and how long the edge itself took for it.
+func (m *metrics) count(o outcome, status int, took time.Duration) {
 	class := status / 100
 	if class < 1 || class >= len(codeClasses) {
 		class = 0
 	}
 	m.requests[o][class].Add(1)
+	m.overhead[o].observe(took)
 }
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
@@ -72,6 +90,9 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	descRequests = describe("requests_total", "Requests for instances and unknown names, by what became of them.", "outcome", "code_class")
+	descOverhead = describe("overhead_seconds", "Time that the edge itself took until it had handed the answer's head on.", "outcome")
+	descHold     = describe("hold_seconds", "Waits of requests for an instance, by how they ended.", "result")
+	descSpread   = describe("propagation_seconds", "From a change's arrival at the edge until requests saw it.")
 	descRoutes   = describe("routes", "Routes in the table.", "kind")
 	descRevision = describe("applied_revision", "The store's revision up to which changes are in the table.")
 	descStale    = describe("stale_seconds", "Time since the store was heard last; -1: never.")
@@ -80,13 +101,13 @@ var (
 	descRemovals = describe("held_removals", "Removals of routes that wait since there are too many at once.")
 	descDrift    = describe("drift_records_total", "Records that a comparison with the store found wrong.")
 	descHeld     = describe("held_requests", "Requests that wait for an instance.")
-	descStreams  = describe("open_streams", "Open WebSockets.")
+	descStreams  = describe("open_streams", "Open WebSockets.", "proto")
 	descStranger = describe("strangers_total", "Connections that another program than the instance answered.")
 )
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descRequests, descRoutes, descRevision, descStale, descRefused, descRefusals,
+	for _, d := range []*prometheus.Desc{descRequests, descOverhead, descHold, descSpread, descRoutes, descRevision, descStale, descRefused, descRefusals,
 		descRemovals, descDrift, descHeld, descStreams, descStranger} {
 		out <- d
 	}
@@ -107,6 +128,18 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 			}
 		}
 	}
+	timed := func(d *prometheus.Desc, h *histogram, labels ...string) {
+		if metric := h.metric(d, labels...); metric != nil {
+			out <- metric
+		}
+	}
+	for o := range m.overhead {
+		timed(descOverhead, &m.overhead[o], outcomeNames[o])
+	}
+	for r := range m.holds {
+		timed(descHold, &m.holds[r], holdResultNames[r])
+	}
+	timed(descSpread, &m.propagation)
 	s := m.runtime.live.Status()
 	gauge(descRoutes, float64(s.Instances), "instance")
 	gauge(descRoutes, float64(s.Aliases), "alias")
@@ -121,6 +154,10 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	gauge(descRemovals, float64(s.Held))
 	counter(descDrift, float64(s.Drift))
 	gauge(descHeld, float64(m.runtime.room.Waiters()))
-	gauge(descStreams, float64(m.runtime.upstream.Streams()))
+	for major, open := range m.runtime.upstream.Streams() {
+		if major > 0 {
+			gauge(descStreams, float64(open), "h"+strconv.Itoa(major))
+		}
+	}
 	counter(descStranger, float64(m.runtime.checker.Refused()))
 }

@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/google/go-cmp/cmp"
@@ -35,6 +37,9 @@ func edgeMetrics(t *testing.T) map[string]float64 {
 				name += " " + label.GetValue()
 			}
 			series[name] = valueOf(m)
+			if m.Histogram != nil {
+				series[name+" sum"] = m.Histogram.GetSampleSum()
+			}
 		}
 	}
 	return series
@@ -43,6 +48,9 @@ func edgeMetrics(t *testing.T) map[string]float64 {
 func valueOf(m *dto.Metric) float64 {
 	if m.Counter != nil {
 		return m.Counter.GetValue()
+	}
+	if m.Histogram != nil {
+		return float64(m.Histogram.GetSampleCount())
 	}
 	return m.Gauge.GetValue()
 }
@@ -120,7 +128,7 @@ func TestTheTableAndTheStreamsAreMeasured(t *testing.T) {
 	e.talk(e.dial(urlOf(in)+"/ws"), "hello")
 	got := edgeMetrics(t)
 	for name, want := range map[string]float64{
-		"routes instance": 1, "routes alias": 2, "open_streams": 1, "held_requests": 0, "refused_records": 0,
+		"routes instance": 1, "routes alias": 2, "open_streams h1": 1, "open_streams h2": 0, "open_streams h3": 0, "held_requests": 0, "refused_records": 0,
 		"refused_records_total": 0, "held_removals": 0, "strangers_total": 0, "drift_records_total": 0,
 		"applied_revision": float64(e.table().Table().Revision()),
 	} {
@@ -130,5 +138,65 @@ func TestTheTableAndTheStreamsAreMeasured(t *testing.T) {
 	}
 	if stale := got["stale_seconds"]; stale < 0 || stale > 60 {
 		t.Errorf("the store was heard %v s ago", stale)
+	}
+}
+
+// What an app, a visitor or a start takes is not the edge's time.
+func TestTheOverheadIsTheEdgesAlone(t *testing.T) {
+	e := startEdge(t, nil)
+	const long = 700 * time.Millisecond
+	in, asleep := instance(1, serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/head":
+			time.Sleep(long)
+		case "/body":
+			w.(http.Flusher).Flush()
+			time.Sleep(long)
+		case "/upload":
+			io.Copy(io.Discard, r.Body)
+		}
+		io.WriteString(w, "done")
+	})), instance(2, "")
+	asleep.Status = controlplane.Suspended
+	e.put(in, asleep)
+	var visits sync.WaitGroup
+	for _, path := range []string{"/head", "/body"} {
+		visits.Go(func() { e.do("GET", urlOf(in)+path) })
+	}
+	for _, length := range []int64{4, -1} { // sent before the answer is read, and beside it
+		visits.Go(func() {
+			body, pen := io.Pipe()
+			r, err := http.NewRequestWithContext(t.Context(), "POST", urlOf(in)+"/upload", body)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			r.ContentLength = length
+			time.AfterFunc(long, func() { io.WriteString(pen, "body"); pen.Close() })
+			resp, err := e.http.Do(r)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			resp.Body.Close()
+		})
+	}
+	visits.Go(func() { e.do("GET", urlOf(asleep)+"/") })
+	eventually(t, "the visitor waits", func() bool { return edgeMetrics(t)["held_requests"] == 1 })
+	time.Sleep(long)
+	asleep.Status, asleep.Endpoint, asleep.Generation = controlplane.Deployed, in.Endpoint, 2
+	e.put(asleep)
+	visits.Wait()
+	m := edgeMetrics(t)
+	if m["overhead_seconds proxied"] != 4 || m["overhead_seconds held"] != 1 || m["hold_seconds served"] != 1 {
+		t.Errorf("counted %v", m)
+	}
+	for _, name := range []string{"overhead_seconds proxied sum", "overhead_seconds held sum"} {
+		if took := m[name]; took <= 0 || took >= long.Seconds() {
+			t.Errorf("%s is %v s", name, took)
+		}
+	}
+	if held := m["hold_seconds served sum"]; held < long.Seconds() {
+		t.Errorf("held for %v s", held)
 	}
 }

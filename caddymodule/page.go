@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -69,9 +70,8 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, p page) error {
 	}
 	title := http.StatusText(p.status)
 	var body bytes.Buffer
-	contentType := "application/problem+json"
-	if prefersHTML(r) {
-		contentType = "text/html; charset=utf-8"
+	contentType := contentTypeOf(r)
+	if contentType == htmlType {
 		err := pageTemplate.Execute(&body, map[string]any{
 			"Status": p.status, "Title": title, "Text": p.text, "Console": h.site.ConsoleURL(),
 		})
@@ -89,7 +89,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, p page) error {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	header.Set("Content-Type", contentType)
-	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'")
+	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Vary", "Accept, Sec-Fetch-Mode")
 	header.Set("Content-Length", strconv.Itoa(body.Len()))
@@ -106,10 +106,64 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, p page) error {
 	return nil
 }
 
-// prefersHTML reports whether the client is a browser that shows a page.
+// The types of the edge's answers.
+const (
+	htmlType    = "text/html; charset=utf-8"
+	problemType = "application/problem+json"
+)
+
+// contentTypeOf is that of the edge's own answer to a request.
+func contentTypeOf(r *http.Request) string {
+	if prefersHTML(r) {
+		return htmlType
+	}
+	return problemType
+}
+
+// prefersHTML reports whether the client is a browser that shows a page, or
+// names HTML and likes it no less than JSON (RFC 9110 §12.5.1). A client that
+// takes everything alike, as curl does, is a program.
 func prefersHTML(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode == "navigate"
 	}
-	return strings.Contains(r.Header.Get("Accept"), "text/html")
+	const not = -1
+	html, problem, other := float64(not), float64(not), float64(not)
+	for _, line := range r.Header["Accept"] {
+		for part := range strings.SplitSeq(line, ",") {
+			kind, q, ok := mediaRange(part)
+			if !ok {
+				continue
+			}
+			switch kind {
+			case "text/html", "application/xhtml+xml":
+				html = max(html, q)
+			case "application/json", "application/problem+json":
+				problem = max(problem, q)
+			case "*/*", "application/*":
+				other = max(other, q)
+			}
+		}
+	}
+	if problem == not {
+		return html > 0 && html >= other
+	}
+	return html > problem
+}
+
+// mediaRange splits a part of Accept into its type and its weight, 0 to 1.
+func mediaRange(part string) (kind string, q float64, ok bool) {
+	kind, rest, _ := strings.Cut(part, ";")
+	kind, q = strings.ToLower(strings.TrimSpace(kind)), 1
+	for parameter := range strings.SplitSeq(rest, ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(parameter), "=")
+		if !strings.EqualFold(name, "q") {
+			continue
+		}
+		var err error
+		if q, err = strconv.ParseFloat(value, 64); err != nil || math.IsNaN(q) || q < 0 || q > 1 {
+			return "", 0, false
+		}
+	}
+	return kind, q, kind != ""
 }

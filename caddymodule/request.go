@@ -6,6 +6,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/seed-dbc68772/slipway/routing"
 )
 
 // Limits of spec routing.md §7 that the server does not hold by itself.
@@ -44,6 +46,17 @@ func (w http10Writer) WriteHeader(status int) {
 	if status >= 200 {
 		w.ResponseWriterWrapper.WriteHeader(status)
 	}
+}
+
+// requestOf is what the decision about a request depends on.
+func requestOf(r *http.Request) routing.Request {
+	request := routing.Request{
+		Method: r.Method, Host: r.Host, Target: r.RequestURI, Upgrade: isWebSocket(r), Bearer: hasBearer(r),
+	}
+	if r.Method == http.MethodConnect {
+		request.Protocol = r.Header.Get(":protocol")
+	}
+	return request
 }
 
 // isWebSocket reports whether an HTTP/1.1 request asks for a WebSocket. Over

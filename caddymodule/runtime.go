@@ -49,6 +49,9 @@ type Runtime struct {
 	serving *controlServer // of that to other edges; nil where not configured
 	// remote is what a pure edge has in its place.
 	remote atomic.Pointer[remoteControl]
+	// explains is the present configuration's handler: whom the control plane
+	// of this process asks what the edge would do.
+	explains atomic.Pointer[Handler]
 }
 
 func newRuntime(log *zap.Logger) *Runtime {
@@ -56,7 +59,7 @@ func newRuntime(log *zap.Logger) *Runtime {
 	rt.upstream = upstream.New(upstream.Config{Check: rt.checker.Check})
 	rt.live = routes.New(log, rt.changed)
 	rt.edge = newReporter(rt.Table)
-	rt.metrics.runtime = rt
+	rt.metrics.prepare(rt)
 	rt.room = hold.New(
 		func(id routing.ID) *routing.Instance { return rt.Table().Instance(id) },
 		rt.wake,
@@ -115,6 +118,7 @@ func (rt *Runtime) wake(ctx context.Context, id routing.ID) error {
 
 // start opens the store and begins to feed the table, once.
 func (rt *Runtime) start(app *App) error {
+	rt.explains.Store(app.edge)
 	rt.startOnce.Do(func() {
 		rt.startErr = rt.open(app)
 		rt.opened.Store(rt.startErr == nil)
@@ -150,7 +154,7 @@ func (rt *Runtime) open(app *App) error {
 	if err := rt.startControl(ctx, app); err != nil {
 		return err
 	}
-	config := routes.Config{Prefix: store.Prefix()}
+	config := routes.Config{Prefix: store.Prefix(), Spread: rt.metrics.propagation.observe}
 	if app.controlPlane == nil {
 		config.Snapshot = app.snapshotFolder()
 	}
@@ -169,7 +173,7 @@ func (rt *Runtime) startControl(ctx context.Context, app *App) error {
 		return nil
 	}
 	control, err := app.controlPlane.StartControlPlane(ctx, ControlPlaneDeps{
-		Store: rt.store, Site: app.site, Table: rt.Table, Settings: app.Settings, Changes: &rt.edge.changes, Log: rt.log,
+		Store: rt.store, Site: app.site, Explain: rt.explain, Settings: app.Settings, Changes: &rt.edge.changes, Log: rt.log,
 	})
 	if err != nil {
 		return fmt.Errorf("start control plane: %w", err)

@@ -127,7 +127,7 @@ func (c *ControlPlane) StartControlPlane(ctx context.Context, d caddymodule.Cont
 		d.Log.Warn("some instances have not been compared with what runs; their routes may be of an earlier life")
 	}
 	r.api = api.New(api.Config{
-		Service: service, Tokens: d.Store, Launchers: r.launchers, Site: d.Site, Table: d.Table, Log: d.Log.Named("api"),
+		Service: service, Tokens: d.Store, Launchers: r.launchers, Site: d.Site, Explain: d.Explain, Log: d.Log.Named("api"),
 	})
 	r.console = console.New(service, d.Site)
 	return r, nil

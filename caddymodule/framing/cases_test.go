@@ -1,6 +1,7 @@
 package framing
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -248,4 +249,28 @@ func bytewise(s string) []string {
 		parts[i] = s[i : i+1]
 	}
 	return parts
+}
+
+func TestAHeadIsJudgedAsTheGuardDoes(t *testing.T) {
+	for _, tc := range []struct{ name, head, want string }{
+		{"good", get(""), ""},
+		{"HTTP/1.0 without a host", "GET / HTTP/1.0\r\n\r\n", ""},
+		{"two hosts", get(host), unusable},
+		{"no host", "GET / HTTP/1.1\r\n\r\n", unusable},
+		{"201 fields", get(strings.Repeat("A: b\r\n", 200)), manyFields},
+		{"TRACE", "TRACE / HTTP/1.1\r\n" + host + "\r\n", notAllowed},
+		{"no end", "GET / HTTP/1.1\r\n" + host, framed},
+		{"more than a head", get("") + next, framed},
+		{"nothing", "", framed},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got := ""
+			if status, code, refused := Judge([]byte(tc.head)); refused {
+				got = fmt.Sprint(status, " ", code)
+			}
+			if got != tc.want {
+				t.Errorf("%q, want %q", got, tc.want)
+			}
+		})
+	}
 }

@@ -65,3 +65,18 @@ func Refusal(r *http.Request) (status int, code string, ok bool) {
 	status, err := strconv.Atoi(number)
 	return status, code, err == nil
 }
+
+// Judge tells what the guard would answer to a head, which ends with its empty
+// line, over HTTP/1: as [Refusal] does, and ok is false where it would let the
+// head through.
+func Judge(head []byte) (status int, code string, ok bool) {
+	var s headScan
+	n, r := s.scan(head)
+	switch {
+	case r != nil:
+		return r.status, r.code, true
+	case n == 0 || n != len(head):
+		return badFraming.status, badFraming.code, true // it ends before its end, or does not end
+	}
+	return 0, "", false
+}

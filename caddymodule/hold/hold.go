@@ -70,6 +70,12 @@ func Running(in *routing.Instance) bool {
 	return (in.Status == routing.Deployed || in.Status == routing.Unknown) && !in.Endpoint.IsZero()
 }
 
+// Starting reports whether the instance is being started already, so that a
+// visitor has only to wait.
+func Starting(in *routing.Instance) bool {
+	return in.Status == routing.Pending || in.Status == routing.Resuming
+}
+
 // Changed releases the requests that wait for these instances, to look again.
 // It is called after the new route table is visible.
 func (r *Room) Changed(ids []routing.ID) {
@@ -112,7 +118,7 @@ func (r *Room) Wait(ctx context.Context, id routing.ID, limit time.Duration) (*r
 			return in, nil
 		case in.Status == routing.Failed && started:
 			return nil, ErrFailed
-		case in.Status == routing.Pending || in.Status == routing.Resuming:
+		case Starting(in):
 			started, refused, mine = true, nil, nil
 		default:
 			var err error

@@ -95,10 +95,10 @@ func (r *refusals) refuse(e etcdstore.Event, err error) {
 		delete(r.live.refused, e.Key) // it was never taken, and is gone
 		return
 	}
-	if was, known := r.live.refused[e.Key]; known && was == e.Revision {
+	if was, known := r.live.refused[e.Key]; known && was.Revision == e.Revision {
 		return
 	}
-	r.live.refused[e.Key] = e.Revision
+	r.live.refused[e.Key] = refusalOf(e, err)
 	r.live.counts.refused++
 	if r.n++; r.n > maxRefusalLines {
 		r.more++

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/routing"
 )
 
@@ -37,6 +38,26 @@ func (h *held) waiting() int {
 		return 0
 	}
 	return h.len()
+}
+
+// keys are those of the store's records that still wait, at most limit.
+func (h *held) keys(limit int) (some []string) {
+	if h.done {
+		return nil
+	}
+	for id := range h.instances {
+		if len(some) == limit {
+			return some
+		}
+		some = append(some, etcdstore.InstanceRouteKey(id))
+	}
+	for name := range h.aliases {
+		if len(some) == limit {
+			return some
+		}
+		some = append(some, etcdstore.AliasRouteKey(name))
+	}
+	return some
 }
 
 func (h *held) clear() { *h = held{} }

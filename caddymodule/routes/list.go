@@ -20,7 +20,7 @@ type listing struct {
 	// Everything that is listed, refused records too, in the order of the keys.
 	instances []routing.ID
 	aliases   []string
-	refused   map[string]int64
+	refused   map[string]Refusal
 }
 
 // takeList takes a page; with the last one it makes the list visible and
@@ -40,7 +40,7 @@ func (l *Live) takeList(b etcdstore.Batch) (ids []routing.ID, whole bool) {
 			l.mu.Lock()
 			log.refuse(e, err)
 			l.mu.Unlock()
-			list.refused[e.Key] = e.Revision
+			list.refused[e.Key] = refusalOf(e, err)
 		} else if !ok {
 			continue
 		}
@@ -71,7 +71,7 @@ func (l *Live) begin(b etcdstore.Batch) *listing {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.listing = true
-	list := &listing{before: l.table.Load(), refused: map[string]int64{}}
+	list := &listing{before: l.table.Load(), refused: map[string]Refusal{}}
 	list.served = list.before != nil
 	if !list.served && l.oldOf.Cluster == b.Cluster {
 		list.before = l.old

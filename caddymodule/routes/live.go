@@ -33,6 +33,9 @@ type Config struct {
 	Jitter       time.Duration // at most, before a list that all edges make at once
 	Heartbeat    time.Duration // between questions to the store
 	Rand         func() float64
+	// Spread is told of each batch of the watch how long it took from its
+	// arrival until requests saw it and those who waited were told.
+	Spread func(time.Duration)
 }
 
 func (c *Config) setDefaults() {
@@ -76,7 +79,7 @@ type Live struct {
 	oldOf   snapshot.Header
 	cluster uint64
 	origin  Origin
-	refused map[string]int64 // key → revision of the record that was refused
+	refused map[string]Refusal // by key
 	held    held
 	listing bool // a list is on its way: what is held waits for it
 	counts  counts
@@ -97,7 +100,7 @@ func New(log *zap.Logger, changed func(revision int64, ids []routing.ID)) *Live 
 		log: log, changed: changed,
 		first: make(chan struct{}), relist: make(chan struct{}, 1), dirty: make(chan struct{}, 1),
 		holds: make(chan struct{}, 1), loaded: make(chan struct{}),
-		refused: map[string]int64{}, counts: counts{lists: map[etcdstore.Reason]int64{}},
+		refused: map[string]Refusal{}, counts: counts{lists: map[etcdstore.Reason]int64{}},
 	}
 }
 
@@ -161,9 +164,13 @@ func (l *Live) take(b etcdstore.Batch) {
 	}
 	if b.Full || len(b.Events) > 0 {
 		l.changed(b.Revision, ids)
+		took := time.Since(began)
+		if !b.Full && l.config.Spread != nil {
+			l.config.Spread(took)
+		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.counts.last = Propagation{Revision: b.Revision, At: began, Took: time.Since(began), Records: len(b.Events)}
+		l.counts.last = Propagation{Revision: b.Revision, At: began, Took: took, Records: len(b.Events)}
 	}
 }
 

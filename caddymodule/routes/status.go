@@ -2,6 +2,8 @@ package routes
 
 import (
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
@@ -44,6 +46,38 @@ type Propagation struct {
 	At       time.Time     // the edge had it from the store
 	Took     time.Duration // from then until requests saw it and those who waited were told
 	Records  int           // of a list: in its last page
+}
+
+// Refusal is a record that is not valid, so that the last good one of its key
+// counts, or none.
+type Refusal struct {
+	Key      string
+	Revision int64
+	Reason   string // cut at 200 bytes
+}
+
+const maxReason = 200
+
+func refusalOf(e etcdstore.Event, err error) Refusal {
+	reason := err.Error()
+	return Refusal{Key: e.Key, Revision: e.Revision, Reason: strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "")}
+}
+
+// Trouble returns records that are refused now, and the keys of removals that
+// are held, each at most limit and in order. Of more it is any that many.
+func (l *Live) Trouble(limit int) (refused []Refusal, held []string) {
+	l.mu.Lock()
+	for _, r := range l.refused {
+		if len(refused) == limit {
+			break
+		}
+		refused = append(refused, r)
+	}
+	held = l.held.keys(limit)
+	l.mu.Unlock()
+	slices.SortFunc(refused, func(a, b Refusal) int { return strings.Compare(a.Key, b.Key) })
+	slices.Sort(held)
+	return refused, held
 }
 
 // Status returns a copy that stays as it is. It may wait for a table that is

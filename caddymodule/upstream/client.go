@@ -90,8 +90,14 @@ type Request struct {
 	// from when it has the whole request.
 	FirstByte time.Duration
 
-	// Status is the final one of the app's answer, once its head was sent on.
-	Status int
+	// Status is the final one of the app's answer, once its head was sent on:
+	// at Answered.
+	Status   int
+	Answered time.Time
+	// Waited is how long the request has waited for the app so far. Each call of
+	// Serve adds its own: for a connection, and from the request's head to the
+	// answer's first byte.
+	Waited time.Duration
 }
 
 // Forwarded is the values of the X-Forwarded headers.
@@ -131,8 +137,9 @@ func (c *Client) connection(r *Request, in *routing.Instance, again, repeatable 
 			return conn, nil
 		}
 	}
-	ctx := r.Context()
+	ctx, began := r.Context(), time.Now()
 	nc, err := c.dial(ctx, in)
+	r.Waited += time.Since(began)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ErrLeft

@@ -28,9 +28,11 @@ type exchange struct {
 	r      *Request
 	conn   *conn
 	answer answer
-	upload *upload // of a body that is sent beside; nil if there is none
-	cut    bool    // the app did not get the whole request
-	accept string  // what the app must answer to a WebSocket's key of ours; "": the visitor checks
+	upload *upload   // of a body that is sent beside; nil if there is none
+	cut    bool      // the app did not get the whole request
+	sent   time.Time // when the app had the head of the request
+	heard  time.Time // when the answer that was read last began
+	accept string    // what the app must answer to a WebSocket's key of ours; "": the visitor checks
 }
 
 // exchange sends the request on the connection and its answer to w. It owns
@@ -43,6 +45,7 @@ func (c *Client) exchange(w http.ResponseWriter, r *Request, conn *conn) error {
 	ctx := r.Context()
 	unwatch := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(longAgo) })
 	err := x.run()
+	x.waited()
 	left := ctx.Err() != nil // ending an upload looks like it to the server
 	if x.upload != nil && !x.upload.stop() {
 		x.cut = true
@@ -81,6 +84,16 @@ func malformed(err error) bool {
 		!errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, context.Canceled)
 }
 
+// waited notes how long the app took.
+func (x *exchange) waited() {
+	if x.heard.IsZero() {
+		x.heard = time.Now()
+	}
+	if !x.sent.IsZero() {
+		x.r.Waited += x.heard.Sub(x.sent)
+	}
+}
+
 func (x *exchange) run() error {
 	if err := x.send(); err != nil {
 		return err
@@ -113,6 +126,7 @@ func (x *exchange) send() error {
 		}
 	case x.r.ContentLength > 0 && x.r.ContentLength <= inlineBody && !x.expects():
 		var err error
+		x.sent = time.Now()
 		if b, err = x.inline(b); err != nil {
 			return err
 		}
@@ -124,6 +138,7 @@ func (x *exchange) send() error {
 		if err := x.write(b); err != nil {
 			return err
 		}
+		x.sent = time.Now()
 		x.upload = startUpload(x)
 		return nil // it sets the deadline
 	}
@@ -139,7 +154,13 @@ func (x *exchange) write(b []byte) error {
 	return nil
 }
 
-func (x *exchange) awaitFirstByte() error { return x.readBy(time.Now().Add(x.r.FirstByte)) }
+func (x *exchange) awaitFirstByte() error {
+	now := time.Now()
+	if x.sent.IsZero() {
+		x.sent = now
+	}
+	return x.readBy(now.Add(x.r.FirstByte))
+}
 
 // readBy sets the time until which the app may be read from; zero is no limit.
 // It must not undo the end of an exchange whose visitor has left meanwhile.
@@ -180,7 +201,12 @@ func requestBody(err error) error { return fmt.Errorf("%w: %w", ErrRequestBody, 
 // head reads the head of the final answer and passes on those before it.
 func (x *exchange) head() error {
 	for informational := 0; ; informational++ {
-		if err := readAnswer(x.conn.read, &x.answer); err != nil {
+		_, err := x.conn.read.Peek(1)
+		if err == nil {
+			x.heard = time.Now()
+			err = readAnswer(x.conn.read, &x.answer)
+		}
+		if err != nil {
 			if err = x.readError(err); informational > 0 && errors.Is(err, ErrNoAnswer) {
 				return badAnswer("it ends with an informational one")
 			}
@@ -262,8 +288,7 @@ func (x *exchange) body() error {
 			return err
 		}
 	}
-	x.r.Status = a.status
-	x.w.WriteHeader(a.status)
+	x.writeHead(a.status)
 	if bodyless {
 		return nil
 	}
@@ -271,6 +296,13 @@ func (x *exchange) body() error {
 		return fmt.Errorf("%w: %w", ErrCutOff, err)
 	}
 	return nil
+}
+
+// writeHead sends the final head on.
+func (x *exchange) writeHead(status int) {
+	x.r.Status = status
+	x.w.WriteHeader(status)
+	x.r.Answered = time.Now()
 }
 
 // whole reports whether all of a body of known length is there already.

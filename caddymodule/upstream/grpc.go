@@ -71,7 +71,9 @@ func (c *Client) serveGRPC(w http.ResponseWriter, r *Request, in *routing.Instan
 	firstByte := time.AfterFunc(r.FirstByte, func() { cancel(ErrTimeout) })
 	defer firstByte.Stop()
 	body := &watchedBody{ReadCloser: r.Body, read: func() { firstByte.Reset(r.FirstByte) }}
+	began := time.Now()
 	resp, err := c.grpc.RoundTrip(r.outgoing(ctx, in, body))
+	r.Waited += time.Since(began)
 	if err != nil {
 		switch {
 		case errors.Is(context.Cause(ctx), ErrTimeout):
@@ -94,8 +96,7 @@ func (c *Client) serveGRPC(w http.ResponseWriter, r *Request, in *routing.Instan
 		}
 	}
 	x.passHeaders(w.Header())
-	r.Status = resp.StatusCode
-	w.WriteHeader(resp.StatusCode)
+	x.writeHead(resp.StatusCode)
 	if resp.ContentLength == 0 {
 		return nil // one frame, and its end is the call's: clients look there for its status
 	}

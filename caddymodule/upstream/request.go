@@ -26,6 +26,10 @@ func appendRequest(b []byte, r *Request) []byte {
 	return append(appendFraming(b, r), "\r\n"...)
 }
 
+// Head is the head of the request as the app gets it: the request line, Host,
+// and the other fields in no order.
+func (r *Request) Head() string { return string(appendRequest(nil, r)) }
+
 // forEachHeader yields the headers that the app gets, but for those that say
 // how the message is framed.
 func forEachHeader(r *Request, yield func(name, value string)) {

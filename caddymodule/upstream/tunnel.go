@@ -38,15 +38,20 @@ type tunnel struct {
 	all      *tunnels
 	visitor  end
 	app      end
+	proto    int // the major version of HTTP that the visitor speaks
 	draining atomic.Bool
 	pumps    atomic.Int32 // that still run
 }
 
-// Streams returns how many WebSockets are open.
-func (c *Client) Streams() int {
+// Streams returns how many WebSockets are open, by the major version of HTTP
+// that carries them.
+func (c *Client) Streams() (open [4]int) {
 	c.tunnels.mu.Lock()
 	defer c.tunnels.mu.Unlock()
-	return len(c.tunnels.open)
+	for t := range c.tunnels.open {
+		open[t.proto&3]++
+	}
+	return open
 }
 
 // Drain ends every WebSocket with status 1001 (going away) to both sides, and
@@ -105,8 +110,7 @@ func (x *exchange) tunnel() error {
 	x.passHeaders(h)
 	h.Set("Connection", "Upgrade")
 	h.Set("Upgrade", "websocket")
-	x.r.Status = http.StatusSwitchingProtocols
-	x.w.WriteHeader(http.StatusSwitchingProtocols)
+	x.writeHead(http.StatusSwitchingProtocols)
 	nc, ahead, err := http.NewResponseController(x.w).Hijack()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrCutOff, err)
@@ -122,7 +126,7 @@ func (x *exchange) tunnel() error {
 		nc.Close()
 		return fmt.Errorf("%w: %w", ErrCutOff, err)
 	}
-	t := &tunnel{all: &x.client.tunnels, visitor: newSocket(nc, ahead.Reader), app: newSocket(x.conn.Conn, x.conn.read)}
+	t := &tunnel{all: &x.client.tunnels, proto: x.r.ProtoMajor, visitor: newSocket(nc, ahead.Reader), app: newSocket(x.conn.Conn, x.conn.read)}
 	x.conn.rest()
 	t.begin(false)
 	return errTunnelled
@@ -133,10 +137,9 @@ func (x *exchange) tunnelStream() error {
 	h := x.w.Header()
 	x.passHeaders(h)
 	delete(h, "Sec-Websocket-Accept")
-	x.r.Status = http.StatusOK
-	x.w.WriteHeader(http.StatusOK)
+	x.writeHead(http.StatusOK)
 	x.flush()
-	t := &tunnel{all: &x.client.tunnels, visitor: newStream(x.w, x.r), app: newSocket(x.conn.Conn, x.conn.read)}
+	t := &tunnel{all: &x.client.tunnels, proto: x.r.ProtoMajor, visitor: newStream(x.w, x.r), app: newSocket(x.conn.Conn, x.conn.read)}
 	x.conn.rest()
 	t.begin(true)
 	return errTunnelled

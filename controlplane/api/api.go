@@ -21,9 +21,9 @@ type Config struct {
 	Tokens    Tokens
 	Launchers map[string]launcher.Launcher // for logs, by the name that records give
 	Site      *routing.Site
-	// Table is the route table of an edge of this process, for /explain.
-	Table func() *routing.Table
-	Log   *zap.Logger
+	// Explain tells what the edge of this process would do with a request.
+	Explain func(controlplane.ExplainRequest) (*controlplane.Explanation, error)
+	Log     *zap.Logger
 }
 
 // Tokens finds personal tokens; controlplane.Store does.

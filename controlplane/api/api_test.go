@@ -64,7 +64,7 @@ func newHouse(t *testing.T) *house {
 		},
 	})
 	h.handler = api.New(api.Config{
-		Service: h.service, Tokens: h.store, Site: site, Table: routing.NewTable, Log: zap.NewNop(),
+		Service: h.service, Tokens: h.store, Site: site, Explain: explain, Log: zap.NewNop(),
 	})
 	app := &controlplane.App{
 		ID: uuid.NewString(), Name: "demo", Version: "1", Title: "Demo", Owner: "ada", Visibility: controlplane.Private, Tags: []string{},
@@ -79,6 +79,33 @@ func newHouse(t *testing.T) *house {
 	}
 	h.app, h.run = app.ID, run.ID
 	return h
+}
+
+// explain stands for an edge.
+func explain(r controlplane.ExplainRequest) (*controlplane.Explanation, error) {
+	if r.URL == "x" {
+		return nil, controlplane.Errorf(controlplane.CodeInvalid, "no URL")
+	}
+	return &controlplane.Explanation{URL: r.URL, Method: r.Method, Kind: fmt.Sprintf("%v %v %s", r.WebSocket, r.Headers, r.From), Steps: []controlplane.ExplanationStep{{Step: "known", Rule: "one"}}}, nil
+}
+
+func TestExplainAsksTheEdge(t *testing.T) {
+	h := newHouse(t)
+	for target, want := range map[string]string{
+		"GET /api/v1/explain?url=http://a/&method=PUT&websocket=true": "true [] ",
+		"POST /api/v1/explain": "false [A: b C:d] 1.2.3.4",
+	} {
+		body := ""
+		method, path, _ := strings.Cut(target, " ")
+		if method == "POST" {
+			body = `{"url":"http://a/","method":"PUT","headers":["A: b","C:d"],"from":"1.2.3.4"}`
+		}
+		e := decode[v1.Explanation](h, h.call(method, path, h.user, body), 200)
+		if e.URL != "http://a/" || e.Method != "PUT" || e.Kind != want || !slices.Equal(e.Steps, []v1.ExplanationStep{{Step: "known", Rule: "one"}}) {
+			t.Errorf("%s: %+v, want %s", target, e, want)
+		}
+		h.problem(h.call(method, path, "", body), 401)
+	}
 }
 
 // answer is what a call got.
@@ -311,6 +338,8 @@ func TestProblems(t *testing.T) {
 		"launch profile":          {"POST", "/api/v1/instances", h.user, `{"app_id":"` + h.app + `","launch_profile":"gpu"}`, 422, "invalid", 0},
 		"explain what is no URL":  {"GET", "/api/v1/explain?url=x", h.user, "", 422, "invalid", 0},
 		"explain without URL":     {"GET", "/api/v1/explain", h.user, "", 422, "invalid", 1},
+		"post what is no URL":     {"POST", "/api/v1/explain", h.user, `{"url":"x"}`, 422, "invalid", 0},
+		"post no URL":             {"POST", "/api/v1/explain", h.user, `{"headers":["A: b"]}`, 422, "invalid", 1},
 		"logs without launcher":   {"GET", "/api/v1/instances/" + h.run + "/logs", h.user, "", 503, "unavailable", 0},
 		"bundle of another type":  {"POST", "/api/v1/bundles", h.user, `{}`, 422, "invalid", 0},
 	} {

@@ -3,9 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"go.uber.org/zap"
@@ -13,12 +11,11 @@ import (
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
-	"github.com/seed-dbc68772/slipway/routing"
 )
 
 type explainQuery struct {
 	URL       string `query:"url" required:"true" doc:"an absolute URL, as a client would ask for it" maxLength:"32768"`
-	Method    string `query:"method" default:"GET"`
+	Method    string `query:"method" doc:"GET without one"`
 	WebSocket bool   `query:"websocket" doc:"as an upgrade to a WebSocket"`
 }
 
@@ -31,57 +28,33 @@ func (s *server) registerOther(api huma.API) {
 	})
 	huma.Register(api, huma.Operation{
 		OperationID: "explain", Method: http.MethodGet, Path: "/api/v1/explain", Summary: "What an edge answers to a request, and why",
-	}, func(ctx context.Context, in *explainQuery) (*struct{ Body v1.Explanation }, error) {
-		e, err := s.explain(in)
-		if err != nil {
-			return nil, s.fail(ctx, err)
-		}
-		return &struct{ Body v1.Explanation }{*e}, nil
+	}, func(ctx context.Context, in *explainQuery) (*explained, error) {
+		return s.explain(ctx, v1.ExplainRequest{URL: in.URL, Method: in.Method, WebSocket: in.WebSocket})
+	})
+	huma.Register(api, huma.Operation{
+		OperationID: "explain-request", Method: http.MethodPost, Path: "/api/v1/explain",
+		Summary: "What an edge answers to a request with headers, and why", Description: "It changes nothing. Headers are not taken from a query, since that is logged.",
+	}, func(ctx context.Context, in *struct{ Body v1.ExplainRequest }) (*explained, error) {
+		return s.explain(ctx, in.Body)
 	})
 }
 
-// explain asks the route table exactly as the edge does.
-func (s *server) explain(q *explainQuery) (*v1.Explanation, error) {
-	host, target, err := splitURL(q.URL)
-	if err != nil {
-		return nil, err
-	}
-	table := s.Table()
-	d := table.Decide(s.Site, routing.Request{Method: q.Method, Host: host, Target: target, Upgrade: q.WebSocket})
-	e := &v1.Explanation{
-		URL: q.URL, Method: q.Method, Kind: d.Kind.String(), Status: d.Status, Location: d.Location,
-		Rule: d.Rule.String(), Revision: strconv.FormatInt(table.Revision(), 10),
-	}
-	if d.Alias != nil {
-		e.Alias = &d.Alias.Name
-	}
-	if d.Instance != nil {
-		id := d.Instance.ID.String()
-		e.Instance, e.State = &id, d.Instance.Status.String()
-		if d.Kind == routing.Serve {
-			e.Endpoint = d.Instance.Endpoint.String()
-		}
-	}
-	return e, nil
-}
+type explained struct{ Body v1.Explanation }
 
-// splitURL takes a URL apart by hand: a parser would tidy up what is asked.
-func splitURL(raw string) (host, target string, err error) {
-	scheme, rest, found := strings.Cut(raw, "://")
-	if !found || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
-		return "", "", controlplane.Errorf(controlplane.CodeInvalid, "%q is not an absolute http or https URL", raw).
-			WithHint("for example %s", (&url.URL{Scheme: "https", Host: "sales.apps.example.com", Path: "/"}).String())
+func (s *server) explain(ctx context.Context, r v1.ExplainRequest) (*explained, error) {
+	e, err := s.Explain(controlplane.ExplainRequest(r))
+	if err != nil {
+		return nil, s.fail(ctx, err)
 	}
-	rest, _, _ = strings.Cut(rest, "#")
-	end := strings.IndexAny(rest, "/?")
-	if end < 0 {
-		return rest, "/", nil
+	out := v1.Explanation{
+		URL: e.URL, Method: e.Method, Kind: e.Kind, Status: e.Status, Location: e.Location, Code: e.Code, Type: e.Type,
+		Rule: e.Rule, Alias: e.Alias, Instance: e.Instance, State: e.State, Endpoint: e.Endpoint, Revision: e.Revision,
+		Steps: make([]v1.ExplanationStep, len(e.Steps)), Sent: e.Sent, Dropped: e.Dropped,
 	}
-	host, target = rest[:end], rest[end:]
-	if target[0] == '?' {
-		target = "/" + target
+	for i, step := range e.Steps {
+		out.Steps[i] = v1.ExplanationStep(step)
 	}
-	return host, target, nil
+	return &explained{out}, nil
 }
 
 // etag is the store's revision as an entity tag.

@@ -105,9 +105,9 @@ func TestRequests(t *testing.T) {
 		{"delete alias", func(c *Client) error { return c.DeleteAlias(ctx, "sales") }, "DELETE /api/v1/aliases/sales", ""},
 		{"me", func(c *Client) error { _, err := c.Me(ctx); return err }, "GET /api/v1/me", ""},
 		{"explain", func(c *Client) error {
-			_, err := c.Explain(ctx, Request{URL: "http://a/?x=1", Method: "POST", WebSocket: true})
+			_, err := c.Explain(ctx, v1.ExplainRequest{URL: "http://a/?x=1", Method: "POST", WebSocket: true, Headers: []string{"A: b"}})
 			return err
-		}, "GET /api/v1/explain?method=POST&url=http%3A%2F%2Fa%2F%3Fx%3D1&websocket=true", ""},
+		}, "POST /api/v1/explain", `{"url":"http://a/?x=1","method":"POST","headers":["A: b"],"websocket":true}`},
 		{"import", func(c *Client) error {
 			_, err := c.ImportBundle(ctx, Import{Archive: strings.NewReader("zip"), Size: 3, Visibility: "PUBLIC"})
 			return err

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-dbc68772/slipway/controlplane/client"
+	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
@@ -85,7 +85,7 @@ func TestAnEdgeThatIsAloneReachesNoStranger(t *testing.T) {
 	t.Parallel()
 	s := up(t)
 	in := s.run(app{name: "app"})
-	e, err := s.api().Explain(t.Context(), client.Request{URL: s.origin(in.ID) + "/", Method: "GET"})
+	e, err := s.api().Explain(t.Context(), v1.ExplainRequest{URL: s.origin(in.ID) + "/"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func newFakeAPI() *fakeAPI {
 	handle("GET /api/v1/me", 200, func(r *http.Request) (any, error) {
 		return v1.Me{User: "admin@localhost", Admin: admin(r)}, nil
 	})
-	handle("GET /api/v1/explain", 200, explain)
+	handle("POST /api/v1/explain", 200, explain)
 	handle("GET /api/v1/edges", 200, f.edges)
 	f.mux.HandleFunc("GET /api/v1/instances/{id}/logs", f.logs)
 	return f
@@ -313,10 +313,23 @@ func (f *fakeAPI) logs(w http.ResponseWriter, r *http.Request) {
 }
 
 func explain(r *http.Request) (any, error) {
-	q := r.URL.Query()
-	e := v1.Explanation{URL: q.Get("url"), Method: q.Get("method"), Kind: "serve", Rule: "the host is an alias", Alias: new("sales"), Instance: new("2efe9e01"), State: "DEPLOYED", Endpoint: "127.0.0.1:4001", Revision: "918"}
-	if q.Get("websocket") == "true" {
+	var q v1.ExplainRequest
+	if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
+		return nil, err
+	}
+	e := v1.Explanation{
+		URL: q.URL, Method: q.Method, Kind: "serve", Rule: "the host is an alias", Alias: new("sales"), Instance: new("2efe9e01"),
+		State: "DEPLOYED", Endpoint: "127.0.0.1:4001", Revision: "918", Steps: []v1.ExplanationStep{
+			{Step: "known", Rule: "the alias leads to a live instance", Found: "alias sales"},
+			{Step: "canonical", Status: 302, Rule: "the alias is not the instance's primary one", Found: "to http://a/"},
+		},
+	}
+	if q.WebSocket {
 		e.Rule = "a WebSocket is never redirected"
+	}
+	e.Dropped = q.Headers
+	if q.From != "" {
+		e.Sent = []string{"X-Forwarded-For: " + q.From}
 	}
 	return e, nil
 }

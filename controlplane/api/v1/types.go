@@ -118,19 +118,43 @@ type Me struct {
 	Admin bool   `json:"admin"`
 }
 
-// Explanation is what an edge would answer to a request, and why.
+// ExplainRequest is a request to explain. Nothing of it is sent anywhere.
+type ExplainRequest struct {
+	URL       string   `json:"url" doc:"an absolute http or https URL, as a client would ask for it; it is not tidied up" maxLength:"65536"`
+	Method    string   `json:"method,omitempty" doc:"GET without one" maxLength:"64"`
+	Headers   []string `json:"headers,omitempty" doc:"fields of the request, each as Name: value; Host goes before the URL's" maxItems:"1000"`
+	WebSocket bool     `json:"websocket,omitempty" doc:"adds the headers of an upgrade to a WebSocket"`
+	From      string   `json:"from,omitempty" doc:"the client's IP address as the edge sees it; without one a stranger's, which no trusted proxy has" maxLength:"64"`
+}
+
+// Explanation is what an edge would answer to a request, and why. It tells
+// nothing of the connection: TLS and its certificate, HTTP/2, floods.
 type Explanation struct {
 	URL      string  `json:"url"`
 	Method   string  `json:"method"`
-	Kind     string  `json:"kind" doc:"serve, redirect, not found, bad request, …"`
-	Status   int     `json:"status,omitempty" doc:"of the edge's own answer; absent when the instance answers"`
+	Kind     string  `json:"kind" doc:"serve, redirect, not found, bad request, …; refused: before the decision"`
+	Status   int     `json:"status,omitempty" doc:"of the edge's own answer; absent when the instance or the control plane answers"`
 	Location string  `json:"location,omitempty"`
+	Code     string  `json:"code,omitempty" doc:"of the edge's own answer, for machines"`
+	Type     string  `json:"content_type,omitempty" doc:"of the edge's own answer, by what Accept prefers"`
 	Rule     string  `json:"rule" doc:"the rule that decided, in a sentence"`
 	Alias    *string `json:"alias" doc:"the alias by which the request came"`
 	Instance *string `json:"instance_id"`
 	State    string  `json:"instance_status,omitempty"`
 	Endpoint string  `json:"endpoint,omitempty" doc:"where the request is sent"`
 	Revision string  `json:"revision" doc:"of the route table that was asked"`
+
+	Steps   []ExplanationStep `json:"steps" doc:"in the order in which the edge takes them; the last one decides"`
+	Sent    []string          `json:"sent,omitempty" doc:"the head of the request as the app gets it, line by line; absent when it gets none"`
+	Dropped []string          `json:"dropped,omitempty" doc:"names of the headers that the app does not get as they came"`
+}
+
+// ExplanationStep is one question that a request is asked, and the answer.
+type ExplanationStep struct {
+	Step   string `json:"step" enum:"parse,method,known,canonical,authorized,running"`
+	Status int    `json:"status,omitempty" doc:"of the edge's answer, where the request ends here by one"`
+	Rule   string `json:"rule" doc:"the rule that applied, in a sentence"`
+	Found  string `json:"found" doc:"what it was applied to"`
 }
 
 // Fault is one thing wrong with an input.

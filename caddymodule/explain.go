@@ -1,0 +1,214 @@
+package caddymodule
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/seed-dbc68772/slipway/caddymodule/framing"
+	"github.com/seed-dbc68772/slipway/caddymodule/hold"
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/routing"
+)
+
+// stranger is an address that no client has (RFC 5737).
+const stranger = "192.0.2.1"
+
+// kindRefused is a request that no decision was asked for.
+const kindRefused = "refused"
+
+func (rt *Runtime) explain(q controlplane.ExplainRequest) (*controlplane.Explanation, error) {
+	h := rt.explains.Load()
+	if h == nil {
+		return nil, controlplane.Errorf(controlplane.CodeUnavailable, "the edge has not started yet")
+	}
+	return h.explain(q)
+}
+
+// explain tells what the edge does with a request: the request is written as
+// over HTTP/1.1, read, decided about and, were it sent, put into the words of
+// the app by what serves requests. Nothing is dialled, woken or counted.
+func (h *Handler) explain(q controlplane.ExplainRequest) (*controlplane.Explanation, error) {
+	head, err := headOf(&q)
+	if err != nil {
+		return nil, err
+	}
+	table := h.runtime.Table()
+	if table == nil {
+		return nil, controlplane.Errorf(controlplane.CodeUnavailable, "the edge does not know its routes yet")
+	}
+	e := &controlplane.Explanation{URL: q.URL, Method: q.Method, Revision: strconv.FormatInt(table.Revision(), 10)}
+	if status, code, bad := framing.Judge(head); bad {
+		return refused(e, pageOfRefusal(status, code)), nil
+	}
+	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
+	if err != nil {
+		return refused(e, pageOfRefusal(http.StatusBadRequest, "bad_request")), nil
+	}
+	r.RemoteAddr = net.JoinHostPort(q.From, "0")
+	if len(q.URL) > 5 && strings.EqualFold(q.URL[:6], "https:") {
+		r.TLS = &tls.ConnectionState{}
+	}
+	request := requestOf(r)
+	d := table.Decide(h.site, request)
+	e.Kind, e.Status, e.Location, e.Rule = d.Kind.String(), d.Status, d.Location, d.Rule.String()
+	if d.Alias != nil {
+		e.Alias = &d.Alias.Name
+	}
+	if d.Instance != nil {
+		id := d.Instance.ID.String()
+		e.Instance, e.State = &id, d.Instance.Status.String()
+	}
+	steps := table.Steps(h.site, request, d)
+	switch d.Kind {
+	case routing.Serve:
+		steps = append(steps, h.afterDecision(d.Instance)...)
+		if hold.Running(d.Instance) {
+			e.Endpoint = d.Instance.Endpoint.String()
+		}
+		h.toApp(e, r, d, request.Upgrade)
+	case routing.Control, routing.Console, routing.Redirect, routing.Options:
+	case routing.Own:
+		if _, p, bad := refusalOfOwn(r, d); bad {
+			answered(e, steps, p, r)
+		} else {
+			e.Status, e.Type = http.StatusOK, statusType
+		}
+	default:
+		answered(e, steps, pageOf(d), r)
+	}
+	e.Steps = viewSteps(steps)
+	return e, nil
+}
+
+// answered notes the page that the edge answers with, in the last step.
+func answered(e *controlplane.Explanation, steps []routing.Step, p page, r *http.Request) {
+	steps[len(steps)-1].Status = p.status
+	e.Status, e.Code, e.Type = p.status, p.code, contentTypeOf(r)
+}
+
+// headOf writes the request as a client would, and completes q.
+func headOf(q *controlplane.ExplainRequest) ([]byte, error) {
+	host, target, err := splitURL(q.URL)
+	if err != nil {
+		return nil, err
+	}
+	if q.Method == "" {
+		q.Method = http.MethodGet
+	}
+	if q.From == "" {
+		q.From = stranger
+	}
+	if _, err := netip.ParseAddr(q.From); err != nil {
+		return nil, controlplane.Errorf(controlplane.CodeInvalid, "%q is no IP address", q.From)
+	}
+	if strings.ContainsAny(q.URL+q.Method, "\r\n") {
+		return nil, controlplane.Errorf(controlplane.CodeInvalid, "a URL and a method have no line breaks")
+	}
+	fields, hasHost := "", false
+	for _, line := range q.Headers {
+		name, value, found := strings.Cut(line, ":")
+		value = strings.Trim(value, " \t")
+		if !found || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+			return nil, controlplane.Errorf(controlplane.CodeInvalid, "%q is no header", line).WithHint("write it as 'Name: value'")
+		}
+		hasHost = hasHost || strings.EqualFold(name, "Host")
+		fields += name + ": " + value + "\r\n"
+	}
+	if q.WebSocket {
+		fields += "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+	}
+	if !hasHost {
+		fields = "Host: " + host + "\r\n" + fields
+	}
+	return []byte(q.Method + " " + target + " HTTP/1.1\r\n" + fields + "\r\n"), nil
+}
+
+// splitURL takes a URL apart by hand: a parser would tidy up what is asked.
+func splitURL(raw string) (host, target string, err error) {
+	scheme, rest, found := strings.Cut(raw, "://")
+	if !found || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
+		return "", "", controlplane.Errorf(controlplane.CodeInvalid, "%q is not an absolute http or https URL", raw).
+			WithHint("for example https://sales.apps.example.com/")
+	}
+	rest, _, _ = strings.Cut(rest, "#")
+	end := strings.IndexAny(rest, "/?")
+	if end < 0 {
+		return rest, "/", nil
+	}
+	host, target = rest[:end], rest[end:]
+	if target[0] == '?' {
+		target = "/" + target
+	}
+	return host, target, nil
+}
+
+// refused completes the explanation of a request that is not decided about.
+func refused(e *controlplane.Explanation, p page) *controlplane.Explanation {
+	step := routing.StepParse
+	if p.status == http.StatusMethodNotAllowed {
+		step = routing.StepMethod
+	}
+	e.Kind, e.Status, e.Code, e.Rule = kindRefused, p.status, p.code, p.text
+	e.Type = problemType // what was refused has no headers any more
+	e.Steps = []controlplane.ExplanationStep{{Step: step, Status: p.status, Rule: p.text, Found: fmt.Sprintf("%.100q", e.Method+" "+e.URL)}}
+	return e
+}
+
+// afterDecision are the steps of a request for an instance.
+func (h *Handler) afterDecision(in *routing.Instance) []routing.Step {
+	authorized := routing.Step{
+		Name: routing.StepAuthorized, Rule: "nobody has to sign in yet: the visibility is not enforced",
+		Found: fmt.Sprintf("visibility %s, owner %q", in.Visibility, in.Owner),
+	}
+	running := routing.Step{
+		Name: routing.StepRunning, Rule: "the instance runs: the request is sent to it",
+		Found: in.Status.String() + " at " + in.Endpoint.String() + ", generation " + strconv.FormatInt(in.Generation, 10),
+	}
+	if !hold.Running(in) {
+		running.Found = in.Status.String()
+		running.Rule = "the instance sleeps: it is woken, and the request waits for it for " + h.hold.String() + " at most"
+		if hold.Starting(in) {
+			running.Rule = "the instance starts: the request waits for it for " + h.hold.String() + " at most"
+		}
+	}
+	return []routing.Step{authorized, running}
+}
+
+// toApp tells what the app gets.
+func (h *Handler) toApp(e *controlplane.Explanation, r *http.Request, d routing.Decision, webSocket bool) {
+	lines := strings.Split(strings.TrimSuffix(h.outgoing(r, d, webSocket).Head(), "\r\n\r\n"), "\r\n")
+	slices.Sort(lines[2:]) // behind the request line and Host
+	e.Sent = lines
+	for name, values := range r.Header {
+		if slices.ContainsFunc(values, func(value string) bool { return !sent(lines, name, value) }) {
+			e.Dropped = append(e.Dropped, name)
+		}
+	}
+	slices.Sort(e.Dropped)
+}
+
+// sent reports whether a line has the field's value, perhaps with more.
+func sent(lines []string, name, value string) bool {
+	return slices.ContainsFunc(lines[1:], func(line string) bool {
+		n, v, _ := strings.Cut(line, ": ")
+		return strings.EqualFold(n, name) && (strings.EqualFold(v, value) || strings.HasPrefix(v, value+", "))
+	})
+}
+
+func viewSteps(steps []routing.Step) []controlplane.ExplanationStep {
+	out := make([]controlplane.ExplanationStep, len(steps))
+	for i, s := range steps {
+		out[i] = controlplane.ExplanationStep{Step: s.Name, Status: s.Status, Rule: s.Rule, Found: s.Found}
+	}
+	return out
+}
