@@ -1,7 +1,10 @@
 package framing
 
 import (
+	"context"
 	"net"
+	"net/http"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -27,6 +30,19 @@ func (Wrapper) CaddyModule() caddy.ModuleInfo {
 // Provision notes the server, whose settings are not complete yet.
 func (w *Wrapper) Provision(ctx caddy.Context) error {
 	w.server, _ = ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if w.server != nil {
+		// Caddy has no settings for HTTP/2. Before its first connection the
+		// server of net/http can still be told.
+		var once sync.Once
+		w.server.RegisterConnContext(func(ctx context.Context, _ net.Conn) context.Context {
+			once.Do(func() {
+				if server, ok := ctx.Value(http.ServerContextKey).(*http.Server); ok {
+					advertise(server)
+				}
+			})
+			return ctx
+		})
+	}
 	return nil
 }
 
