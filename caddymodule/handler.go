@@ -76,10 +76,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		return h.end(w, r, outDenied, p)
 	}
 	table := h.runtime.Table()
-	protocol := ""
-	if r.Method == http.MethodConnect {
-		protocol = r.Header.Get(":protocol")
-	}
+	protocol := protocolOf(r)
 	request := routing.Request{
 		Method: r.Method, Host: r.Host, Target: r.RequestURI, Protocol: protocol,
 		Upgrade: isWebSocket(r), Bearer: hasBearer(r),

@@ -54,6 +54,18 @@ func isWebSocket(r *http.Request) bool {
 		httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade")
 }
 
+// protocolOf is the :protocol of an extended CONNECT, "" of another request.
+// The two servers put it into different places.
+func protocolOf(r *http.Request) string {
+	switch {
+	case r.Method != http.MethodConnect:
+		return ""
+	case r.ProtoMajor == 3 && r.Proto != "HTTP/3.0":
+		return r.Proto
+	}
+	return r.Header.Get(":protocol")
+}
+
 func hasBearer(r *http.Request) bool {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	return strings.EqualFold(scheme, "Bearer") && token != ""

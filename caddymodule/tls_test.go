@@ -40,10 +40,13 @@ func (e *edge) change(f func(apps, server map[string]any)) {
 	e.config = string(text)
 }
 
-func TestAHostThatTheCertificateDoesNotCoverIsMisdirected(t *testing.T) {
+// startTLSEdge has certificates for the base domain and the names below it, and
+// for custom.example.
+func startTLSEdge(t *testing.T, protocols ...string) *edge {
+	t.Helper()
 	e := newEdge(t, settings{"base_url": "https://" + base})
 	e.change(func(apps, server map[string]any) {
-		server["protocols"] = []string{"h1", "h2"}
+		server["protocols"] = protocols
 		server["tls_connection_policies"] = []any{settings{}}
 		apps["tls"] = settings{"certificates": settings{"load_pem": []any{
 			loaded(t, base, "*."+base), loaded(t, "custom.example"),
@@ -51,6 +54,11 @@ func TestAHostThatTheCertificateDoesNotCoverIsMisdirected(t *testing.T) {
 	})
 	e.load()
 	t.Cleanup(stopCaddy(t))
+	return e
+}
+
+func TestAHostThatTheCertificateDoesNotCoverIsMisdirected(t *testing.T) {
+	e := startTLSEdge(t, "h1", "h2")
 	one, two := instance(1, serve(t, hello)), instance(2, serve(t, hello))
 	e.put(one, two)
 	host := func(n int) string { return instanceID(n) + "." + base }
