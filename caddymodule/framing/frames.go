@@ -10,14 +10,18 @@ import (
 
 // What an HTTP/2 client may send that costs work and serves nobody. A purse is
 // what a connection has to spend on one kind: it begins full, wins some each
-// second and some with each frame of an answer, and never holds more than at
-// the beginning. Browsers and gRPC spend less than they win.
+// second and some with each frame of an answer, and holds no more than at the
+// beginning. Browsers and gRPC spend less than they win. Clients give back the
+// window of what they were sent when they have read it, which may be much later:
+// that purse holds more.
 const (
 	fullPurse = 1000 // frames
 	perSecond = 500  // frames
 	// With each HEADERS or DATA frame of an answer.
 	controlsEarned = 2
 	windowsEarned  = 4
+	windowEach     = 1 << 10 // one more with so many bytes; Go's client gives back 4 KiB twice
+	fullWindows    = 1 << 20 // frames: for 1 GiB
 
 	smallPadded = 256 // bytes: padded DATA up to this may be padding alone
 )
@@ -43,7 +47,7 @@ func (p *purse) pay() bool {
 	return true
 }
 
-func (p *purse) earn(n int) { p.left = min(p.left+n, fullPurse) }
+func (p *purse) earn(n, most int) { p.left = min(p.left+n, most) }
 
 // frameGuard follows the frames of one connection, in both directions.
 type frameGuard struct {
@@ -105,10 +109,10 @@ func (g *frameGuard) fromServer(b []byte) {
 		switch f.kind {
 		case http2.FrameHeaders, http2.FrameData:
 			g.mu.Lock()
-			g.controls.earn(controlsEarned)
-			g.windows.earn(windowsEarned)
+			g.controls.earn(controlsEarned, fullPurse)
+			g.windows.earn(windowsEarned+int(f.length)/windowEach, fullWindows)
 			if f.kind == http2.FrameHeaders {
-				g.resets.earn(1)
+				g.resets.earn(1, fullPurse)
 			}
 			g.mu.Unlock()
 		case http2.FrameRSTStream:
