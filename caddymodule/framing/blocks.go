@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	maxContinuations = 64      // of one header block
-	maxHeaderBlock   = maxHead // bytes, compressed
+	maxContinuations = 64            // of one header block
+	maxHeaderBlock   = maxHead       // bytes, compressed
+	mostFields       = 5 * maxFields // of one block; the server answers fewer that are too many
 )
 
 // malformed is a frame that ends a header block as one that the server refuses
@@ -25,9 +26,9 @@ type headerBlocks struct {
 	decoder *hpack.Decoder
 
 	// Of the block that is coming in.
-	size, continuations int
-	lengths, tes        int // fields
-	malformed           bool
+	size, continuations  int
+	fields, lengths, tes int
+	malformed            bool
 }
 
 func newHeaderBlocks() *headerBlocks {
@@ -42,7 +43,6 @@ func newHeaderBlocks() *headerBlocks {
 func (h *headerBlocks) begin(f frame) bool {
 	if f.kind == http2.FrameHeaders {
 		*h = headerBlocks{decoder: h.decoder}
-		h.decoder.SetEmitEnabled(true)
 	} else {
 		h.continuations++
 	}
@@ -69,25 +69,29 @@ func (h *headerBlocks) take(f frame, payload []byte) (ended bool, err error) {
 	if _, err = h.decoder.Write(payload); err == nil && ended {
 		err = h.decoder.Close()
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return false, http2.ConnectionError(http2.ErrCodeCompression)
+	case h.fields > mostFields:
+		// One byte can be a field, and one of 4 KiB.
+		return false, http2.ConnectionError(http2.ErrCodeEnhanceYourCalm)
 	}
 	return ended, nil
 }
 
 func (h *headerBlocks) field(f hpack.HeaderField) {
+	h.fields++
+	bad := false
 	switch f.Name {
 	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade":
-		h.malformed = true
+		bad = true
 	case "te":
 		h.tes++
-		h.malformed = h.tes > 1 || !strings.EqualFold(f.Value, "trailers")
+		bad = h.tes > 1 || !strings.EqualFold(f.Value, "trailers")
 	case "content-length":
 		h.lengths++
 		_, ok := decimal([]byte(f.Value))
-		h.malformed = h.lengths > 1 || !ok
+		bad = h.lengths > 1 || !ok
 	}
-	if h.malformed {
-		h.decoder.SetEmitEnabled(false) // nobody needs the rest
-	}
+	h.malformed = h.malformed || bad
 }

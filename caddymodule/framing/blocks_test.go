@@ -177,7 +177,7 @@ func TestMalformedBlocksInAnyShape(t *testing.T) {
 
 func TestHeaderBlocksAreBounded(t *testing.T) {
 	calm, size := error(http2.ConnectionError(http2.ErrCodeEnhanceYourCalm)), http2.ErrFrameTooLarge
-	zeros := bytes.Repeat([]byte{0x82}, maxFrame) // one field a byte
+	nothing := bytes.Repeat([]byte{0x20}, maxFrame+1) // each byte empties the empty table
 	for _, tc := range []struct {
 		name           string
 		first, each, n int
@@ -193,15 +193,27 @@ func TestHeaderBlocksAreBounded(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newStream()
 			for range 2 { // the second block begins anew
-				s.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: append(zeros, 0x82)[:tc.first]})
+				s.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: nothing[:tc.first]})
 				for range tc.n {
-					s.WriteContinuation(1, false, zeros[:tc.each])
+					s.WriteContinuation(1, false, nothing[:tc.each])
 				}
 			}
 			if _, err := pass(bytes.NewReader(s.Bytes())); !errors.Is(err, tc.want) {
 				t.Errorf("ends with %v, want %v", err, tc.want)
 			}
 		})
+	}
+}
+
+func TestFieldsOfABlockAreBounded(t *testing.T) {
+	for fields, want := range map[int]error{mostFields: nil, mostFields + 1: http2.ConnectionError(http2.ErrCodeEnhanceYourCalm)} {
+		s := newStream()
+		for range 2 {
+			s.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, EndHeaders: true, BlockFragment: bytes.Repeat([]byte{0x82}, fields)})
+		}
+		if _, err := pass(bytes.NewReader(s.Bytes())); !errors.Is(err, want) {
+			t.Errorf("%d fields: ends with %v, want %v", fields, err, want)
+		}
 	}
 }
 

@@ -93,7 +93,11 @@ func (c *conn) read(p []byte) (int, error) {
 	case raw:
 		return c.readHeld(p)
 	case frames:
-		return c.readFrames(p)
+		n, err := c.readFrames(p)
+		if err != nil && c.frames.Load().spent.Load() {
+			return 0, nil // its next step says why
+		}
+		return n, err
 	case refused:
 		return c.readRefused(p)
 	}
@@ -303,10 +307,16 @@ func (c *conn) fail(err error) {
 	c.held.free()
 }
 
+// longAgo ends a Read at once.
+var longAgo = time.Unix(1, 0)
+
 // Write passes on what the server answers, and learns from it.
 func (c *conn) Write(p []byte) (int, error) {
 	if guard := c.frames.Load(); guard != nil {
 		guard.fromServer(p)
+		if guard.spent.Load() {
+			_ = c.Conn.SetReadDeadline(longAgo) // the reader may be waiting; a closed connection needs none
+		}
 	} else if c.answer.Load() == awaited {
 		// Before it is sent: the client may reply at once.
 		if known := c.status.scan(p); known != awaited {

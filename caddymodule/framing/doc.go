@@ -37,8 +37,9 @@
 // unknown frames and empty DATA; WINDOW_UPDATE; RST_STREAM of either side. A
 // connection has 1,000 of each kind to spend, and gets back 500 a second, 2 or 4
 // with each HEADERS and DATA frame of an answer, a WINDOW_UPDATE with each KiB,
-// or 1 reset with each HEADERS. A header block has at most 64 KiB and 64
-// CONTINUATION frames, and the time-out of a head. A frame has at most 16 KiB.
+// or 1 reset with each HEADERS. A header block has at most 64 KiB, 1,000 fields
+// and 64 CONTINUATION frames, and the time-out of a head. A frame has at most
+// 16 KiB.
 // Who spends more gets GOAWAY with ENHANCE_YOUR_CALM or FRAME_SIZE_ERROR,
 // written by the server itself, and the end of the connection.
 //

@@ -163,6 +163,23 @@ func TestAFloodGetsGoAway(t *testing.T) {
 	}
 }
 
+// What the server was made to send ends the connection even of a client that
+// sends no more.
+func TestResetsOfTheServerEndTheConnection(t *testing.T) {
+	c := dialH2C(t, serveH2C(t, func(http.ResponseWriter, *http.Request) {}))
+	encoder := hpack.NewEncoder(&c.block)
+	for i := range uint32(fullPurse + perSecond) {
+		c.block.Reset()
+		encoder.WriteField(hpack.HeaderField{Name: "upgrade", Value: "h2c"})
+		if err := c.WriteHeaders(http2.HeadersFrameParam{StreamID: 2*i + 1, BlockFragment: c.block.Bytes(), EndStream: true, EndHeaders: true}); err != nil {
+			break
+		}
+	}
+	if code := <-c.ended; code != http2.ErrCodeEnhanceYourCalm {
+		t.Errorf("ends with %v", code)
+	}
+}
+
 func h2cClient(t *testing.T, addr string) *http.Client {
 	t.Helper()
 	plain := &http.Transport{Protocols: new(http.Protocols), DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
