@@ -50,13 +50,10 @@ func (w http10Writer) WriteHeader(status int) {
 
 // requestOf is what the decision about a request depends on.
 func requestOf(r *http.Request) routing.Request {
-	request := routing.Request{
-		Method: r.Method, Host: r.Host, Target: r.RequestURI, Upgrade: isWebSocket(r), Bearer: hasBearer(r),
+	return routing.Request{
+		Method: r.Method, Host: r.Host, Target: r.RequestURI, Protocol: protocolOf(r),
+		Upgrade: isWebSocket(r), Bearer: hasBearer(r),
 	}
-	if r.Method == http.MethodConnect {
-		request.Protocol = r.Header.Get(":protocol")
-	}
-	return request
 }
 
 // isWebSocket reports whether an HTTP/1.1 request asks for a WebSocket. Over
@@ -65,6 +62,18 @@ func isWebSocket(r *http.Request) bool {
 	return r.Method == http.MethodGet && r.ProtoMajor == 1 && r.ProtoMinor > 0 && r.ContentLength == 0 &&
 		strings.EqualFold(r.Header.Get("Upgrade"), "websocket") &&
 		httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade")
+}
+
+// protocolOf is the :protocol of an extended CONNECT, "" of another request.
+// The two servers put it into different places.
+func protocolOf(r *http.Request) string {
+	switch {
+	case r.Method != http.MethodConnect:
+		return ""
+	case r.ProtoMajor == 3 && r.Proto != "HTTP/3.0":
+		return r.Proto
+	}
+	return r.Header.Get(":protocol")
 }
 
 func hasBearer(r *http.Request) bool {

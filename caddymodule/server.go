@@ -2,16 +2,16 @@ package caddymodule
 
 import (
 	"context"
-	"encoding/json"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+
+	"github.com/seed-dbc68772/slipway/caddymodule/framing"
 )
 
 // Limits of spec routing.md §7 for the server in front of the handler.
@@ -43,15 +43,10 @@ func prepareServer(server *caddyhttp.Server, log *zap.Logger) {
 		})
 		return ctx
 	})
-	if !slices.ContainsFunc(server.ListenerWrappersRaw, isGuard) {
+	if !framing.Guards(server) {
 		log.Warn("nothing checks the framing of requests on this server: add the listener wrapper slipway, " +
 			"in a Caddyfile by the global option servers { listener_wrappers { slipway } }")
 	}
-}
-
-func isGuard(raw json.RawMessage) bool {
-	var wrapper struct{ Wrapper string }
-	return json.Unmarshal(raw, &wrapper) == nil && wrapper.Wrapper == "slipway"
 }
 
 // pageOfRefusal is the answer to a request that framing did not let through.

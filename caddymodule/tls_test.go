@@ -2,12 +2,10 @@ package caddymodule_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -40,10 +38,13 @@ func (e *edge) change(f func(apps, server map[string]any)) {
 	e.config = string(text)
 }
 
-func TestAHostThatTheCertificateDoesNotCoverIsMisdirected(t *testing.T) {
+// startTLSEdge has certificates for the base domain and the names below it, and
+// for custom.example.
+func startTLSEdge(t *testing.T, protocols ...string) *edge {
+	t.Helper()
 	e := newEdge(t, settings{"base_url": "https://" + base})
 	e.change(func(apps, server map[string]any) {
-		server["protocols"] = []string{"h1", "h2"}
+		server["protocols"] = protocols
 		server["tls_connection_policies"] = []any{settings{}}
 		apps["tls"] = settings{"certificates": settings{"load_pem": []any{
 			loaded(t, base, "*."+base), loaded(t, "custom.example"),
@@ -51,6 +52,11 @@ func TestAHostThatTheCertificateDoesNotCoverIsMisdirected(t *testing.T) {
 	})
 	e.load()
 	t.Cleanup(stopCaddy(t))
+	return e
+}
+
+func TestAHostThatTheCertificateDoesNotCoverIsMisdirected(t *testing.T) {
+	e := startTLSEdge(t, "h1", "h2")
 	one, two := instance(1, serve(t, hello)), instance(2, serve(t, hello))
 	e.put(one, two)
 	host := func(n int) string { return instanceID(n) + "." + base }
@@ -110,41 +116,6 @@ func (e *edge) overHTTP2() http.RoundTripper {
 	}
 	e.t.Cleanup(transport.CloseIdleConnections) //nolint:staticcheck // see above
 	return transport
-}
-
-func TestAWebSocketOverHTTP2MayBeSilent(t *testing.T) {
-	e := newEdge(t, nil)
-	const idle = 200 * time.Millisecond
-	e.change(func(_, server map[string]any) { server["read_idle_timeout"], server["write_idle_timeout"] = idle, idle })
-	e.load()
-	t.Cleanup(stopCaddy(t))
-	in := instance(1, serve(t, echo))
-	e.put(in)
-	body, write := io.Pipe()
-	defer write.Close()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodConnect, urlOf(in)+"/ws", body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header[":protocol"] = []string{"websocket"}
-	r.Header.Set("Sec-WebSocket-Version", "13")
-	resp, err := e.overHTTP2().RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("status %d", resp.StatusCode)
-	}
-	for range 2 {
-		// A text message "hi", masked with zeros, and its echo.
-		write.Write([]byte{0x81, 0x82, 0, 0, 0, 0, 'h', 'i'})
-		got := make([]byte, 4)
-		if _, err := io.ReadFull(resp.Body, got); err != nil || !bytes.Equal(got, []byte{0x81, 2, 'h', 'i'}) {
-			t.Fatalf("got % x back (%v)", got, err)
-		}
-		time.Sleep(3 * idle) // longer than a body may make no progress
-	}
 }
 
 func TestTheHealthListener(t *testing.T) {

@@ -39,6 +39,7 @@ type conn struct {
 
 	// Of the reader.
 	begun, later, emptyLine bool // handshake done; not the first head; an empty line was skipped
+	http2Only               bool // the handshake says so
 	mode                    mode
 	held                    buffer // read and not handed over
 	judged                  int    // bytes of held that the head's scan has seen
@@ -92,11 +93,9 @@ func (c *conn) read(p []byte) (int, error) {
 	case raw:
 		return c.readHeld(p)
 	case frames:
-		n, err := c.readHeld(p)
-		if bad := c.frames.Load().fromClient(p[:n]); bad {
-			// The server says GOAWAY by itself, between its own frames.
-			c.fail(http2.ConnectionError(http2.ErrCodeEnhanceYourCalm))
-			return 0, nil
+		n, err := c.readFrames(p)
+		if err != nil && c.frames.Load().spent.Load() {
+			return 0, nil // its next step says why
 		}
 		return n, err
 	case refused:
@@ -170,13 +169,17 @@ func (c *conn) readHead(p []byte) (int, error) {
 // look; a change of mode says the rest.
 func (c *conn) judge(b []byte) int {
 	c.judged = len(b)
-	if !c.later && b[0] == 'P' {
+	if !c.later && (c.http2Only || b[0] == 'P') {
 		n := min(len(b), len(http2.ClientPreface))
 		if string(b[:n]) == http2.ClientPreface[:n] {
 			if n == len(http2.ClientPreface) {
 				c.mode = frames
 				c.frames.Store(newFrameGuard())
 			}
+			return 0
+		}
+		if c.http2Only {
+			c.fail(io.EOF) // the server would answer in HTTP/1.1
 			return 0
 		}
 	}
@@ -200,7 +203,7 @@ func (c *conn) judge(b []byte) int {
 // settle does to held bytes what judge found.
 func (c *conn) settle(room int) {
 	switch {
-	case c.mode == refused:
+	case c.mode == refused, c.err != nil:
 		c.held.free()
 	case c.judged < 0:
 		c.judged = 0
@@ -304,10 +307,16 @@ func (c *conn) fail(err error) {
 	c.held.free()
 }
 
+// longAgo ends a Read at once.
+var longAgo = time.Unix(1, 0)
+
 // Write passes on what the server answers, and learns from it.
 func (c *conn) Write(p []byte) (int, error) {
 	if guard := c.frames.Load(); guard != nil {
 		guard.fromServer(p)
+		if guard.spent.Load() {
+			_ = c.Conn.SetReadDeadline(longAgo) // the reader may be waiting; a closed connection needs none
+		}
 	} else if c.answer.Load() == awaited {
 		// Before it is sent: the client may reply at once.
 		if known := c.status.scan(p); known != awaited {
@@ -434,6 +443,7 @@ func (c *conn) handshake() error {
 	if err != nil {
 		return io.EOF // the server need not answer: nobody could read it
 	}
+	c.http2Only = secure.ConnectionState().NegotiatedProtocol == http2.NextProtoTLS
 	return secure.SetWriteDeadline(time.Time{})
 }
 

@@ -2,7 +2,6 @@ package framing
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -353,18 +352,5 @@ func BenchmarkBody(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c.Read(p)
-	}
-}
-
-func BenchmarkFrames(b *testing.B) {
-	var stream bytes.Buffer
-	f := http2.NewFramer(&stream, nil)
-	f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: make([]byte, 100), EndHeaders: true, EndStream: true})
-	g := newFrameGuard()
-	g.fromClient([]byte(http2.ClientPreface))
-	b.ReportAllocs()
-	for b.Loop() {
-		g.fromClient(stream.Bytes())
-		g.fromServer(stream.Bytes())
 	}
 }

@@ -36,8 +36,20 @@
 // Frames pass as they come and are counted by kind: PING, SETTINGS, PRIORITY,
 // unknown frames and empty DATA; WINDOW_UPDATE; RST_STREAM of either side. A
 // connection has 1,000 of each kind to spend, and gets back 500 a second, 2 or 4
-// with each HEADERS and DATA frame of an answer, or 1 reset with each HEADERS.
-// A header block has at most 64 KiB and 64 CONTINUATION frames. Who spends more
-// gets GOAWAY with ENHANCE_YOUR_CALM, written by the server itself, and the end
-// of the connection. Connections without TLS switch at the preface.
+// with each HEADERS and DATA frame of an answer, a WINDOW_UPDATE with each KiB,
+// or 1 reset with each HEADERS. A header block has at most 64 KiB, 1,000 fields
+// and 64 CONTINUATION frames, and the time-out of a head. A frame has at most
+// 16 KiB.
+// Who spends more gets GOAWAY with ENHANCE_YOUR_CALM or FRAME_SIZE_ERROR,
+// written by the server itself, and the end of the connection.
+//
+// Header blocks are decoded beside the server, for golang.org/x/net/http2
+// answers requests that RFC 9113 §8.1.1 calls malformed: those with fields of the
+// connection, with TE other than trailers, and with two lengths or a wrong one.
+// The guard ends such a block with one more field, which makes the server refuse
+// it with PROTOCOL_ERROR, and both keep their tables in step. Of settings that
+// are repeated in one frame the server gets the last; it would refuse them.
+//
+// Connections without TLS switch at the preface. Those with TLS that agreed on
+// HTTP/2 begin with it, or end.
 package framing

@@ -2,6 +2,7 @@ package framing
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -9,18 +10,20 @@ import (
 
 // What an HTTP/2 client may send that costs work and serves nobody. A purse is
 // what a connection has to spend on one kind: it begins full, wins some each
-// second and some with each frame of an answer, and never holds more than at
-// the beginning. Browsers and gRPC spend less than they win.
+// second and some with each frame of an answer, and holds no more than at the
+// beginning. Browsers and gRPC spend less than they win. Clients give back the
+// window of what they were sent when they have read it, which may be much later:
+// that purse holds more.
 const (
 	fullPurse = 1000 // frames
 	perSecond = 500  // frames
 	// With each HEADERS or DATA frame of an answer.
 	controlsEarned = 2
 	windowsEarned  = 4
+	windowEach     = 1 << 10 // one more with so many bytes; Go's client gives back 4 KiB twice
+	fullWindows    = 1 << 20 // frames: for 1 GiB
 
-	maxContinuations = 64      // of one header block
-	maxHeaderBlock   = maxHead // bytes, compressed
-	smallPadded      = 256     // bytes: padded DATA up to this may be padding alone
+	smallPadded = 256 // bytes: padded DATA up to this may be padding alone
 )
 
 // purse counts frames of one kind down.
@@ -44,55 +47,36 @@ func (p *purse) pay() bool {
 	return true
 }
 
-func (p *purse) earn(n int) { p.left = min(p.left+n, fullPurse) }
+func (p *purse) earn(n, most int) { p.left = min(p.left+n, most) }
 
 // frameGuard follows the frames of one connection, in both directions.
 type frameGuard struct {
-	client, server frameScan
-
 	// Of the reader.
-	block, continuations int // of the header block that is coming in
+	in     frameReader
+	blocks *headerBlocks
+
+	// Of the writer.
+	out frameScan
 
 	mu                        sync.Mutex
 	controls, windows, resets purse
-	spent                     bool // for ever
+	spent                     atomic.Bool // for ever
 }
 
 func newFrameGuard() *frameGuard {
 	full := purse{left: fullPurse, at: time.Now()}
 	return &frameGuard{
-		client:   frameScan{left: uint32(len(http2.ClientPreface))},
+		in:       frameReader{pass: len(http2.ClientPreface)},
+		blocks:   newHeaderBlocks(),
 		controls: full, windows: full, resets: full,
 	}
 }
 
-// fromClient looks at what the client sent and reports whether the connection
-// has to end.
-func (g *frameGuard) fromClient(b []byte) bool {
-	for {
-		f, rest, ok := g.client.next(b)
-		if !ok {
-			g.mu.Lock()
-			spent := g.spent
-			g.mu.Unlock()
-			return spent
-		}
-		b = rest
-		if !g.allows(f) {
-			return true
-		}
-	}
-}
-
+// allows reports whether the client may send a frame that begins.
 func (g *frameGuard) allows(f frame) bool {
 	switch f.kind {
-	case http2.FrameHeaders:
-		g.block, g.continuations = int(f.length), 0
-		return g.block <= maxHeaderBlock
-	case http2.FrameContinuation:
-		g.block += int(f.length)
-		g.continuations++
-		return g.block <= maxHeaderBlock && g.continuations <= maxContinuations
+	case http2.FrameHeaders, http2.FrameContinuation:
+		return g.blocks.begin(f)
 	case http2.FrameData:
 		empty := f.length == 0 || f.flags&http2.FlagDataPadded != 0 && f.length <= smallPadded
 		return !empty || f.flags&http2.FlagDataEndStream != 0 || g.pay(&g.controls)
@@ -107,15 +91,17 @@ func (g *frameGuard) allows(f frame) bool {
 func (g *frameGuard) pay(p *purse) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.spent = g.spent || !p.pay()
-	return !g.spent
+	if !p.pay() {
+		g.spent.Store(true)
+	}
+	return !g.spent.Load()
 }
 
 // fromServer looks at what the server sends. Its resets count, too: a client
 // can provoke them.
 func (g *frameGuard) fromServer(b []byte) {
 	for {
-		f, rest, ok := g.server.next(b)
+		f, rest, ok := g.out.next(b)
 		if !ok {
 			return
 		}
@@ -123,10 +109,10 @@ func (g *frameGuard) fromServer(b []byte) {
 		switch f.kind {
 		case http2.FrameHeaders, http2.FrameData:
 			g.mu.Lock()
-			g.controls.earn(controlsEarned)
-			g.windows.earn(windowsEarned)
+			g.controls.earn(controlsEarned, fullPurse)
+			g.windows.earn(windowsEarned+int(f.length)/windowEach, fullWindows)
 			if f.kind == http2.FrameHeaders {
-				g.resets.earn(1)
+				g.resets.earn(1, fullPurse)
 			}
 			g.mu.Unlock()
 		case http2.FrameRSTStream:
@@ -140,6 +126,13 @@ type frame struct {
 	kind   http2.FrameType
 	flags  http2.Flags
 	length uint32 // of the payload
+}
+
+func frameOf(head []byte) frame {
+	return frame{
+		kind: http2.FrameType(head[3]), flags: http2.Flags(head[4]),
+		length: uint32(head[0])<<16 | uint32(head[1])<<8 | uint32(head[2]),
+	}
 }
 
 // frameScan finds the headers of frames in a stream of bytes.
@@ -164,9 +157,9 @@ func (s *frameScan) next(b []byte) (f frame, rest []byte, ok bool) {
 		s.n++
 		b = b[1:]
 		if s.n == frameHeader {
-			s.n = 0
-			s.left = uint32(s.head[0])<<16 | uint32(s.head[1])<<8 | uint32(s.head[2])
-			return frame{http2.FrameType(s.head[3]), http2.Flags(s.head[4]), s.left}, b, true
+			f = frameOf(s.head[:])
+			s.n, s.left = 0, f.length
+			return f, b, true
 		}
 	}
 	return frame{}, nil, false

@@ -27,6 +27,7 @@ func serveH2C(t *testing.T, handler http.HandlerFunc) string {
 	server := &http.Server{Handler: handler, Protocols: new(http.Protocols), ReadHeaderTimeout: patience}
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetUnencryptedHTTP2(true)
+	advertise(server)
 	if err := http2.ConfigureServer(server, nil); err != nil { //nolint:staticcheck // Caddy uses it: its server says GOAWAY for the guard
 		t.Fatal(err)
 	}
@@ -162,6 +163,23 @@ func TestAFloodGetsGoAway(t *testing.T) {
 	}
 }
 
+// What the server was made to send ends the connection even of a client that
+// sends no more.
+func TestResetsOfTheServerEndTheConnection(t *testing.T) {
+	c := dialH2C(t, serveH2C(t, func(http.ResponseWriter, *http.Request) {}))
+	encoder := hpack.NewEncoder(&c.block)
+	for i := range uint32(fullPurse + perSecond) {
+		c.block.Reset()
+		encoder.WriteField(hpack.HeaderField{Name: "upgrade", Value: "h2c"})
+		if err := c.WriteHeaders(http2.HeadersFrameParam{StreamID: 2*i + 1, BlockFragment: c.block.Bytes(), EndStream: true, EndHeaders: true}); err != nil {
+			break
+		}
+	}
+	if code := <-c.ended; code != http2.ErrCodeEnhanceYourCalm {
+		t.Errorf("ends with %v", code)
+	}
+}
+
 func h2cClient(t *testing.T, addr string) *http.Client {
 	t.Helper()
 	plain := &http.Transport{Protocols: new(http.Protocols), DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -278,36 +296,6 @@ func dialBidi(t *testing.T, addr string) *http2.Framer {
 		t.Fatal(err)
 	}
 	return f
-}
-
-func TestHeaderBlocksAreBounded(t *testing.T) {
-	for _, tc := range []struct {
-		name           string
-		first, each, n int
-		ends           bool
-	}{
-		{"64 KiB at once", maxHeaderBlock, 0, 0, false},
-		{"more at once", maxHeaderBlock + 1, 0, 0, true},
-		{"64 KiB in parts", 16 << 10, 16 << 10, 3, false},
-		{"more in parts", 16 << 10, 16 << 10, 4, true},
-		{"64 parts", 1, 1, maxContinuations, false},
-		{"65 parts", 1, 1, maxContinuations + 1, true},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			var stream bytes.Buffer
-			stream.WriteString(http2.ClientPreface)
-			f := http2.NewFramer(&stream, nil)
-			for range 2 { // the second block begins anew
-				f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: make([]byte, tc.first)})
-				for range tc.n {
-					f.WriteContinuation(1, false, make([]byte, tc.each))
-				}
-			}
-			if ends := newFrameGuard().fromClient(stream.Bytes()); ends != tc.ends {
-				t.Errorf("ends %v, want %v", ends, tc.ends)
-			}
-		})
-	}
 }
 
 func TestFrameHeadersAreFoundInAnySplit(t *testing.T) {

@@ -1,7 +1,10 @@
 package framing
 
 import (
+	"context"
 	"net"
+	"net/http"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -24,9 +27,41 @@ func (Wrapper) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "caddy.listeners.slipway", New: func() caddy.Module { return new(Wrapper) }}
 }
 
+// guarded are the servers that have a wrapper. Caddy forgets that of a server
+// before it makes its handlers.
+var guarded sync.Map // *caddyhttp.Server to struct{}
+
+// Guards reports whether a server's connections are checked.
+func Guards(server *caddyhttp.Server) bool {
+	_, ok := guarded.Load(server)
+	return ok
+}
+
 // Provision notes the server, whose settings are not complete yet.
 func (w *Wrapper) Provision(ctx caddy.Context) error {
 	w.server, _ = ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if w.server != nil {
+		guarded.Store(w.server, struct{}{})
+		// Caddy has no settings for HTTP/2. Before its first connection the
+		// server of net/http can still be told.
+		var once sync.Once
+		w.server.RegisterConnContext(func(ctx context.Context, _ net.Conn) context.Context {
+			once.Do(func() {
+				if server, ok := ctx.Value(http.ServerContextKey).(*http.Server); ok {
+					advertise(server)
+				}
+			})
+			return ctx
+		})
+	}
+	return nil
+}
+
+// Cleanup implements caddy.CleanerUpper.
+func (w *Wrapper) Cleanup() error {
+	if w.server != nil {
+		guarded.Delete(w.server)
+	}
 	return nil
 }
 
@@ -52,6 +87,7 @@ func (*Wrapper) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 var (
 	_ caddy.Provisioner     = (*Wrapper)(nil)
+	_ caddy.CleanerUpper    = (*Wrapper)(nil)
 	_ caddy.ListenerWrapper = (*Wrapper)(nil)
 	_ caddyfile.Unmarshaler = (*Wrapper)(nil)
 )

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"golang.org/x/net/http2"
 
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
@@ -110,6 +111,38 @@ func TestTLSAndItsProtocolsStay(t *testing.T) {
 		io.WriteString(c, "GET / HTTP/1.1\nHost: a.test\n\n")
 		if got, err := io.ReadAll(c); !strings.HasSuffix(string(got), "refused.invalid") {
 			t.Errorf("%q, %v", got, err)
+		}
+	})
+	t.Run("limits are advertised", func(t *testing.T) {
+		c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, ServerName: "a.test", NextProtos: []string{"h2"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(patience))
+		io.WriteString(c, http2.ClientPreface)
+		frame, err := http2.NewFramer(c, c).ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id, want := range map[http2.SettingID]uint32{
+			http2.SettingMaxConcurrentStreams: 250, http2.SettingMaxFrameSize: 16 << 10, http2.SettingHeaderTableSize: 4 << 10,
+		} {
+			if got, _ := frame.(*http2.SettingsFrame).Value(id); got != want {
+				t.Errorf("%v is %d, want %d", id, got, want)
+			}
+		}
+	})
+	t.Run("HTTP/2 without its preface", func(t *testing.T) {
+		c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, ServerName: "a.test", NextProtos: []string{"h2"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(patience))
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+		if got, err := io.ReadAll(c); len(got) > 0 || err != nil {
+			t.Errorf("%q, %v: it is answered", got, err)
 		}
 	})
 	t.Run("without TLS", func(t *testing.T) {

@@ -1,0 +1,97 @@
+package framing
+
+import (
+	"strings"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+const (
+	maxContinuations = 64            // of one header block
+	maxHeaderBlock   = maxHead       // bytes, compressed
+	mostFields       = 5 * maxFields // of one block; the server answers fewer that are too many
+)
+
+// malformed is a frame that ends a header block as one that the server refuses
+// with a stream error, PROTOCOL_ERROR: a pseudo-header after other fields. It
+// changes nothing of what later blocks refer back to. Its stream is filled in.
+var malformed = []byte{0, 0, 1, byte(http2.FrameContinuation), byte(http2.FlagContinuationEndHeaders), 0, 0, 0, 0,
+	0x82} // :method GET, of the static table
+
+// headerBlocks finds requests that are malformed though the server takes them,
+// or answers them as if they were not (RFC 9113 §8.1.1, §8.2.2): it decodes what
+// the server decodes.
+type headerBlocks struct {
+	decoder *hpack.Decoder
+
+	// Of the block that is coming in.
+	size, continuations  int
+	fields, lengths, tes int
+	malformed            bool
+}
+
+func newHeaderBlocks() *headerBlocks {
+	// No limit of a string: that of the block is one. The server has another,
+	// and must be the first to give up.
+	h := new(headerBlocks)
+	h.decoder = hpack.NewDecoder(tableSize, h.field)
+	return h
+}
+
+// begin takes note of a frame that begins, and reports whether it may.
+func (h *headerBlocks) begin(f frame) bool {
+	if f.kind == http2.FrameHeaders {
+		*h = headerBlocks{decoder: h.decoder}
+	} else {
+		h.continuations++
+	}
+	h.size += int(f.length)
+	return h.size <= maxHeaderBlock && h.continuations <= maxContinuations
+}
+
+// take decodes a frame's payload and reports whether the block ends with it.
+func (h *headerBlocks) take(f frame, payload []byte) (ended bool, err error) {
+	ended = f.flags&http2.FlagHeadersEndHeaders != 0
+	if f.kind == http2.FrameHeaders {
+		before, padding := 0, 0
+		if f.flags&http2.FlagHeadersPadded != 0 && len(payload) > 0 {
+			before, padding = 1, int(payload[0])
+		}
+		if f.flags&http2.FlagHeadersPriority != 0 {
+			before += 5
+		}
+		if before+padding > len(payload) {
+			return false, http2.ConnectionError(http2.ErrCodeProtocol)
+		}
+		payload = payload[before : len(payload)-padding]
+	}
+	if _, err = h.decoder.Write(payload); err == nil && ended {
+		err = h.decoder.Close()
+	}
+	switch {
+	case err != nil:
+		return false, http2.ConnectionError(http2.ErrCodeCompression)
+	case h.fields > mostFields:
+		// One byte can be a field, and one of 4 KiB.
+		return false, http2.ConnectionError(http2.ErrCodeEnhanceYourCalm)
+	}
+	return ended, nil
+}
+
+func (h *headerBlocks) field(f hpack.HeaderField) {
+	h.fields++
+	bad := false
+	switch f.Name {
+	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade":
+		bad = true
+	case "te":
+		h.tes++
+		bad = h.tes > 1 || !strings.EqualFold(f.Value, "trailers")
+	case "content-length":
+		h.lengths++
+		_, ok := decimal([]byte(f.Value))
+		bad = h.lengths > 1 || !ok
+	}
+	h.malformed = h.malformed || bad
+}
