@@ -56,7 +56,7 @@ func TestNobodyNoticesThatTheStoreIsAway(t *testing.T) {
 			var held []*streams
 			for _, e := range edges {
 				crowds = append(crowds, visit(t, 16, targets, e))
-				held = append(held, open(t, 10, targets, e))
+				held = append(held, open(t, 10, 10, targets, e))
 			}
 			time.Sleep(time.Second) // of the usual
 			fault.begin(s, lines)

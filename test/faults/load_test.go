@@ -193,22 +193,23 @@ func (c *crowd) ask(ctx context.Context, clients []*http.Client, turn, target in
 	c.fail("%v", err)
 }
 
-// streams are open WebSockets and event streams; an end of one before the test
-// ends it is a failure, unless wants allows it.
+// streams are open WebSockets and event streams. One that ends before the test
+// ends it is a failure.
 type streams struct {
 	*crowd
 	ends sync.Map // WebSockets: how they ended, by number
 }
 
-// open opens n WebSockets and as many event streams.
-func open(t *testing.T, n int, targets []int, e *edge) *streams {
+// open opens WebSockets and event streams.
+func open(t *testing.T, sockets, events int, targets []int, e *edge) *streams {
 	t.Helper()
 	c, ctx := newCrowd(t)
 	s := &streams{crowd: c}
-	for i := range n {
-		target := targets[i%len(targets)]
-		s.webSocket(ctx, t, i, target, e)
-		s.events(ctx, t, target, e)
+	for i := range sockets {
+		s.webSocket(ctx, t, i, targets[i%len(targets)], e)
+	}
+	for i := range events {
+		s.events(ctx, t, targets[i%len(targets)], e)
 	}
 	return s
 }
