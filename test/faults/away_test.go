@@ -2,6 +2,7 @@ package faults
 
 import (
 	"net/http"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -61,12 +62,14 @@ func TestNobodyNoticesThatTheStoreIsAway(t *testing.T) {
 			time.Sleep(time.Second) // of the usual
 			fault.begin(s, lines)
 			began := time.Now()
-			for _, e := range edges {
-				e.wants503(host(asleep), 1500*time.Millisecond)
+			var refusals []time.Duration
+			var dials int64 // before
+			for _, c := range crowds {
+				dials -= c.dials.Load()
 			}
 			for over := began.Add(lasting(15*time.Second, 10*time.Minute)); time.Now().Before(over); time.Sleep(time.Second) {
 				for _, e := range edges {
-					e.wants503(host(asleep), 1500*time.Millisecond)
+					refusals = append(refusals, e.wants503(host(asleep), patience).took)
 					if got := e.status("localhost", "/readyz"); got != http.StatusOK {
 						t.Errorf("%s is not ready any more: %d", e.name, got)
 					}
@@ -90,17 +93,23 @@ func TestNobodyNoticesThatTheStoreIsAway(t *testing.T) {
 				c.leave()
 				c.wantNone(t)
 			}
-			var total, failed, dials int64
+			var total, failed int64
 			for _, c := range crowds {
 				c.leave()
 				total, failed, dials = total+c.total.Load(), failed+c.failed.Load(), dials+c.dials.Load()
 				c.wantNone(t)
 			}
-			if dials != 32 {
-				t.Errorf("32 visitors needed %d connections", dials)
+			if dials != 0 {
+				t.Errorf("32 visitors lost %d connections: %v", dials, append(crowds[0].late(began), crowds[1].late(began)...))
 			}
-			figure(t, "etcd %s for %s: %d failed of %d requests over %d connections, 20 WebSockets and 20 event streams; changes arrive %s after it is back",
-				name, away.Round(time.Second), failed, total, dials, healed.Round(time.Millisecond))
+			slices.Sort(refusals)
+			middle, slowest := refusals[len(refusals)/2], refusals[len(refusals)-1]
+			// About a second: not the slowest, since the machine may be busy.
+			if middle > 1500*time.Millisecond {
+				t.Errorf("who sleeps is refused after %s", middle)
+			}
+			figure(t, "etcd %s for %s: %d failed of %d requests over 32 connections, 20 WebSockets and 20 event streams; 503 for who sleeps after %s, at most %s; changes arrive %s after it is back",
+				name, away.Round(time.Second), failed, total, middle.Round(time.Millisecond), slowest.Round(time.Millisecond), healed.Round(time.Millisecond))
 		})
 	}
 }

@@ -76,8 +76,9 @@ func tick(w http.ResponseWriter, r *http.Request) {
 type tally struct {
 	total, failed, retried, dials atomic.Int64
 
-	mu     sync.Mutex
-	faults []string // the first ones
+	mu      sync.Mutex
+	faults  []string // the first ones
+	dialled []time.Time
 }
 
 func (c *tally) fail(format string, args ...any) {
@@ -87,6 +88,26 @@ func (c *tally) fail(format string, args ...any) {
 	if len(c.faults) < 5 {
 		c.faults = append(c.faults, fmt.Sprintf(format, args...))
 	}
+}
+
+// dial notes a new connection.
+func (c *tally) dial() {
+	c.dials.Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dialled = append(c.dialled, time.Now())
+}
+
+// late is how long after a moment connections were made.
+func (c *tally) late(than time.Time) (after []time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, at := range c.dialled {
+		if at.After(than) {
+			after = append(after, at.Sub(than))
+		}
+	}
+	return after
 }
 
 func (c *tally) String() string {
@@ -136,7 +157,7 @@ func visit(t *testing.T, n int, targets []int, edges ...*edge) *crowd {
 		clients := make([]*http.Client, len(edges))
 		for i, e := range edges {
 			transport := &http.Transport{MaxConnsPerHost: 1, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-				c.dials.Add(1)
+				c.dial()
 				return e.dial(ctx, network, address)
 			}}
 			if v%2 == 1 {

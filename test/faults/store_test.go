@@ -62,10 +62,6 @@ func newStore(t *testing.T) *store {
 		os.RemoveAll(dir)
 	})
 	s.start()
-	s.client, err = clientv3.New(clientv3.Config{Endpoints: []string{"unix://" + s.socket()}, Logger: zap.NewNop()})
-	if err != nil {
-		t.Fatal(err)
-	}
 	return s
 }
 
@@ -90,6 +86,13 @@ func (s *store) start() {
 		}
 		return err == nil
 	})
+	// A client of before would wait up to two minutes until it tries again.
+	if s.client != nil {
+		s.client.Close()
+	}
+	if s.client, err = clientv3.New(clientv3.Config{Endpoints: []string{"unix://" + s.socket()}, Logger: zap.NewNop()}); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func (s *store) signal(sig syscall.Signal) { s.cmd.Process.Signal(sig) }
