@@ -2,7 +2,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT ?= $(shell command -v golangci-lint || echo go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION))
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint bench e2e ci
+.PHONY: help build test lint bench e2e soak ci
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -10,11 +10,8 @@ help: ## This list
 build: ## One static binary, ./slipway
 	CGO_ENABLED=0 go build -trimpath -o slipway ./cmd/slipway
 
-test: ## Every test that needs nothing but Go
-	go test ./...
-
-race: ## The same with the race detector (needs a C compiler)
-	go test -race ./...
+test: ## Every test that needs nothing but Go; RACE=1: with the race detector (needs a C compiler)
+	go test $(if $(RACE),-race) ./...
 
 lint: ## golangci-lint, with .golangci.yml
 	$(GOLANGCI_LINT) run ./...
@@ -23,6 +20,9 @@ bench: ## Benchmarks, with allocations
 	go test -run '^$$' -bench . -benchmem ./...
 
 e2e: ## The tests of the real binary, those of Python apps too (needs python3)
-	SLIPWAY_E2E=all go test -count=1 ./test/...
+	SLIPWAY_E2E=all go test -count=1 -p 1 ./test/...
+
+soak: ## The tests of faults with long times: an hour and a half
+	SLIPWAY_SOAK=1 go test -count=1 -timeout 3h -v ./test/faults
 
 ci: build lint test e2e ## What a change must pass

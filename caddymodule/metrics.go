@@ -95,7 +95,8 @@ var (
 	descSpread   = describe("propagation_seconds", "From a change's arrival at the edge until requests saw it.")
 	descRoutes   = describe("routes", "Routes in the table.", "kind")
 	descRevision = describe("applied_revision", "The store's revision up to which changes are in the table.")
-	descStale    = describe("stale_seconds", "Time since the store was heard last; -1: never.")
+	descStale    = describe("stale_seconds", "Time since the store was heard last, or since what it says cannot be applied; -1: never heard.")
+	descRestarts = describe("apply_restarts_total", "Times that the loop which applies route changes was started anew, since it panicked or stood still.")
 	descRefused  = describe("refused_records", "Keys whose newest record is not valid: the last good one counts.")
 	descRefusals = describe("refused_records_total", "Records that were refused.")
 	descRemovals = describe("held_removals", "Removals of routes that wait since there are too many at once.")
@@ -107,7 +108,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descRequests, descOverhead, descHold, descSpread, descRoutes, descRevision, descStale, descRefused, descRefusals,
+	for _, d := range []*prometheus.Desc{descRequests, descOverhead, descHold, descSpread, descRoutes, descRevision, descStale, descRestarts, descRefused, descRefusals,
 		descRemovals, descDrift, descHeld, descStreams, descStranger} {
 		out <- d
 	}
@@ -149,6 +150,7 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 		stale = -1
 	}
 	gauge(descStale, stale)
+	counter(descRestarts, float64(s.Restarts))
 	gauge(descRefused, float64(s.RefusedNow))
 	counter(descRefusals, float64(s.RefusedTotal))
 	gauge(descRemovals, float64(s.Held))

@@ -29,17 +29,24 @@ type remoteControl struct {
 	log   *zap.Logger
 	turn  atomic.Uint32
 	proxy *httputil.ReverseProxy
-	idle  interface{ CloseIdleConnections() }
+	idle  remoteTransport
 
 	mu   sync.Mutex
 	live map[string]etcdstore.ControlAddress // by key
 }
 
-// The limits of a call to another control plane.
+// The limits of a call to another control plane, which may stand still and
+// have its connections taken by the kernel all the same.
 const (
-	remoteDial      = 2 * time.Second // for each that is live
-	remoteFirstByte = 5 * time.Minute
-	remoteIdle      = 90 * time.Second
+	remoteDial = 2 * time.Second // for each that is live
+	// From the end of the request to the first byte of the answer. What follows
+	// has no limit: logs and watches stream for hours.
+	remoteFirstByte = 20 * time.Second // longer than a call of the store takes
+	remoteWait      = time.Minute      // for one that asks to wait, which is 30 s at most
+	remoteImport    = 5 * time.Minute  // for a bundle, which is unpacked and checked first
+	// remoteProgress is how long a part of a request may find no room.
+	remoteProgress = 20 * time.Second
+	remoteIdle     = 90 * time.Second
 )
 
 func newRemoteControl(client *ControlClient, log *zap.Logger) (*remoteControl, error) {
@@ -52,10 +59,7 @@ func newRemoteControl(client *ControlClient, log *zap.Logger) (*remoteControl, e
 	// and dial chooses: a connect that fails goes on to the next whatever the
 	// method, since nothing was sent; where a kept connection breaks, the
 	// transport asks again by a new one only if that is safe.
-	transport := &http.Transport{
-		DialContext: c.dial, ResponseHeaderTimeout: remoteFirstByte, IdleConnTimeout: remoteIdle,
-		MaxIdleConnsPerHost: 32, MaxResponseHeaderBytes: 64 << 10, DisableCompression: true, ExpectContinueTimeout: time.Second,
-	}
+	transport := newRemoteTransport(c.dial)
 	c.idle = transport
 	c.proxy = &httputil.ReverseProxy{
 		Transport: transport, Rewrite: rewriteForControl, FlushInterval: -1, ErrorLog: zap.NewStdLog(log),
@@ -175,9 +179,13 @@ func (c *remoteControl) dial(ctx context.Context, _, _ string) (net.Conn, error)
 func (c *remoteControl) dialOne(ctx context.Context, a etcdstore.ControlAddress) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, remoteDial)
 	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", a.Address)
-	if err != nil || a.TLSName == "" {
-		return conn, err
+	plain, err := new(net.Dialer).DialContext(ctx, "tcp", a.Address)
+	if err != nil {
+		return nil, err
+	}
+	conn := progressConn{plain}
+	if a.TLSName == "" {
+		return conn, nil
 	}
 	config := c.tls.Clone()
 	config.ServerName = a.TLSName

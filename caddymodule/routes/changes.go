@@ -1,6 +1,8 @@
 package routes
 
 import (
+	"fmt"
+
 	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
@@ -8,9 +10,12 @@ import (
 )
 
 // takeChanges applies a batch of the watch and returns whom it changes.
-func (l *Live) takeChanges(b etcdstore.Batch) []routing.ID {
+func (l *Live) takeChanges(r *loop, b etcdstore.Batch) []routing.ID {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.loop != r {
+		return nil
+	}
 	table := l.table.Load()
 	if len(b.Events) == 0 {
 		if b.Revision != table.Revision() {
@@ -20,10 +25,10 @@ func (l *Live) takeChanges(b etcdstore.Batch) []routing.ID {
 	}
 	ids := make([]routing.ID, 0, len(b.Events))
 	changes := make([]routing.Change, 0, len(b.Events))
-	suspicious := massDeletions(table, b.Events)
+	suspicious := l.massDeletions(table, b.Events)
 	log := l.refusalLog()
 	for _, e := range b.Events {
-		change, ok, err := etcdstore.RouteChange(e)
+		change, ok, err := l.read(e)
 		if err != nil {
 			log.refuse(e, err)
 			continue
@@ -50,12 +55,28 @@ func (l *Live) takeChanges(b etcdstore.Batch) []routing.ID {
 	return ids
 }
 
+// refusePanics refuses a record that its reader stumbles over, like any other
+// that does not parse: nothing in the store may end an edge.
+func refusePanics(read reader) reader {
+	return func(e etcdstore.Event) (change routing.Change, ok bool, err error) {
+		defer func() {
+			if fault := recover(); fault != nil {
+				change, ok, err = routing.Change{}, false, fmt.Errorf("read %s: panic: %v", e.Key, fault)
+			}
+		}()
+		return read(e)
+	}
+}
+
+// reader is etcdstore.RouteChange.
+type reader func(etcdstore.Event) (change routing.Change, ok bool, err error)
+
 // maxTransaction is how many keys a transaction of etcd may change, by default.
 const maxTransaction = 128
 
 // massDeletions finds the revisions that delete more than any transaction of
 // ours could, and more than the table can do without.
-func massDeletions(table *routing.Table, events []etcdstore.Event) map[int64]bool {
+func (l *Live) massDeletions(table *routing.Table, events []etcdstore.Event) map[int64]bool {
 	if len(events) <= maxTransaction {
 		return nil
 	}
@@ -64,7 +85,7 @@ func massDeletions(table *routing.Table, events []etcdstore.Event) map[int64]boo
 		if e.Value != nil {
 			continue
 		}
-		if c, ok, err := etcdstore.RouteChange(e); err == nil && ok && !table.Has(c) {
+		if c, ok, err := l.read(e); err == nil && ok && !table.Has(c) {
 			deleted[e.Revision]++
 		}
 	}

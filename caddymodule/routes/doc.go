@@ -29,7 +29,18 @@
 //
 // Every 5 minutes (± 20 %) the table is compared with a list of the store at
 // the table's own revision, while the watch goes on. They should never differ.
-// If they do, that is logged, and a list corrects it.
+// If they do, that is logged, and a list corrects it; so does a watch that is
+// silent though the store has newer records.
+//
+// # Faults of its own
+//
+// A record that makes its reader panic is refused. If anything else panics in
+// the loop that applies changes, or one batch takes it 30 s, that is logged with
+// the stack and counted, the age of the table is told by [Status], and a new
+// loop begins with a list, after 0.1 s and at most a minute where it happens
+// again and again. One that stands still is left behind, and can change nothing
+// any more. Readiness does not fall: all edges would be out of service at once,
+// over one record.
 //
 // # On disk
 //

@@ -25,17 +25,17 @@ type listing struct {
 
 // takeList takes a page; with the last one it makes the list visible and
 // returns whom it changes.
-func (l *Live) takeList(b etcdstore.Batch) (ids []routing.ID, whole bool) {
+func (l *Live) takeList(r *loop, b etcdstore.Batch) (ids []routing.ID, whole bool) {
 	if b.First {
 		<-l.loaded
-		l.list = l.begin(b)
+		r.list = l.begin(r, b)
 	}
-	list := l.list
+	list := r.list
 	l.mu.Lock()
 	log := l.refusalLog()
 	l.mu.Unlock()
 	for _, e := range b.Events {
-		change, ok, err := etcdstore.RouteChange(e)
+		change, ok, err := l.read(e)
 		if err != nil {
 			l.mu.Lock()
 			log.refuse(e, err)
@@ -61,16 +61,16 @@ func (l *Live) takeList(b etcdstore.Batch) (ids []routing.ID, whole bool) {
 	if b.More {
 		return nil, false
 	}
-	l.list = nil
-	return l.finish(list, b), true
+	r.list = nil
+	return l.finish(r, list, b), true
 }
 
 // begin chooses what the list is compared with: the table, or the snapshot
 // that nobody was served from, for the last good records of what is refused.
-func (l *Live) begin(b etcdstore.Batch) *listing {
+func (l *Live) begin(r *loop, b etcdstore.Batch) *listing {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.listing = true
+	l.listing = l.listing || l.loop == r
 	list := &listing{before: l.table.Load(), refused: map[string]Refusal{}}
 	list.served = list.before != nil
 	if !list.served && l.oldOf.Cluster == b.Cluster {
@@ -80,10 +80,13 @@ func (l *Live) begin(b etcdstore.Batch) *listing {
 }
 
 // finish makes the list visible.
-func (l *Live) finish(list *listing, b etcdstore.Batch) []routing.ID {
+func (l *Live) finish(r *loop, list *listing, b etcdstore.Batch) []routing.ID {
 	missing := list.missing()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.loop != r {
+		return nil
+	}
 	l.listing = false
 	// The snapshot may have been published since. A list that was not compared
 	// with it, since it is of another cluster, is now.

@@ -18,6 +18,7 @@ import (
 type Source interface {
 	Follow(ctx context.Context, prefix string, c etcdstore.FeedConfig, sink func(etcdstore.Batch))
 	ListAt(ctx context.Context, prefix string, revision int64, page func([]etcdstore.Event) error) error
+	Newer(ctx context.Context, prefix string, revision int64) (bool, error)
 }
 
 // Config is how a table is kept. Zero values are the defaults of doc.go.
@@ -32,6 +33,7 @@ type Config struct {
 	HoldRemovals time.Duration // at most, the removals of a suspicious list
 	Jitter       time.Duration // at most, before a list that all edges make at once
 	Heartbeat    time.Duration // between questions to the store
+	StuckAfter   time.Duration // in one batch, the loop that applies changes is given up
 	Rand         func() float64
 	// Spread is told of each batch of the watch how long it took from its
 	// arrival until requests saw it and those who waited were told.
@@ -45,6 +47,7 @@ func (c *Config) setDefaults() {
 	}{
 		{&c.FirstWait, time.Second}, {&c.ListWait, 4 * time.Second}, {&c.SaveEvery, 10 * time.Second},
 		{&c.VerifyEvery, 5 * time.Minute}, {&c.HoldRemovals, 2 * time.Minute}, {&c.Jitter, 5 * time.Second},
+		{&c.StuckAfter, 30 * time.Second},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -70,8 +73,11 @@ type Live struct {
 	holds  chan struct{} // something new is held
 	loaded chan struct{} // closed when the snapshot was looked for
 
-	// list is the one that comes in. It is the feed's.
-	list *listing
+	// behind is since when changes cannot be applied, in ns since the epoch; 0:
+	// they are.
+	behind atomic.Int64
+	// read reads a record.
+	read reader
 
 	// mu is for all who make a new table. Requests never take it.
 	mu      sync.Mutex
@@ -82,6 +88,8 @@ type Live struct {
 	refused map[string]Refusal // by key
 	held    held
 	listing bool // a list is on its way: what is held waits for it
+	loop    *loop
+	untold  []routing.ID // changed in the table, and those who wait have not been told
 	counts  counts
 }
 
@@ -90,6 +98,8 @@ type counts struct {
 	drift   int64
 	lists   map[etcdstore.Reason]int64
 	last    Propagation
+
+	restarts atomic.Int64
 }
 
 // New makes a table that is not there yet. After one with other routes is
@@ -97,7 +107,7 @@ type counts struct {
 // that are otherwise in it; it must not block.
 func New(log *zap.Logger, changed func(revision int64, ids []routing.ID)) *Live {
 	return &Live{
-		log: log, changed: changed,
+		log: log, changed: changed, read: refusePanics(etcdstore.RouteChange),
 		first: make(chan struct{}), relist: make(chan struct{}, 1), dirty: make(chan struct{}, 1),
 		holds: make(chan struct{}, 1), loaded: make(chan struct{}),
 		refused: map[string]Refusal{}, counts: counts{lists: map[etcdstore.Reason]int64{}},
@@ -131,10 +141,7 @@ func (l *Live) Run(ctx context.Context, source Source, c Config) {
 	}
 	parts.Go(func() { l.release(ctx) })
 	parts.Go(func() { l.verifyAll(ctx, source) })
-	source.Follow(ctx, etcdstore.RoutesPrefix, etcdstore.FeedConfig{
-		Paged: true, Heartbeat: c.Heartbeat, Heard: l.hear, Relist: l.relist,
-		Jitter: func() time.Duration { return time.Duration(c.Rand() * float64(c.Jitter)) },
-	}, l.take)
+	l.follow(ctx, source)
 }
 
 func (l *Live) hear(answers bool) {
@@ -150,28 +157,48 @@ func (l *Live) hear(answers bool) {
 	}
 }
 
-// take takes one batch of the feed.
-func (l *Live) take(b etcdstore.Batch) {
+// take applies one batch.
+func (l *Live) take(r *loop, b etcdstore.Batch) {
 	began := time.Now()
 	var ids []routing.ID
 	if b.Full {
 		var whole bool
-		if ids, whole = l.takeList(b); !whole {
+		if ids, whole = l.takeList(r, b); !whole {
 			return
 		}
 	} else {
-		ids = l.takeChanges(b)
+		ids = l.takeChanges(r, b)
+	}
+	if !l.isCurrent(r) {
+		return
 	}
 	if b.Full || len(b.Events) > 0 {
-		l.changed(b.Revision, ids)
+		l.tell(b.Revision, ids)
 		took := time.Since(began)
 		if !b.Full && l.config.Spread != nil {
 			l.config.Spread(took)
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
+		if l.loop != r {
+			return
+		}
+		l.untold = nil
+		if b.Full {
+			l.behind.Store(0)
+		}
 		l.counts.last = Propagation{Revision: b.Revision, At: began, Took: took, Records: len(b.Events)}
 	}
+}
+
+// tell tells of a change, and of those before it of which nobody was told since
+// the loop ended over them.
+func (l *Live) tell(revision int64, ids []routing.ID) {
+	l.mu.Lock()
+	ids = append(l.untold, ids...)
+	l.untold = ids
+	l.mu.Unlock()
+	l.changed(revision, ids)
 }
 
 // publish makes a table visible. The caller holds mu.

@@ -25,13 +25,19 @@ type script struct {
 	config etcdstore.FeedConfig
 	sink   func(etcdstore.Batch)
 	ready  chan struct{}
+	once   sync.Once
+	newer  func(revision int64) bool // nil: nothing is
 	listAt func(revision int64) ([]etcdstore.Event, error)
 }
 
 func (s *script) Follow(ctx context.Context, _ string, c etcdstore.FeedConfig, sink func(etcdstore.Batch)) {
 	s.config, s.sink = c, sink
-	close(s.ready)
+	s.once.Do(func() { close(s.ready) })
 	<-ctx.Done()
+}
+
+func (s *script) Newer(_ context.Context, _ string, revision int64) (bool, error) {
+	return s.newer != nil && s.newer(revision), nil
 }
 
 func (s *script) ListAt(_ context.Context, _ string, revision int64, page func([]etcdstore.Event) error) error {

@@ -26,8 +26,9 @@ type Status struct {
 	Instances int
 	Aliases   int
 
-	// Silence is how long ago the store was heard last; below 0: never. Away:
-	// the last question to it had no answer.
+	// Silence is how long ago the store was heard last, or for how long what it
+	// says cannot be applied; below 0: never heard. Away: the last question to
+	// it had no answer.
 	Silence time.Duration
 	Away    bool
 
@@ -37,6 +38,7 @@ type Status struct {
 	Held         int   // removals that wait
 	HeldUntil    time.Time
 	Lists        map[etcdstore.Reason]int64
+	Restarts     int64 // of the loop that applies changes, after it panicked or stood still
 	Last         Propagation
 }
 
@@ -89,11 +91,14 @@ func (l *Live) Status() Status {
 	s := Status{
 		Revision: table.Revision(), Cluster: l.cluster, Origin: l.origin, Silence: -1, Away: l.away.Load(),
 		RefusedNow: len(l.refused), RefusedTotal: l.counts.refused, Drift: l.counts.drift,
-		Held: l.held.waiting(), HeldUntil: l.held.until, Lists: maps.Clone(l.counts.lists), Last: l.counts.last,
+		Held: l.held.waiting(), HeldUntil: l.held.until, Lists: maps.Clone(l.counts.lists), Restarts: l.counts.restarts.Load(), Last: l.counts.last,
 	}
 	s.Instances, s.Aliases = table.Len()
 	if at := l.heard.Load(); at != 0 {
 		s.Silence = time.Since(time.Unix(0, at))
+	}
+	if since := l.behind.Load(); since != 0 {
+		s.Silence = max(s.Silence, time.Since(time.Unix(0, since)))
 	}
 	return s
 }

@@ -36,7 +36,7 @@ func (l *Live) verify(ctx context.Context, source Source) error {
 	if table == nil || !settled {
 		return nil
 	}
-	d := drift{table: table}
+	d := drift{table: table, read: l.read}
 	err := source.ListAt(ctx, etcdstore.RoutesPrefix, table.Revision(), d.compare)
 	if errors.Is(err, etcdstore.ErrCompacted) {
 		// Nothing has changed for longer than the store remembers.
@@ -49,7 +49,7 @@ func (l *Live) verify(ctx context.Context, source Source) error {
 	instances, aliases := table.Len()
 	lacking := instances + aliases - d.found
 	if d.differs == 0 && lacking == 0 {
-		return nil
+		return l.wantProgress(ctx, source, table.Revision())
 	}
 	l.mu.Lock()
 	l.counts.drift += int64(d.differs + lacking)
@@ -60,8 +60,28 @@ func (l *Live) verify(ctx context.Context, source Source) error {
 	return nil
 }
 
+// wantProgress finds a watch that is open and says nothing: the store has a
+// record that is newer than a table which stays as it is.
+func (l *Live) wantProgress(ctx context.Context, source Source, revision int64) error {
+	if newer, err := source.Newer(ctx, etcdstore.RoutesPrefix, revision); !newer || err != nil {
+		return err
+	}
+	select {
+	case <-time.After(l.config.StuckAfter):
+	case <-ctx.Done():
+		return nil
+	}
+	if l.Table().Revision() > revision {
+		return nil
+	}
+	l.log.Error("the store has routes that its watch does not tell of; they are listed anew", zap.Int64("revision", revision))
+	signal(l.relist)
+	return nil
+}
+
 type drift struct {
 	table   *routing.Table
+	read    reader
 	found   int // records of the table that are listed
 	differs int // listed records that the table has otherwise, or not at all
 	keys    []string
@@ -72,7 +92,7 @@ const maxDriftKeys = 10
 
 func (d *drift) compare(page []etcdstore.Event) error {
 	for _, e := range page {
-		change, ok, err := etcdstore.RouteChange(e)
+		change, ok, err := d.read(e)
 		if err == nil && !ok {
 			continue
 		}

@@ -99,7 +99,7 @@ func (s *Store) Follow(ctx context.Context, prefix string, c FeedConfig, sink fu
 	if c.Heard == nil {
 		c.Heard = func(bool) {}
 	}
-	f := &feed{store: s, config: c, prefix: s.prefix + prefix, why: AtStart, alarms: make(chan alarm, 1)}
+	f := &feed{store: s, config: c, prefix: s.prefix + prefix, why: AtStart, alarms: make(chan alarm, 1), back: make(chan struct{}, 1)}
 	f.sink = func(b Batch) { wait.Reset(); sink(b) }
 	ctx, cancel := context.WithCancel(ctx)
 	var beats sync.WaitGroup
@@ -117,7 +117,11 @@ func (s *Store) Follow(ctx context.Context, prefix string, c FeedConfig, sink fu
 			continue
 		}
 		s.log.Warn("route feed interrupted, will go on", zap.String("prefix", prefix), zap.Error(err))
-		sleep(ctx, wait.NextBackOff())
+		select {
+		case <-time.After(wait.NextBackOff()):
+		case <-f.back:
+		case <-ctx.Done():
+		}
 	}
 }
 
@@ -128,6 +132,7 @@ type feed struct {
 	sink   func(Batch)
 	why    Reason // to list before the watch; empty: the watch goes on
 	alarms chan alarm
+	back   chan struct{} // the store answers again
 
 	mu   sync.Mutex
 	seen seen

@@ -46,6 +46,20 @@ func (s *Store) ListAt(ctx context.Context, prefix string, revision int64, page 
 	})
 }
 
+// Newer reports whether a key below prefix (relative to the store's) was written
+// after a revision. The store looks at every key for it: ask seldom.
+func (s *Store) Newer(ctx context.Context, prefix string, revision int64) (bool, error) {
+	ctx, cancel := withTimeout(ctx)
+	defer cancel()
+	from := s.prefix + prefix
+	resp, err := s.client.Get(ctx, from, clientv3.WithRange(clientv3.GetPrefixRangeEnd(from)),
+		clientv3.WithMinModRev(revision+1), clientv3.WithKeysOnly(), clientv3.WithLimit(1))
+	if err != nil {
+		return false, fmt.Errorf("look for newer keys below %s: %w", from, err)
+	}
+	return len(resp.Kvs) > 0, nil
+}
+
 // pages reads everything below a whole prefix at one revision: with 0 at that
 // of the first page. All reads are linearizable.
 func (s *Store) pages(ctx context.Context, prefix string, revision int64, take func(*clientv3.GetResponse, int64) error) error {

@@ -18,11 +18,18 @@ type alarm struct {
 // learns in time that nobody is there, or that another store is. A watch tells
 // neither: it waits in silence for a revision that is to come.
 func (f *feed) beat(ctx context.Context) {
-	for ctx.Err() == nil {
-		pause := f.config.Heartbeat
-		if !f.ask(ctx) {
+	for answered := true; ctx.Err() == nil; {
+		pause, now := f.config.Heartbeat, f.ask(ctx)
+		if !now {
 			pause /= 4
 		}
+		if now && !answered {
+			select {
+			case f.back <- struct{}{}:
+			default: // the feed has not taken up the last one
+			}
+		}
+		answered = now
 		sleep(ctx, pause)
 	}
 }

@@ -6,7 +6,8 @@
 // A file is a header, records, and an end:
 //
 //	magic     8 bytes "SLWROUTE"
-//	version   1 byte, 1
+//	version   1 byte, 2 (1 had no identities: whoever answers at an endpoint
+//	          would have been taken for the instance)
 //	cluster   uvarint: the ID of etcd's cluster
 //	revision  uvarint: of the table
 //	instances uvarint: how many
@@ -14,8 +15,8 @@
 //	prefix    string: of all keys in the store
 //
 //	instance  byte 1, ID (16 bytes), mode, status, visibility, wake policy
-//	          (1 byte each), generation (varint), strings app, endpoint, primary
-//	          alias, owner
+//	          (1 byte each), generation (varint), strings app, endpoint, its
+//	          identity, primary alias, owner
 //	alias     byte 2, assigned (1 byte, 0 or 1), ID of its instance (16 bytes),
 //	          string name
 //

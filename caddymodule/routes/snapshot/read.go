@@ -120,7 +120,7 @@ func (r *reader) instance() (c routing.Change, err error) {
 	for _, field := range []struct {
 		into *string
 		read func() (string, error)
-	}{{&in.App, r.shared}, {&endpoint, r.string}, {&in.Primary, r.string}, {&in.Owner, r.shared}} {
+	}{{&in.App, r.shared}, {&endpoint, r.string}, {&in.Identity, r.string}, {&in.Primary, r.string}, {&in.Owner, r.shared}} {
 		if *field.into, err = field.read(); err != nil {
 			return c, err
 		}

@@ -28,6 +28,7 @@ func numbered(n int, revision int64) *routing.Table {
 		}
 		if in.Status == routing.Deployed {
 			in.Endpoint, _ = routing.ParseEndpoint(fmt.Sprintf("10.%d.%d.%d:8080", i>>16, i>>8&0xff, i&0xff))
+			in.Identity = fmt.Sprintf("whose %d is", i)
 		}
 		if i%5 == 0 {
 			in.Primary = fmt.Sprintf("alias-%d", i)
@@ -210,7 +211,7 @@ func TestAFailedSaveLeavesWhatIsThere(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add(written(f, routing.NewTable()))
 	f.Add(written(f, numbered(3, 9)))
-	f.Add([]byte("SLWROUTE\x01\x00\x00\xff\xff\xff\xff\x0f\x00\x00"))
+	f.Add([]byte("SLWROUTE\x02\x00\x00\xff\xff\xff\xff\x0f\x00\x00"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		h, table, err := snapshot.Read(bytes.NewReader(raw))
 		if err != nil {

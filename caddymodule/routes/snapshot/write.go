@@ -17,7 +17,7 @@ type Header struct {
 
 const (
 	magic   = "SLWROUTE"
-	version = 1
+	version = 2
 
 	kindEnd      = 0
 	kindInstance = 1
@@ -69,6 +69,7 @@ func (w *writer) instance(in *routing.Instance) {
 	w.buffer = binary.AppendVarint(w.buffer, in.Generation)
 	w.string(in.App)
 	w.string(in.Endpoint.Address())
+	w.string(in.Identity)
 	w.string(in.Primary)
 	w.string(in.Owner)
 	w.flush()

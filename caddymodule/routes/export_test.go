@@ -1,0 +1,4 @@
+package routes
+
+// RefusePanics is what every record is read by.
+var RefusePanics = refusePanics
