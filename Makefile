@@ -22,7 +22,8 @@ bench: ## Benchmarks, with allocations
 e2e: ## The tests of the real binary, those of Python apps too (needs python3)
 	SLIPWAY_E2E=all go test -count=1 -p 1 ./test/...
 
-soak: ## The tests of faults with long times: an hour and a half
+soak: ## The tests of faults and of silent streams with long times: an hour and a half
 	SLIPWAY_SOAK=1 go test -count=1 -timeout 3h -v ./test/faults
+	SLIPWAY_SOAK=1 go test -count=1 -timeout 1h -v -run TestSoak ./caddymodule
 
 ci: build lint test e2e ## What a change must pass

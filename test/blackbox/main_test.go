@@ -205,6 +205,11 @@ func (w *world) runInstances(t *testing.T) {
 
 func (w *world) await(t *testing.T, letter, status string) {
 	t.Helper()
+	defer func() {
+		if t.Failed() {
+			t.Logf("%s is %s; %s", letter, w.status(t, letter), slipwaytest.LogTail(w.data()))
+		}
+	}()
 	slipwaytest.Eventually(t, letter+" is "+status, func() bool { return w.status(t, letter) == status })
 }
 
