@@ -49,7 +49,7 @@ func spawn(c command, output *os.File) (*child, error) {
 	defer null.Close()
 	closeOnExec()
 	fd := -1
-	p, err := os.StartProcess(c.path, append([]string{c.path}, c.args...), &os.ProcAttr{
+	p, err := startUnpacked(c.path, append([]string{c.path}, c.args...), &os.ProcAttr{
 		Dir:   c.dir,
 		Env:   c.env,
 		Files: []*os.File{null, output, output},
@@ -73,6 +73,20 @@ func spawn(c command, output *os.File) (*child, error) {
 		fd:    pidfd(fd),
 		own:   true,
 	}, nil
+}
+
+// startUnpacked starts a program that this process may just have written. For
+// as long as another start is between its fork and its exec, it has a copy of
+// every descriptor of ours, also of this file while it was written, and the
+// kernel refuses to execute that. (Go's issue 22315 has the whole story.)
+func startUnpacked(path string, args []string, attr *os.ProcAttr) (*os.Process, error) {
+	const patience, pause = 5 * time.Second, 5 * time.Millisecond
+	for began := time.Now(); ; time.Sleep(pause) {
+		p, err := os.StartProcess(path, args, attr)
+		if !errors.Is(err, syscall.ETXTBSY) || time.Since(began) > patience {
+			return p, err
+		}
+	}
 }
 
 // adopt makes a child of a running process that something else started. It
