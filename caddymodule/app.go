@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -89,6 +90,22 @@ func (e Etcd) config(log *zap.Logger) etcdstore.Config {
 		Endpoints: e.Endpoints, CA: e.CA, Cert: e.Cert, Key: e.Key,
 		Username: e.Username, PasswordFile: e.PasswordFile, Prefix: e.Prefix, Log: log,
 	}
+}
+
+// checkEndpoint refuses what the client would take for the name of a host, and
+// look for in vain.
+func checkEndpoint(endpoint string) error {
+	u, err := url.Parse(endpoint)
+	switch {
+	case err != nil:
+	case u.Scheme == "unix" && u.Host+u.Path != "":
+		return nil
+	case u.Scheme != "http" && u.Scheme != "https", u.Port() == "", u.Path != "" && u.Path != "/", u.User != nil:
+	case strings.ContainsAny(endpoint, "?#"):
+	default:
+		return nil
+	}
+	return fmt.Errorf("etcd: %q is none of https://host:port, http://host:port and unix:///path", endpoint)
 }
 
 // snapshotFolder is where the snapshot is, of this store's and no other's.
@@ -189,6 +206,9 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if a.BaseURL == "" {
+		return errors.New("base_url is missing; in a Caddyfile the global option slipway { … } holds it")
+	}
 	a.setDefaults()
 	a.site, err = routing.NewSite(routing.SiteConfig{
 		BaseURL: a.BaseURL, ConsoleHost: a.ConsoleHost, StrictAliasRedirect: a.AliasRedirect == "strict",
@@ -234,6 +254,9 @@ func (a *App) Validate() error {
 	if len(a.Etcd.Endpoints) == 0 {
 		err = errors.Join(err, errors.New("etcd: no endpoint is given"))
 	}
+	for _, endpoint := range a.Etcd.Endpoints {
+		err = errors.Join(err, checkEndpoint(endpoint))
+	}
 	if (a.Etcd.Cert == "") != (a.Etcd.Key == "") {
 		err = errors.Join(err, errors.New("etcd: cert and key go together"))
 	}
@@ -253,7 +276,7 @@ func (a *App) Validate() error {
 // Start implements caddy.App: it opens the store, if no configuration before
 // did.
 func (a *App) Start() error {
-	if err := onlyLoopback(a.ctx); err != nil {
+	if err := errors.Join(onlyLoopback(a.ctx), apart(a.ctx, a.HealthListen)); err != nil {
 		return err
 	}
 	if err := a.runtime.start(a); err != nil || a.HealthListen == "" {

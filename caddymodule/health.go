@@ -44,10 +44,29 @@ func startHealth(ctx caddy.Context, address string, ready func() bool) (*healthS
 
 func parseHealthListen(address string) (caddy.NetworkAddress, error) {
 	a, err := caddy.ParseNetworkAddress(address)
-	if err == nil && (a.IsUnixNetwork() || a.Network == "tcp") && a.PortRangeSize() == 1 {
+	if err == nil && (a.IsUnixNetwork() || a.Network == "tcp") && a.PortRangeSize() == 1 && (a.IsUnixNetwork() || a.StartPort > 0) {
 		return a, nil
 	}
 	return a, errors.Join(fmt.Errorf("health_listen: %q is no address such as 127.0.0.1:9090 or unix//run/slipway/health.sock", address), err)
+}
+
+// apart refuses a health listener on a server's address: they would share its
+// connections, and some visitors of apps would get to the wrong one.
+func apart(ctx caddy.Context, address string) error {
+	if address == "" {
+		return nil
+	}
+	own, err := parseHealthListen(address)
+	if err != nil {
+		return err
+	}
+	return Servers(ctx, func(name string, a caddy.NetworkAddress) error {
+		if a.IsUnixNetwork() != own.IsUnixNetwork() || a.IsUnixNetwork() && a.Host != own.Host ||
+			own.StartPort < a.StartPort || own.StartPort > a.EndPort {
+			return nil
+		}
+		return fmt.Errorf("health_listen: server %s has %s, health needs a port of its own", name, a)
+	})
 }
 
 func (h *healthServer) stop() {

@@ -326,3 +326,32 @@ func (e *edge) askHTTP3(t *testing.T, sni string, fields []string) string {
 	}
 	return status.Value
 }
+
+// What makes an answer malformed over HTTP/2 or /3 and does not over HTTP/1.1 is
+// dropped. The server of HTTP/3 gives a 204 a length of its own, 0.
+func TestFieldsThatBreakOtherVersionsGo(t *testing.T) {
+	e := startTLSEdge(t, "h1", "h2", "h3")
+	in := instance(1, serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		io.WriteString(c, "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\nTE: gzip\r\nX-Mine: 1\r\n\r\n")
+	}))
+	e.put(in)
+	for name, client := range map[string]*http.Client{"h1": e.overTLS(t, "http/1.1"), "h2": e.overTLS(t, "h2"), "h3": e.overHTTP3(t)} {
+		t.Run(name, func(t *testing.T) {
+			resp, err := client.Get("https://" + in.ID + "." + base + "/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			h := resp.Header
+			if resp.StatusCode != http.StatusNoContent || h.Get("X-Mine") != "1" || h.Get("Content-Length") == "5" || len(h["Te"]) > 0 {
+				t.Errorf("%d %v", resp.StatusCode, h)
+			}
+		})
+	}
+}

@@ -135,9 +135,13 @@ func TestTheHealthListener(t *testing.T) {
 		e.load()
 		http.DefaultClient.CloseIdleConnections()
 	}
-	e.config = strings.Replace(e.config, address, "127.0.0.1:1-9", 1)
-	if err := caddy.Load([]byte(e.config), true); err == nil || !strings.Contains(err.Error(), "health_listen") {
-		t.Errorf("a range of ports: %v", err)
+	for name, bad := range map[string]string{
+		"a range of ports": "127.0.0.1:1-9", "no port": "127.0.0.1", "the port of a server": e.addr, "the same on every address": strings.Replace(e.addr, "127.0.0.1", "", 1),
+	} {
+		config := strings.Replace(e.config, address, bad, 1)
+		if err := caddy.Load([]byte(config), true); err == nil || !strings.Contains(err.Error(), "health_listen") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

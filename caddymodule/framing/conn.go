@@ -101,7 +101,27 @@ func (c *conn) read(p []byte) (int, error) {
 	case refused:
 		return c.readRefused(p)
 	}
+	if len(p) == 1 && c.later && c.ready == 0 && c.holds() {
+		return 0, c.hold(p)
+	}
 	return c.readHead(p)
+}
+
+// holds reports whether more may be held for later. To hand over what came
+// behind a request would end the server's watch, and a client that sends it and
+// leaves would not be missed for as long as the answer takes.
+func (c *conn) holds() bool { return len(c.held.bytes()) < smallBuffer }
+
+// hold waits for bytes and keeps them. To wait for the first costs no buffer.
+func (c *conn) hold(p []byte) error {
+	if len(c.held.bytes()) == 0 {
+		n, err := c.Conn.Read(p)
+		c.held.put(p[:n])
+		return unless(n > 0, err)
+	}
+	n, err := c.Conn.Read(c.held.room(1))
+	c.held.w += n
+	return unless(n > 0, err)
 }
 
 // readHeld reads what is held, then the connection.
@@ -276,18 +296,10 @@ func (c *conn) readPending(p []byte) (int, error) {
 		c.answer.Store(notAsked)
 		return 0, nil
 	}
-	if len(c.held.bytes()) > 0 {
+	if len(p) > 1 && len(c.held.bytes()) > 0 || !c.holds() {
 		return 0, errHold
 	}
-	n, err := c.Conn.Read(p)
-	if n == 0 {
-		return 0, err
-	}
-	c.held.put(p[:n])
-	if c.answer.Load() == awaited {
-		return 0, errHold
-	}
-	return 0, nil
+	return 0, c.hold(p)
 }
 
 // readRefused hands over the notice, and nothing after it but the news that

@@ -236,6 +236,46 @@ func TestTheWatchOfTheServerHasNoTimeOut(t *testing.T) {
 	})
 }
 
+// What a client sends behind a request must not hide that it leaves: nobody
+// would end what is done for it.
+func TestAClientThatLeavesIsMissedWhateverItSent(t *testing.T) {
+	const upgrade = "GET / HTTP/1.1\r\n" + host + "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+	const get = "GET / HTTP/1.1\r\n" + host + "\r\n"
+	for name, raw := range map[string]string{
+		"nothing":                   get,
+		"a request":                 get + next,
+		"requests":                  get + strings.Repeat(next, 10),
+		"part of a request":         get + next[:10],
+		"what is no request":        get + "nonsense\r\n\r\n",
+		"a body and a request":      "POST / HTTP/1.1\r\n" + host + "Content-Length: 2\r\n\r\nok" + next,
+		"nothing behind an upgrade": upgrade,
+		"frames behind an upgrade":  upgrade + "\x81\x82\x00\x00\x00\x00hi",
+	} {
+		t.Run(name, func(t *testing.T) {
+			began, ended := make(chan struct{}), make(chan error, 1)
+			c, _ := dial(t, serve(t, func(_ http.ResponseWriter, r *http.Request) {
+				if r.Context().Err() != nil {
+					return // what came behind it
+				}
+				_, _ = io.Copy(io.Discard, r.Body)
+				close(began)
+				select {
+				case <-r.Context().Done():
+					ended <- nil
+				case <-time.After(patience / 2):
+					ended <- errors.New("the client is not missed")
+				}
+			}))
+			io.WriteString(c, raw)
+			<-began
+			c.Close()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestALargeBodyTakesNoMemory(t *testing.T) {
 	const size = 1 << 30
 	c := &conn{Conn: &endless{head: fmt.Sprintf("%sContent-Length: %d\r\n\r\n", post, size)}}

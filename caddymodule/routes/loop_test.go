@@ -144,12 +144,12 @@ func TestALoopThatStandsStillIsGivenUp(t *testing.T) {
 		})
 		s.batches <- etcdstore.Batch{Revision: 4, Events: []etcdstore.Event{numberedRecord(3, 4)}}
 		s.put(6)
-		time.Sleep(8 * time.Second)
+		time.Sleep(28 * time.Second)
 		wantRoutes(t, live, 4)
 		if logs.Len() > 0 {
 			t.Errorf("too early it says %v", logs.All())
 		}
-		time.Sleep(4 * time.Second)
+		time.Sleep(12 * time.Second)
 		synctest.Wait()
 		wantRoutes(t, live, 6)
 		if logs.FilterMessageSnippet("stands still").Len() != 1 {

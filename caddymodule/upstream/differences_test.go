@@ -65,6 +65,7 @@ var standardDifferences = upstreamtest.Differences{
 	"gRPC: an error without a message":                 oneProtocol,
 	"gRPC: a stream":                                   oneProtocol,
 	"gRPC: a deadline":                                 oneProtocol,
+	"gRPC: trailers":                                   oneProtocol,
 }
 
 var caddyDifferences = upstreamtest.Differences{
@@ -117,4 +118,5 @@ var caddyDifferences = upstreamtest.Differences{
 	"gRPC: an error without a message":                 oneProtocol,
 	"gRPC: a stream":                                   oneProtocol,
 	"gRPC: a deadline":                                 oneProtocol,
+	"gRPC: trailers":                                   oneProtocol,
 }

@@ -32,12 +32,16 @@ type grpcTarget struct{}
 type watchedBody struct {
 	io.ReadCloser
 	read   func() // called after each read
+	ended  func() // called at the end
 	failed atomic.Bool
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.read()
+	if errors.Is(err, io.EOF) {
+		b.ended()
+	}
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, http.ErrBodyReadAfterClose) {
 		b.failed.Store(true)
 	}
@@ -72,7 +76,10 @@ func (c *Client) serveGRPC(w http.ResponseWriter, r *Request, in *routing.Instan
 	defer firstByte.Stop()
 	body := &watchedBody{ReadCloser: r.Body, read: func() { firstByte.Reset(r.FirstByte) }}
 	began := time.Now()
-	resp, err := c.grpc.RoundTrip(r.outgoing(ctx, in, body))
+	out := r.outgoing(ctx, in, body)
+	// The transport looks at the trailers once it has the end of the body.
+	body.ended = func() { forEachTrailer(r, out.Trailer.Add) }
+	resp, err := c.grpc.RoundTrip(out)
 	r.Waited += time.Since(began)
 	if err != nil {
 		switch {
@@ -106,7 +113,9 @@ func (c *Client) serveGRPC(w http.ResponseWriter, r *Request, in *routing.Instan
 	}
 	for name, values := range resp.Trailer {
 		for _, value := range values {
-			w.Header().Add(http.TrailerPrefix+name, value)
+			if value, pass := x.passHeader(name, value); pass {
+				w.Header().Add(http.TrailerPrefix+name, value)
+			}
 		}
 	}
 	return nil
@@ -119,8 +128,13 @@ func (r *Request) outgoing(ctx context.Context, in *routing.Instance, body io.Re
 	u := &url.URL{Scheme: "http", Host: host, Opaque: string(appendTarget(nil, r.Target))}
 	out := (&http.Request{
 		Method: r.Method, URL: u, Host: r.Host, Header: make(http.Header, len(r.Header)+4),
-		Body: body, ContentLength: r.ContentLength, Trailer: r.Trailer,
+		Body: body, ContentLength: r.ContentLength, Trailer: make(http.Header, len(r.Trailer)),
 	}).WithContext(ctx)
+	for name := range r.Trailer {
+		if !notForApps(name) {
+			out.Trailer[name] = nil // its value comes later
+		}
+	}
 	forEachHeader(r, func(name, value string) { out.Header.Add(name, value) })
 	if _, has := out.Header["User-Agent"]; !has {
 		out.Header["User-Agent"] = nil // else the transport adds its own

@@ -49,6 +49,20 @@ func forEachHeader(r *Request, yield func(name, value string)) {
 	yield("X-Forwarded-Proto", r.Forwarded.Proto)
 }
 
+// forEachTrailer yields the trailers that the app gets, once the body has ended.
+func forEachTrailer(r *Request, yield func(name, value string)) {
+	for name, values := range r.Trailer {
+		if notForApps(name) {
+			continue
+		}
+		for _, value := range values {
+			if value, pass := forApp(name, value); pass {
+				yield(name, value)
+			}
+		}
+	}
+}
+
 // forApp returns a header's value as the app gets it, and whether it does.
 func forApp(name, value string) (string, bool) {
 	switch name {

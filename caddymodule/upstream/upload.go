@@ -140,16 +140,7 @@ func (u *upload) chunked(b []byte) error {
 
 func (u *upload) lastChunk() []byte {
 	b := []byte("0\r\n")
-	for name, values := range u.x.r.Trailer {
-		if notForApps(name) {
-			continue
-		}
-		for _, value := range values {
-			if value, pass := forApp(name, value); pass {
-				b = appendField(b, name, value)
-			}
-		}
-	}
+	forEachTrailer(u.x.r, func(name, value string) { b = appendField(b, name, value) })
 	return append(b, '\r', '\n')
 }
 

@@ -42,11 +42,12 @@ func (x *exchange) passHeaders(h http.Header) {
 // passHeader returns a header as the visitor gets it, and whether he does.
 func (x *exchange) passHeader(name, value string) (string, bool) {
 	switch name {
-	case "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade",
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Transfer-Encoding", "Upgrade",
 		"Nel", "Report-To", "Alt-Svc", "Strict-Transport-Security":
 		return "", false
 	case "Content-Length":
-		return value, !x.answer.chunked
+		// Over HTTP/2 clients take a 204 with one for malformed (RFC 9110 §8.6).
+		return value, !x.answer.chunked && x.answer.status != http.StatusNoContent
 	case "Trailer":
 		return value, x.answer.chunked
 	case "Set-Cookie":
