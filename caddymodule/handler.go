@@ -100,6 +100,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	if isMisdirected(r, d.Kind) {
 		return h.end(w, r, &v, outDenied, misdirected)
 	}
+	if request.Protocol != "" && (d.Kind == routing.Control || d.Kind == routing.Console) {
+		// A 200 would say that the WebSocket is open.
+		return h.end(w, r, &v, outDenied, noWebSocket)
+	}
 	switch d.Kind {
 	case routing.Serve:
 		return h.serve(w, r, d, &v, request.Upgrade || request.Protocol != "")

@@ -211,6 +211,7 @@ func TestTheRulesHoldOverHTTP2AndHTTP3(t *testing.T) {
 		{"OPTIONS *", host, []string{":method", "OPTIONS", ":scheme", "https", ":authority", host, ":path", "*"}, "200", ""},
 		{"CONNECT", host, connect(), "405", ""},
 		{"extended CONNECT", host, connect(":scheme", "https", ":path", "/", ":protocol", "connect-udp"), "501", ""},
+		{"a WebSocket to the control plane", base, []string{":method", "CONNECT", ":scheme", "https", ":authority", base, ":path", "/livez", ":protocol", "websocket"}, "405", ""},
 		{"a field of the connection", host, with("upgrade", "h2c"), reset, ""},
 		{"TE", host, with("te", "gzip"), reset, ""},
 		{"a length that is none", host, with("content-length", "1x"), reset, ""},

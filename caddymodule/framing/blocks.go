@@ -28,6 +28,8 @@ type headerBlocks struct {
 	// Of the block that is coming in.
 	size, continuations  int
 	fields, lengths, tes int
+	request, bodiless    bool  // has a method; ends the stream
+	length               int64 // of the body, as it says
 	malformed            bool
 }
 
@@ -42,7 +44,7 @@ func newHeaderBlocks() *headerBlocks {
 // begin takes note of a frame that begins, and reports whether it may.
 func (h *headerBlocks) begin(f frame) bool {
 	if f.kind == http2.FrameHeaders {
-		*h = headerBlocks{decoder: h.decoder}
+		*h = headerBlocks{decoder: h.decoder, bodiless: f.flags&http2.FlagHeadersEndStream != 0}
 	} else {
 		h.continuations++
 	}
@@ -76,6 +78,9 @@ func (h *headerBlocks) take(f frame, payload []byte) (ended bool, err error) {
 		// One byte can be a field, and one of 4 KiB.
 		return false, http2.ConnectionError(http2.ErrCodeEnhanceYourCalm)
 	}
+	if ended && h.request && h.bodiless && h.length > 0 {
+		h.malformed = true // RFC 9113 §8.1.1: the body that it announces is not there
+	}
 	return ended, nil
 }
 
@@ -83,6 +88,8 @@ func (h *headerBlocks) field(f hpack.HeaderField) {
 	h.fields++
 	bad := false
 	switch f.Name {
+	case ":method":
+		h.request = true
 	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade":
 		bad = true
 	case "te":
@@ -90,7 +97,8 @@ func (h *headerBlocks) field(f hpack.HeaderField) {
 		bad = h.tes > 1 || !strings.EqualFold(f.Value, "trailers")
 	case "content-length":
 		h.lengths++
-		_, ok := decimal([]byte(f.Value))
+		n, ok := decimal([]byte(f.Value))
+		h.length = n
 		bad = h.lengths > 1 || !ok
 	}
 	h.malformed = h.malformed || bad

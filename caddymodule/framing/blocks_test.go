@@ -88,7 +88,7 @@ func framesOf(b []byte) (all []string) {
 			for _, field := range f.RegularFields() {
 				what += fmt.Sprintf(" %s=%s", field.Name, field.Value)
 			}
-			if faulty(f.RegularFields()) {
+			if faulty(f.RegularFields()) || f.StreamEnded() && f.PseudoValue("method") != "" && announces(f.RegularFields()) {
 				what += " faulty"
 			}
 		case *http2.SettingsFrame:
@@ -123,7 +123,8 @@ func TestMalformedRequestsAreStreamErrors(t *testing.T) {
 		{"te: trailers", []string{"te", "trailers"}, "HEADERS te=trailers"},
 		{"content-length twice", []string{"content-length", "1", "content-length", "1"}, refused},
 		{"content-length that is none", []string{"content-length", "+1"}, refused},
-		{"content-length", []string{"content-length", "12"}, "HEADERS content-length=12"},
+		{"content-length of no body", []string{"content-length", "00"}, "HEADERS content-length=00"},
+		{"content-length of a body that does not come", []string{"content-length", "12"}, refused},
 		{"others", []string{"connections", "x", "a", "upgrade"}, "HEADERS connections=x a=upgrade"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -144,6 +145,18 @@ func TestMalformedRequestsAreStreamErrors(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A length is no fault where the body is still to come, nor in trailers, which
+// say nothing of one.
+func TestLengthsOfBodies(t *testing.T) {
+	s := newStream()
+	s.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, EndHeaders: true, BlockFragment: s.fields(append(slices.Clone(pseudo), "content-length", "12")...)})
+	s.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, EndHeaders: true, EndStream: true, BlockFragment: s.fields("content-length", "12")})
+	out, err := pass(bytes.NewReader(s.Bytes()))
+	if want := s.Bytes(); err != nil || !bytes.Equal(out, want) {
+		t.Errorf("%q, %v, want %q", out, err, want)
 	}
 }
 
@@ -359,6 +372,13 @@ func faulty(fields []hpack.HeaderField) bool {
 	}
 	_, err := strconv.ParseUint(lengths[0], 10, 63)
 	return err != nil || len(lengths) > 1
+}
+
+// announces reports whether fields tell of a body.
+func announces(fields []hpack.HeaderField) bool {
+	return slices.ContainsFunc(fields, func(f hpack.HeaderField) bool {
+		return f.Name == "content-length" && strings.Trim(f.Value, "0") != ""
+	})
 }
 
 // chunks reads at most n bytes at a time.

@@ -83,7 +83,7 @@ func startLoop(t *testing.T, changed func(revision int64, ids []routing.ID)) (*r
 	live := routes.New(zap.New(core), changed)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { defer close(done); live.Run(ctx, s, routes.Config{StuckAfter: 10 * time.Second}) }()
+	go func() { defer close(done); live.Run(ctx, s, routes.Config{}) }()
 	t.Cleanup(func() { cancel(); <-done })
 	synctest.Wait()
 	return s, live, logs
