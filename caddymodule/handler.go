@@ -82,8 +82,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		w.Header().Set("Connection", "close")
 		return h.end(w, r, &v, outDenied, pageOfRefusal(status, code))
 	}
-	if p, bad := oversized(r); bad {
-		return h.end(w, r, &v, outDenied, p)
+	if status, code, bad := oversized(r); bad {
+		return h.end(w, r, &v, outDenied, pageOfRefusal(status, code))
 	}
 	table := h.runtime.Table()
 	request := requestOf(r)

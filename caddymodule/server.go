@@ -49,7 +49,8 @@ func prepareServer(server *caddyhttp.Server, log *zap.Logger) {
 	}
 }
 
-// pageOfRefusal is the answer to a request that framing did not let through.
+// pageOfRefusal is the answer to a request that breaks the rules of framing, or
+// its limits.
 func pageOfRefusal(status int, code string) page {
 	text := "The request cannot be understood."
 	switch code {
