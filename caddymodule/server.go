@@ -1,10 +1,7 @@
 package caddymodule
 
 import (
-	"context"
-	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -32,17 +29,8 @@ func prepareServer(server *caddyhttp.Server, log *zap.Logger) {
 	if server.ReadHeaderTimeout == 0 {
 		server.ReadHeaderTimeout = caddy.Duration(headerTimeout)
 	}
-	// net/http would answer OPTIONS * before the handler sees it. The setting is
-	// made before the first connection is served, and Caddy shows no earlier.
-	var once sync.Once
-	server.RegisterConnContext(func(ctx context.Context, _ net.Conn) context.Context {
-		once.Do(func() {
-			if inner, ok := ctx.Value(http.ServerContextKey).(*http.Server); ok {
-				inner.DisableGeneralOptionsHandler = true
-			}
-		})
-		return ctx
-	})
+	// net/http would answer OPTIONS * before the handler sees it.
+	framing.BeforeServing(server, func(inner *http.Server) { inner.DisableGeneralOptionsHandler = true })
 	if !framing.Guards(server) {
 		log.Warn("nothing checks the framing of requests on this server: add the listener wrapper slipway, " +
 			"in a Caddyfile by the global option servers { listener_wrappers { slipway } }")
