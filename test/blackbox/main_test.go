@@ -6,20 +6,14 @@ package blackbox
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
+	"github.com/seed-dbc68772/slipway/caddymodule/certtest"
 	"github.com/seed-dbc68772/slipway/controlplane"
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/controlplane/client"
@@ -249,17 +243,13 @@ func (w *world) startStrict(t *testing.T, env []string, etcd string) {
 	t.Helper()
 	plain, secure := slipwaytest.FreePort(t), slipwaytest.FreePort(t)
 	w.health = "127.0.0.1:" + slipwaytest.FreePort(t)
-	file := func(name, text string) string {
-		path := filepath.Join(w.dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
+	cert, key := certtest.SelfSigned(t, "apps.test", "*.apps.test").Write(t, filepath.Join(w.dir, "apps"))
+	other, otherKey := certtest.SelfSigned(t, "custom.example").Write(t, filepath.Join(w.dir, "custom"))
+	caddyfile := filepath.Join(w.dir, "Caddyfile")
+	text := fmt.Sprintf(strictCaddyfile, etcd, w.health, plain, secure, cert, key, other, otherKey)
+	if err := os.WriteFile(caddyfile, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	cert, key := certificate(t, "apps.test", "*.apps.test")
-	other, otherKey := certificate(t, "custom.example")
-	caddyfile := file("Caddyfile", fmt.Sprintf(strictCaddyfile, etcd, w.health, plain, secure,
-		file("cert", cert), file("key", key), file("other", other), file("other-key", otherKey)))
 	w.strict = &edge{addr: "127.0.0.1:" + plain, secure: "127.0.0.1:" + secure, base: "apps.test", start: "https://", port: ":8443", strict: true, world: w}
 	w.processes = append(w.processes, slipwaytest.Start(t, env, "run", "--config", caddyfile, "--adapter", "caddyfile"))
 	slipwaytest.Eventually(t, "the pure edge is ready", func() bool {
@@ -306,31 +296,6 @@ https://:%s {
 	slipway
 }
 `
-
-// certificate makes one that signs itself, as PEM.
-func certificate(t *testing.T, names ...string) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: names,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
-	}
-	raw, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rawKey, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	encode := func(kind string, data []byte) string {
-		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}))
-	}
-	return encode("CERTIFICATE", raw), encode("PRIVATE KEY", rawKey)
-}
 
 // fill puts IDs and the edge's base domain into a text.
 func (e *edge) fill(text string) string {
