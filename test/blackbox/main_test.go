@@ -137,18 +137,13 @@ func (w *world) runInstances(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
 	apps := map[string]string{}
-	program, err := os.ReadFile(slipwaytest.Testapp)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, env := range map[string]string{"DOMAIN": "", "BASE_URL": "", "DOMAIN-failed": "EXIT_AT_ONCE", "BASE_URL-starting": "START_DELAY"} {
 		mode, _, _ := strings.Cut(name, "-")
-		manifest := fmt.Sprintf("[App]\nName = %q\nVersion = \"1.0.0\"\n[Runtime]\nAppMode = \"binary\"\nAppEntryPoint = [\"./testapp\"]\nRoutingMode = %q\n", name, mode)
+		a := slipwaytest.App{Name: name, Mode: mode, Env: map[string]string{}}
 		if env != "" {
-			manifest += fmt.Sprintf("[[Env]]\nName = %q\nValue = \"1h\"\n", env)
+			a.Env[env] = "1h"
 		}
-		archive := slipwaytest.Bundle(t, map[string]string{"app.toml": manifest, "testapp*": string(program)})
-		app, err := w.api.ImportBundle(ctx, client.Import{Archive: bytes.NewReader(archive), Visibility: "PUBLIC"})
+		app, err := w.api.ImportBundle(ctx, client.Import{Archive: bytes.NewReader(a.Bundle(t)), Visibility: "PUBLIC"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -245,24 +240,18 @@ func (w *world) startStrict(t *testing.T, env []string, etcd string) {
 	w.health = "127.0.0.1:" + slipwaytest.FreePort(t)
 	cert, key := certtest.SelfSigned(t, "apps.test", "*.apps.test").Write(t, filepath.Join(w.dir, "apps"))
 	other, otherKey := certtest.SelfSigned(t, "custom.example").Write(t, filepath.Join(w.dir, "custom"))
-	caddyfile := filepath.Join(w.dir, "Caddyfile")
-	text := fmt.Sprintf(strictCaddyfile, etcd, w.health, plain, secure, cert, key, other, otherKey)
-	if err := os.WriteFile(caddyfile, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	slipwaytest.WriteCaddyfile(t, w.dir, fmt.Sprintf(strictOptions, etcd, w.health),
+		slipwaytest.Site(plain)+fmt.Sprintf(strictSecureSite, secure, cert, key, other, otherKey))
 	w.strict = &edge{addr: "127.0.0.1:" + plain, secure: "127.0.0.1:" + secure, base: "apps.test", start: "https://", port: ":8443", strict: true, world: w}
-	w.processes = append(w.processes, slipwaytest.Start(t, env, "run", "--config", caddyfile, "--adapter", "caddyfile"))
+	w.processes = append(w.processes, slipwaytest.RunCaddyfile(t, w.dir, env))
 	slipwaytest.Eventually(t, "the pure edge is ready", func() bool {
 		a, err := w.strict.ask(request("GET", "{base}", "/readyz"))
 		return err == nil && a.status == 200
 	})
 }
 
-const strictCaddyfile = `{
+const strictOptions = `
 	admin off
-	persist_config off
-	auto_https off
-	default_bind 127.0.0.1
 	grace_period 1s
 	log default {
 		output discard
@@ -285,17 +274,14 @@ const strictCaddyfile = `{
 		alias_redirect strict
 		trusted_proxies 127.0.0.1
 		first_byte_timeout 300ms
-	}
-}
-http://:%s {
-	slipway
-}
+	}`
+
+const strictSecureSite = `
 https://:%s {
 	tls %s %s
 	tls %s %s
 	slipway
-}
-`
+}`
 
 // fill puts IDs and the edge's base domain into a text.
 func (e *edge) fill(text string) string {

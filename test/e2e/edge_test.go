@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -25,37 +24,17 @@ func (s *slipway) edge() (visit func(host, target string) int) {
 		s.t.Fatalf("etcd's sockets are %v, %v", sockets, err)
 	}
 	port, dir := freePort(s.t), s.t.TempDir()
-	config := filepath.Join(dir, "Caddyfile")
-	content := fmt.Sprintf(`{
+	slipwaytest.WriteCaddyfile(s.t, dir, fmt.Sprintf(`
 	admin off
-	default_bind 127.0.0.1
-	auto_https off
-	log default {
-		output discard
-	}
 	slipway {
 		base_url http://localhost:%s
 		etcd unix://%s
-	}
-}
-http://:%s {
-	slipway
-}
-`, s.port, sockets[0], port)
-	if err := os.WriteFile(config, []byte(content), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
-	said := new(slipwaytest.Buffer)
-	cmd := exec.Command(slipwaytest.Binary, "run", "--config", config)
-	cmd.Env, cmd.Stdout, cmd.Stderr = append(s.env, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir), said, said
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
+	}`, s.port, sockets[0]), slipwaytest.Site(port))
+	p := slipwaytest.RunCaddyfile(s.t, dir, s.env)
 	s.t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
+		p.Kill()
 		if s.t.Failed() {
-			s.t.Logf("the edge said: %s", said)
+			s.t.Log(p.Tail())
 		}
 	})
 	browser := &http.Client{Timeout: patience, Transport: &http.Transport{
@@ -84,7 +63,7 @@ http://:%s {
 func TestAnEdgeThatIsAloneReachesNoStranger(t *testing.T) {
 	t.Parallel()
 	s := up(t)
-	in := s.run(app{name: "app"})
+	in := s.run(app{Name: "app"})
 	e, err := s.api().Explain(t.Context(), v1.ExplainRequest{URL: s.origin(in.ID) + "/"})
 	if err != nil {
 		t.Fatal(err)

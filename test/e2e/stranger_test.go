@@ -14,7 +14,7 @@ import (
 func TestNoVisitorReachesAStranger(t *testing.T) {
 	t.Parallel()
 	s := up(t)
-	in := s.run(app{name: "app"})
+	in := s.run(app{Name: "app"})
 	e, err := s.api().Explain(t.Context(), v1.ExplainRequest{URL: s.origin(in.ID) + "/"})
 	if err != nil {
 		t.Fatal(err)

@@ -16,8 +16,8 @@ import (
 // waits in vain and learns so, and calls of the API end in good time.
 func TestTheControlPlaneIsKilledOrFrozen(t *testing.T) {
 	for name, fault := range map[string]struct{ begin, end func(*house) }{
-		"killed": {func(h *house) { h.control.kill() }, func(h *house) { h.control.start() }},
-		"frozen": {func(h *house) { h.control.signal(syscall.SIGSTOP) }, func(h *house) { h.control.signal(syscall.SIGCONT) }},
+		"killed": {func(h *house) { h.control.Kill() }, func(h *house) { h.control.start() }},
+		"frozen": {func(h *house) { h.control.Signal(syscall.SIGSTOP) }, func(h *house) { h.control.Signal(syscall.SIGCONT) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			slow(t)
@@ -127,9 +127,9 @@ func TestAnEdgeFromItsSnapshotReachesNoStranger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.edge.stop() // and so saves what it knows
-	h.control.kill()
-	h.store.kill()
+	h.edge.Stop(t) // and so saves what it knows
+	h.control.Kill()
+	h.store.Kill()
 	h.signal(id, syscall.SIGKILL)
 	eventually(t, "the instance has ended", func() bool { return len(h.processes(id)) == 0 })
 	listener, err := net.Listen("tcp", e.Endpoint)
@@ -155,7 +155,7 @@ func TestAnEdgeFromItsSnapshotReachesNoStranger(t *testing.T) {
 			t.Errorf("a visitor got %d, want 502; 418 is the stranger's", got)
 		}
 	}
-	if !strings.Contains(h.edge.log.String(), "another program answers where an instance should") {
+	if !strings.Contains(h.edge.Stderr.String(), "another program answers where an instance should") {
 		t.Error("the log does not say so")
 	}
 }
