@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
@@ -78,19 +77,7 @@ func TestAnEdgeThatIsAloneReachesNoStranger(t *testing.T) {
 		t.Fatalf("without a control plane the edge answers %d", got)
 	}
 	s.killApp(in.ID)
-	stranger := &http.Server{Addr: e.Endpoint, ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(
-		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) },
-	)}
-	listening := make(chan error, 1)
-	go func() { listening <- stranger.ListenAndServe() }()
-	defer stranger.Close()
-	eventually(t, "the stranger listens", func() bool {
-		resp, err := http.Get("http://" + e.Endpoint)
-		if err == nil {
-			resp.Body.Close()
-		}
-		return err == nil && resp.StatusCode == http.StatusTeapot
-	})
+	slipwaytest.Stranger(t, e.Endpoint)
 
 	const visitors = 500
 	requests := 2_000
@@ -111,11 +98,6 @@ func TestAnEdgeThatIsAloneReachesNoStranger(t *testing.T) {
 		})
 	}
 	all.Wait()
-	select {
-	case err := <-listening:
-		t.Fatalf("the stranger lost %s: %v", e.Endpoint, err)
-	default:
-	}
 	if len(answers) != 1 || answers[http.StatusBadGateway] != requests {
 		t.Errorf("answers by status: %v, want %d of 502; 418 is the stranger's", answers, requests)
 	}

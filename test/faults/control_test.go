@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"net"
 	"net/http"
 	"strings"
 	"syscall"
@@ -10,6 +9,7 @@ import (
 
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/controlplane/client"
+	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
 // TestTheControlPlaneIsKilledOrFrozen: who runs is served as before, who sleeps
@@ -132,15 +132,7 @@ func TestAnEdgeFromItsSnapshotReachesNoStranger(t *testing.T) {
 	h.store.Kill()
 	h.signal(id, syscall.SIGKILL)
 	eventually(t, "the instance has ended", func() bool { return len(h.processes(id)) == 0 })
-	listener, err := net.Listen("tcp", e.Endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stranger := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusTeapot)
-	})}
-	go stranger.Serve(listener)
-	defer stranger.Close()
+	slipwaytest.Stranger(t, e.Endpoint)
 	h.edge.start()
 	if got := h.who(alive).Instance; got != alive {
 		t.Errorf("from its snapshot the edge reaches %q, want %s", got, alive)

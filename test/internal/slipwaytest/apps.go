@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"net"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -76,4 +78,23 @@ func Bundle(t testing.TB, files map[string]string) []byte {
 		t.Fatal(err)
 	}
 	return out.Bytes()
+}
+
+// Stranger is another program at an address where an app was: it answers 418
+// to everything, until the test ends. Who frees the address does so before, and
+// perhaps a moment late: the kernel closes the sockets of a process that is
+// gone already.
+func Stranger(t testing.TB, address string) {
+	t.Helper()
+	var l net.Listener
+	Eventually(t, address+" is free", func() bool {
+		var err error
+		l, err = net.Listen("tcp", address)
+		return err == nil
+	})
+	s := &http.Server{ReadHeaderTimeout: Patience, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+	})}
+	go func() { _ = s.Serve(l) }() // ends with Close
+	t.Cleanup(func() { s.Close() })
 }
