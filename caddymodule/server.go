@@ -36,28 +36,3 @@ func prepareServer(server *caddyhttp.Server, log *zap.Logger) {
 			"in a Caddyfile by the global option servers { listener_wrappers { slipway } }")
 	}
 }
-
-// pageOfRefusal is the answer to a request that breaks the rules of framing, or
-// its limits.
-func pageOfRefusal(status int, code string) page {
-	text := "The request cannot be understood."
-	switch code {
-	case "request_line_too_long":
-		text = "The address is longer than 32 KiB."
-	case "headers_too_large":
-		text = "The request line and the headers are larger than 64 KiB."
-	case "too_many_fields":
-		text = "The request has more than 200 header fields."
-	case "method_not_allowed":
-		text = "This method is not taken here."
-	case "expectation_failed":
-		text = "The only expectation that is met here is 100-continue."
-	case "unsupported_version":
-		text = "This version of HTTP is not spoken here."
-	case "unsupported_transfer_coding":
-		text = "The only transfer coding that is understood here is chunked."
-	case "bad_framing":
-		text = "It is not clear where the request ends, or it breaks the rules of HTTP."
-	}
-	return page{status: status, code: code, text: text}
-}
