@@ -16,6 +16,7 @@ import (
 
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
+	"github.com/seed-dbc68772/slipway/caddymodule/certtest"
 	_ "github.com/seed-dbc68772/slipway/caddymodule/controlmodule"
 )
 
@@ -146,7 +147,7 @@ func TestTheExampleAdaptsAndValidates(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	writeCertificate(t, filepath.Join(dir, "wildcard.pem"), filepath.Join(dir, "wildcard-key.pem"))
+	certtest.SelfSigned(t, "apps.example.com", "*.apps.example.com").Write(t, filepath.Join(dir, "wildcard"))
 	got, warnings, err := adapt(t, strings.NewReplacer("/etc/slipway", dir, "/var/lib/slipway", dir, "/run/slipway", dir).Replace(string(text)))
 	if err != nil {
 		t.Fatal(err)

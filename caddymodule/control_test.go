@@ -3,29 +3,22 @@ package caddymodule_test
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/seed-dbc68772/slipway/caddymodule"
+	"github.com/seed-dbc68772/slipway/caddymodule/certtest"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 )
 
@@ -249,69 +242,18 @@ func (e *edge) raw1(key string) string {
 	return string(resp.Kvs[0].Value)
 }
 
-// authority signs certificates into files.
-type authority struct {
-	t    *testing.T
-	dir  string
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T, name string) *authority {
-	t.Helper()
-	a := &authority{t: t, dir: t.TempDir()}
-	a.cert, a.key = a.issue(name, true)
-	return a
-}
-
-func (a *authority) file(name string) string { return filepath.Join(a.dir, name+".pem") }
-
-func (a *authority) issue(name string, ca bool) (*x509.Certificate, *ecdsa.PrivateKey) {
-	a.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	c := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
-		DNSNames: []string{name}, IsCA: ca, BasicConstraintsValid: true,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	parent, signer := a.cert, a.key
-	if ca {
-		parent, signer = c, key
-	}
-	raw, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), signer)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	for file, block := range map[string]*pem.Block{
-		a.file(name): {Type: "CERTIFICATE", Bytes: raw}, a.file(name + "-key"): {Type: "PRIVATE KEY", Bytes: private},
-	} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			a.t.Fatal(err)
-		}
-	}
-	parsed, err := x509.ParseCertificate(raw)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return parsed, key
-}
-
 func TestMutualTLSBetweenEdgeAndControlPlane(t *testing.T) {
-	servers, edges, strangers := newAuthority(t, "servers"), newAuthority(t, "edges"), newAuthority(t, "strangers")
-	servers.issue("control.example", false)
-	edges.issue("edge", false)
-	strangers.issue("edge", false)
+	dir := t.TempDir()
+	servers, edges, strangers := certtest.Authority(t), certtest.Authority(t), certtest.Authority(t)
+	serverCA, _ := servers.Write(t, filepath.Join(dir, "servers"))
+	edgeCA, _ := edges.Write(t, filepath.Join(dir, "edges"))
+	strangerCA, _ := strangers.Write(t, filepath.Join(dir, "strangers"))
+	cert, key := servers.Sign(t, "control.example").Write(t, filepath.Join(dir, "control"))
+	edgeCert, edgeKey := edges.Sign(t, "edge").Write(t, filepath.Join(dir, "edge"))
 	address := freeAddr(t)
 	e := startEdge(t, controlPlaneSettings(t, settings{
-		"listen": address, "tls_name": "control.example", "client_ca": edges.file("edges"),
-		"cert": servers.file("control.example"), "key": servers.file("control.example-key"),
+		"listen": address, "tls_name": "control.example", "client_ca": edgeCA,
+		"cert": cert, "key": key,
 	}))
 	eventually(t, "its key", func() bool { return e.raw1("control/first") != "" })
 	for _, tc := range []struct {
@@ -319,12 +261,12 @@ func TestMutualTLSBetweenEdgeAndControlPlane(t *testing.T) {
 		client        *caddymodule.ControlClient
 		want          int
 	}{
-		{"an edge", "control.example", &caddymodule.ControlClient{CA: servers.file("servers"), Cert: edges.file("edge"), Key: edges.file("edge-key")}, 200},
-		{"another name", "other.example", &caddymodule.ControlClient{CA: servers.file("servers"), Cert: edges.file("edge"), Key: edges.file("edge-key")}, 503},
-		{"another authority", "control.example", &caddymodule.ControlClient{CA: strangers.file("strangers"), Cert: edges.file("edge"), Key: edges.file("edge-key")}, 503},
+		{"an edge", "control.example", &caddymodule.ControlClient{CA: serverCA, Cert: edgeCert, Key: edgeKey}, 200},
+		{"another name", "other.example", &caddymodule.ControlClient{CA: serverCA, Cert: edgeCert, Key: edgeKey}, 503},
+		{"another authority", "control.example", &caddymodule.ControlClient{CA: strangerCA, Cert: edgeCert, Key: edgeKey}, 503},
 		{"plain HTTP", "", nil, 400}, // the server of net/http says so
 		{"TLS unconfigured", "control.example", nil, 503},
-		{"plain HTTP, where TLS is configured", "", &caddymodule.ControlClient{CA: servers.file("servers"), Cert: edges.file("edge"), Key: edges.file("edge-key")}, 503},
+		{"plain HTTP, where TLS is configured", "", &caddymodule.ControlClient{CA: serverCA, Cert: edgeCert, Key: edgeKey}, 503},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			remote := caddymodule.Remote(t, tc.client, etcdstore.ControlAddress{Address: address, TLSName: tc.tlsName})
@@ -336,7 +278,8 @@ func TestMutualTLSBetweenEdgeAndControlPlane(t *testing.T) {
 		})
 	}
 	// TLS 1.3 tells a client of its refused certificate only when it reads.
-	pair, err := tls.LoadX509KeyPair(strangers.file("edge"), strangers.file("edge-key"))
+	stranger := strangers.Sign(t, "edge")
+	pair, err := tls.X509KeyPair(stranger.Cert, stranger.Key)
 	if err != nil {
 		t.Fatal(err)
 	}

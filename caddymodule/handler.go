@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -82,17 +81,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		w.Header().Set("Connection", "close")
 		return h.end(w, r, &v, outDenied, pageOfRefusal(status, code))
 	}
-	if p, bad := oversized(r); bad {
-		return h.end(w, r, &v, outDenied, p)
+	if status, code, bad := oversized(r); bad {
+		return h.end(w, r, &v, outDenied, pageOfRefusal(status, code))
 	}
 	table := h.runtime.Table()
 	request := requestOf(r)
 	d := table.Decide(h.site, request)
 	if table == nil && d.Kind == routing.NotFound {
-		// This process has just started and does not know its routes.
 		if table = h.runtime.awaitTable(r.Context()); table == nil {
-			return h.end(w, r, &v, outUnavailable, page{status: http.StatusServiceUnavailable, code: "starting", retryAfter: 1,
-				text: "This edge has just started and does not know its routes yet."})
+			return h.end(w, r, &v, outUnavailable, starting)
 		}
 		d = table.Decide(h.site, request)
 	}
@@ -180,7 +177,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decisi
 			h.done(w, r, v, answered, out.Status)
 			panic(http.ErrAbortHandler) // the answer must not pass for whole
 		case !errors.Is(err, upstream.ErrConnect):
-			return h.end(w, r, v, outcomeOfFailure(err), h.pageOfFailure(w, err))
+			return h.end(w, r, v, outcomeOfFailure(err), pageOfFailure(w, err))
 		}
 		// The instance went to sleep under the request, or it has just
 		// crashed and the control plane is about to say so: then it is a
@@ -192,7 +189,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decisi
 		case nil:
 			return h.end(w, r, v, outUnavailable, pageOfWait(hold.ErrGone))
 		case tried:
-			return h.end(w, r, v, outcomeOfFailure(err), h.pageOfFailure(w, err))
+			return h.end(w, r, v, outcomeOfFailure(err), pageOfFailure(w, err))
 		}
 	}
 }
@@ -260,19 +257,7 @@ func (h *Handler) control(w http.ResponseWriter, r *http.Request, d routing.Deci
 	case strings.HasPrefix(d.Path, "/api/"), strings.HasPrefix(d.Path, "/ocs/") && h.runtime.remote.Load() != nil:
 		return h.handOn(w, r, h.runtime.api())
 	}
-	return h.answer(w, r, page{status: http.StatusNotFound, code: "not_found", text: notFoundText})
-}
-
-func health(w http.ResponseWriter, good bool) error {
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	text := "ok\n"
-	if !good {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		text = "not ready: the route table has not been loaded\n"
-	}
-	_, err := w.Write([]byte(text))
-	return err
+	return h.answer(w, r, notFound)
 }
 
 // handOn lets the control plane of this process answer, or a live one elsewhere.
@@ -288,57 +273,6 @@ func (h *Handler) handOn(w http.ResponseWriter, r *http.Request, to http.Handler
 	}
 	to.ServeHTTP(w, r)
 	return nil
-}
-
-// pageOfWait is the answer to a visitor who waited in vain.
-func pageOfWait(err error) page {
-	switch {
-	case errors.Is(err, hold.ErrGone):
-		return page{status: http.StatusNotFound, code: "not_found", text: notFoundText}
-	case errors.Is(err, hold.ErrFailed):
-		return page{status: http.StatusServiceUnavailable, code: "start_failed", retryAfter: 5,
-			text: "The app failed to start. Nothing reached it. Its owner finds the reason with: slipway instance get"}
-	case errors.Is(err, hold.ErrTimeout):
-		return page{status: http.StatusServiceUnavailable, code: "still_starting", retryAfter: 5,
-			text: "The app is still starting. Nothing reached it; try again."}
-	case errors.Is(err, context.Canceled):
-		return visitorLeft
-	}
-	return page{status: http.StatusServiceUnavailable, code: "wake_unavailable", retryAfter: 5,
-		text: "The app sleeps and cannot be woken right now. Nothing reached it; try again."}
-}
-
-func outcomeOfFailure(err error) outcome {
-	switch {
-	case errors.Is(err, upstream.ErrLeft):
-		return outLeft
-	case errors.Is(err, upstream.ErrRequestBody), errors.Is(err, upstream.ErrRequest):
-		return outDenied
-	case errors.Is(err, upstream.ErrTimeout):
-		return outTimeout
-	}
-	return outUpstreamError
-}
-
-// pageOfFailure is the answer when the app did not give one.
-func (h *Handler) pageOfFailure(w http.ResponseWriter, err error) page {
-	switch {
-	case errors.Is(err, upstream.ErrLeft):
-		return visitorLeft
-	case errors.Is(err, upstream.ErrRequest):
-		return page{status: http.StatusBadRequest, code: "bad_request", text: "The method of the request is not valid."}
-	case errors.Is(err, upstream.ErrRequestBody):
-		w.Header().Set("Connection", "close")
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return page{status: http.StatusRequestEntityTooLarge, code: "body_too_large", text: "The body of the request is too large."}
-		}
-		return page{status: http.StatusBadRequest, code: "bad_body", text: "The body of the request broke off or is malformed."}
-	case errors.Is(err, upstream.ErrTimeout):
-		return page{status: http.StatusGatewayTimeout, code: "app_timeout", text: "The app took too long to answer. The request may still be running."}
-	case errors.Is(err, upstream.ErrBadAnswer):
-		return page{status: http.StatusBadGateway, code: "app_bad_answer", text: "What the app answered is not HTTP."}
-	}
-	return page{status: http.StatusBadGateway, code: "app_unreachable", text: "The app stopped answering."}
 }
 
 var (

@@ -73,3 +73,16 @@ func (h *healthServer) stop() {
 	_ = h.server.Close() // nobody is kept waiting by an answer of three bytes
 	<-h.ended
 }
+
+// health writes the answer to a question for health.
+func health(w http.ResponseWriter, good bool) error {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	text := "ok\n"
+	if !good {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		text = "not ready: the route table has not been loaded\n"
+	}
+	_, err := w.Write([]byte(text))
+	return err
+}

@@ -1,12 +1,14 @@
 package caddymodule
 
 import (
+	"errors"
 	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/seed-dbc68772/slipway/caddymodule/upstream"
 	"github.com/seed-dbc68772/slipway/routing"
 )
 
@@ -52,6 +54,19 @@ func outcomeOf(d routing.Decision) outcome {
 		return outNoRoute
 	}
 	return outDenied
+}
+
+// outcomeOfFailure is what becomes of a request that the app did not answer.
+func outcomeOfFailure(err error) outcome {
+	switch {
+	case errors.Is(err, upstream.ErrLeft):
+		return outLeft
+	case errors.Is(err, upstream.ErrRequestBody), errors.Is(err, upstream.ErrRequest):
+		return outDenied
+	case errors.Is(err, upstream.ErrTimeout):
+		return outTimeout
+	}
+	return outUpstreamError
 }
 
 // metrics counts requests. No label is a name that a visitor can choose.

@@ -10,8 +10,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-
-	"github.com/seed-dbc68772/slipway/routing"
 )
 
 // page is an answer of the edge itself: HTML for a browser, a problem document
@@ -24,29 +22,9 @@ type page struct {
 	allow      string // the methods that a 405 names; "": all but those that are never taken
 }
 
-// visitorLeft answers nobody; the access log shows the status.
-var visitorLeft = page{status: 499}
-
 // allow is the methods of the edge's own answers that name some. The app's
 // may be fewer.
 const allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-
-// notFoundText is alike for every unknown, inactive and hidden name, so that
-// the answer does not tell which names exist.
-const notFoundText = "There is no app at this address."
-
-// pageOf is the answer to a request that the decision refuses.
-func pageOf(d routing.Decision) page {
-	switch d.Kind {
-	case routing.NotFound, routing.Own:
-		return page{status: http.StatusNotFound, code: "not_found", text: notFoundText}
-	case routing.MethodNotAllowed:
-		return page{status: d.Status, code: "method_not_allowed", text: "This method is not taken here."}
-	case routing.NotImplemented:
-		return page{status: d.Status, code: "not_implemented", text: "This protocol is not spoken here."}
-	}
-	return page{status: http.StatusBadRequest, code: "bad_request", text: "The request cannot be understood: " + d.Rule.String() + "."}
-}
 
 var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
 <html lang="en">

@@ -118,9 +118,6 @@ func (c *remoteControl) forward(w http.ResponseWriter, r *http.Request, from ups
 var noControlPlane = page{status: http.StatusServiceUnavailable, code: "no_control_plane", retryAfter: 5,
 	text: "No control plane answers here."}
 
-// noWebSocket is the answer to one for the control plane, which has none.
-var noWebSocket = page{status: http.StatusMethodNotAllowed, code: "method_not_allowed", text: "There is no WebSocket here."}
-
 // take follows the feed.
 func (c *remoteControl) take(b etcdstore.Batch) {
 	c.mu.Lock()

@@ -16,19 +16,20 @@ const (
 	maxFields = 200
 )
 
-// oversized refuses a request with too long a target or too many fields.
-func oversized(r *http.Request) (page, bool) {
+// oversized refuses a request with too long a target or too many fields, in the
+// words of framing.Refusal, which has seen none of HTTP/2's and HTTP/3's.
+func oversized(r *http.Request) (status int, code string, bad bool) {
 	if len(r.RequestURI) > maxTarget {
-		return page{status: http.StatusRequestURITooLong, code: "target_too_long", text: "The address is longer than 32 KiB."}, true
+		return http.StatusRequestURITooLong, "request_line_too_long", true
 	}
 	fields := 0
 	for _, values := range r.Header {
 		fields += len(values)
 	}
 	if fields > maxFields {
-		return pageOfRefusal(http.StatusRequestHeaderFieldsTooLarge, "too_many_fields"), true
+		return http.StatusRequestHeaderFieldsTooLarge, "too_many_fields", true
 	}
-	return page{}, false
+	return 0, "", false
 }
 
 // http10Writer answers an HTTP/1.0 client: the connection is closed, which the

@@ -1,10 +1,7 @@
 package caddymodule
 
 import (
-	"context"
-	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -32,43 +29,10 @@ func prepareServer(server *caddyhttp.Server, log *zap.Logger) {
 	if server.ReadHeaderTimeout == 0 {
 		server.ReadHeaderTimeout = caddy.Duration(headerTimeout)
 	}
-	// net/http would answer OPTIONS * before the handler sees it. The setting is
-	// made before the first connection is served, and Caddy shows no earlier.
-	var once sync.Once
-	server.RegisterConnContext(func(ctx context.Context, _ net.Conn) context.Context {
-		once.Do(func() {
-			if inner, ok := ctx.Value(http.ServerContextKey).(*http.Server); ok {
-				inner.DisableGeneralOptionsHandler = true
-			}
-		})
-		return ctx
-	})
+	// net/http would answer OPTIONS * before the handler sees it.
+	framing.BeforeServing(server, func(inner *http.Server) { inner.DisableGeneralOptionsHandler = true })
 	if !framing.Guards(server) {
 		log.Warn("nothing checks the framing of requests on this server: add the listener wrapper slipway, " +
 			"in a Caddyfile by the global option servers { listener_wrappers { slipway } }")
 	}
-}
-
-// pageOfRefusal is the answer to a request that framing did not let through.
-func pageOfRefusal(status int, code string) page {
-	text := "The request cannot be understood."
-	switch code {
-	case "request_line_too_long":
-		text = "The address is longer than 32 KiB."
-	case "headers_too_large":
-		text = "The request line and the headers are larger than 64 KiB."
-	case "too_many_fields":
-		text = "The request has more than 200 header fields."
-	case "method_not_allowed":
-		text = "This method is not taken here."
-	case "expectation_failed":
-		text = "The only expectation that is met here is 100-continue."
-	case "unsupported_version":
-		text = "This version of HTTP is not spoken here."
-	case "unsupported_transfer_coding":
-		text = "The only transfer coding that is understood here is chunked."
-	case "bad_framing":
-		text = "It is not clear where the request ends, or it breaks the rules of HTTP."
-	}
-	return page{status: status, code: code, text: text}
 }

@@ -14,12 +14,14 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http2"
+
+	"github.com/seed-dbc68772/slipway/caddymodule/certtest"
 )
 
 // loaded is a certificate in the configuration.
 func loaded(t *testing.T, names ...string) settings {
-	cert, key := certificate(t, names...)
-	return settings{"certificate": string(cert), "key": string(key)}
+	c := certtest.SelfSigned(t, names...)
+	return settings{"certificate": string(c.Cert), "key": string(c.Key)}
 }
 
 // change edits the configuration before the edge starts.

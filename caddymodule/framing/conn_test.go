@@ -13,8 +13,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 // serve starts a server on a real socket and returns where.
@@ -316,46 +314,6 @@ func (e *endless) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func TestBuffersAreGivenBack(t *testing.T) {
-	for name, parts := range map[string][]string{
-		"idle":           {next[:9], next[9:]},
-		"requests ahead": {next + next[:9], next[9:] + next},
-		"HTTP/2":         {http2.ClientPreface[:3], http2.ClientPreface[3:]},
-		"empty line":     {"\r", "\n"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := &conn{Conn: &scripted{parts: parts}}
-			for {
-				if _, err := c.Read(make([]byte, 64)); err != nil {
-					break
-				}
-			}
-			if c.held != (buffer{}) {
-				t.Errorf("holds %q", c.held.bytes())
-			}
-		})
-	}
-}
-
-// scripted sends parts, one with each Read.
-type scripted struct {
-	net.Conn
-	parts []string
-}
-
-func (s *scripted) Read(p []byte) (int, error) {
-	if len(s.parts) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(p, s.parts[0])
-	if s.parts[0] = s.parts[0][n:]; s.parts[0] == "" {
-		s.parts = s.parts[1:]
-	}
-	return n, nil
-}
-
-func (s *scripted) Close() error { return nil }
-
 // browser is a head of about 500 bytes.
 const browser = "GET /instance/path?query=1 HTTP/1.1\r\nHost: 00000001-0000-4000-8000-00000000abcd.apps.example.com\r\n" +
 	"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n" +
@@ -372,25 +330,5 @@ func TestARequestAllocatesNothing(t *testing.T) {
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
-	}
-}
-
-func BenchmarkRequest(b *testing.B) {
-	c := &conn{Conn: &endless{head: browser, again: true}}
-	p := make([]byte, 4<<10)
-	b.SetBytes(int64(len(browser)))
-	b.ReportAllocs()
-	for b.Loop() {
-		c.Read(p)
-	}
-}
-
-func BenchmarkBody(b *testing.B) {
-	c := &conn{Conn: &endless{head: post + "Content-Length: 9223372036854775807\r\n\r\n"}}
-	p := make([]byte, 32<<10)
-	b.SetBytes(int64(len(p)))
-	b.ReportAllocs()
-	for b.Loop() {
-		c.Read(p)
 	}
 }

@@ -42,19 +42,24 @@ func (w *Wrapper) Provision(ctx caddy.Context) error {
 	w.server, _ = ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if w.server != nil {
 		guarded.Store(w.server, struct{}{})
-		// Caddy has no settings for HTTP/2. Before its first connection the
-		// server of net/http can still be told.
-		var once sync.Once
-		w.server.RegisterConnContext(func(ctx context.Context, _ net.Conn) context.Context {
-			once.Do(func() {
-				if server, ok := ctx.Value(http.ServerContextKey).(*http.Server); ok {
-					advertise(server)
-				}
-			})
-			return ctx
-		})
+		BeforeServing(w.server, advertise)
 	}
 	return nil
+}
+
+// BeforeServing lets tell set what Caddy has no settings for: it is called when
+// the first connection comes, before net/http's server, which Caddy shows no
+// earlier, serves it.
+func BeforeServing(server *caddyhttp.Server, tell func(*http.Server)) {
+	var once sync.Once
+	server.RegisterConnContext(func(ctx context.Context, _ net.Conn) context.Context {
+		once.Do(func() {
+			if inner, ok := ctx.Value(http.ServerContextKey).(*http.Server); ok {
+				tell(inner)
+			}
+		})
+		return ctx
+	})
 }
 
 // Cleanup implements caddy.CleanerUpper.

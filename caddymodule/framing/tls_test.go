@@ -2,18 +2,11 @@ package framing_test
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,6 +17,7 @@ import (
 
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
+	"github.com/seed-dbc68772/slipway/caddymodule/certtest"
 	_ "github.com/seed-dbc68772/slipway/caddymodule/framing"
 )
 
@@ -36,7 +30,7 @@ type settings map[string]any
 func startTLS(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	writeCertificate(t, filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
+	cert, key := certtest.SelfSigned(t, "a.test").Write(t, filepath.Join(dir, "a"))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +43,7 @@ func startTLS(t *testing.T) string {
 		"logging": settings{"logs": settings{"default": settings{"level": "ERROR"}}},
 		"apps": settings{
 			"tls": settings{"certificates": settings{"load_files": []any{
-				settings{"certificate": filepath.Join(dir, "cert.pem"), "key": filepath.Join(dir, "key.pem")},
+				settings{"certificate": cert, "key": key},
 			}}},
 			"http": settings{"servers": settings{"edge": settings{
 				"listen": []string{addr}, "protocols": []string{"h1", "h2"}, "read_header_timeout": time.Second,
@@ -169,31 +163,4 @@ func TestTLSAndItsProtocolsStay(t *testing.T) {
 			t.Errorf("%q, %v: the connection does not end", got, err)
 		}
 	})
-}
-
-func writeCertificate(t *testing.T, certFile, keyFile string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
-		DNSNames: []string{"a.test"},
-	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for file, block := range map[string]*pem.Block{
-		certFile: {Type: "CERTIFICATE", Bytes: cert}, keyFile: {Type: "PRIVATE KEY", Bytes: private},
-	} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
 }

@@ -10,20 +10,20 @@ import (
 )
 
 // takeChanges applies a batch of the watch and returns whom it changes.
-func (l *Live) takeChanges(r *loop, b etcdstore.Batch) []routing.ID {
+func (l *Live) takeChanges(r *loop, b etcdstore.Batch) (ids []routing.ID, changed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.loop != r {
-		return nil
+		return nil, false
 	}
 	table := l.table.Load()
 	if len(b.Events) == 0 {
 		if b.Revision != table.Revision() {
 			l.table.Store(table.Apply(b.Revision, nil))
 		}
-		return nil
+		return nil, false
 	}
-	ids := make([]routing.ID, 0, len(b.Events))
+	ids = make([]routing.ID, 0, len(b.Events))
 	changes := make([]routing.Change, 0, len(b.Events))
 	suspicious := l.massDeletions(table, b.Events)
 	log := l.refusalLog()
@@ -52,7 +52,7 @@ func (l *Live) takeChanges(r *loop, b etcdstore.Batch) []routing.ID {
 	if len(suspicious) > 0 {
 		l.hold("a revision deletes much at once")
 	}
-	return ids
+	return ids, true
 }
 
 // refusePanics refuses a record that its reader stumbles over, like any other
@@ -102,7 +102,6 @@ func (l *Live) refusalLog() *refusals { return &refusals{live: l} }
 
 type refusals struct {
 	live *Live
-	more int // that were not logged
 	n    int
 }
 
@@ -121,16 +120,14 @@ func (r *refusals) refuse(e etcdstore.Event, err error) {
 	}
 	r.live.refused[e.Key] = refusalOf(e, err)
 	r.live.counts.refused++
-	if r.n++; r.n > maxRefusalLines {
-		r.more++
-		return
+	if r.n++; r.n <= maxRefusalLines {
+		r.live.log.Error("route refused, the last good one stays", zap.Int64("revision", e.Revision), zap.Error(short(err)))
 	}
-	r.live.log.Error("route refused, the last good one stays", zap.Int64("revision", e.Revision), zap.Error(short(err)))
 }
 
 func (r *refusals) done() {
-	if r.more > 0 {
-		r.live.log.Error("more routes refused, the last good ones stay", zap.Int("routes", r.more))
+	if more := r.n - maxRefusalLines; more > 0 {
+		r.live.log.Error("more routes refused, the last good ones stay", zap.Int("routes", more))
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -292,71 +290,5 @@ func TestAnyHistoryEndsWithTheStoresTable(t *testing.T) {
 	f.wantConverged()
 	if s := f.live.Status(); s.Drift != 0 {
 		t.Errorf("drift: %+v", s)
-	}
-}
-
-func TestEveryCorruptSnapshotIsSurvived(t *testing.T) {
-	server := etcdtest.New(t)
-	if err := server.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	f := newFarm(t, server, routes.Config{Snapshot: dir, SaveEvery: time.Millisecond, FirstWait: 10 * time.Millisecond})
-	f.txn(f.opPut(put(1, "one", 0)))
-	f.run()
-	f.stop()
-	f.txn(f.opPut(put(1, "two", 0)))
-	f.run()
-	f.stop()
-	server.Stop()
-	f.begin()
-	f.wantOwner(1, "two")
-	f.stop()
-	newest := filepath.Join(dir, "routes.snap")
-	raw, err := os.ReadFile(newest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range 16 { // cut at each sixteenth
-		if err := os.WriteFile(newest, raw[:len(raw)*i/16], 0o600); err != nil {
-			t.Fatal(err)
-		}
-		f.begin()
-		f.wantOwner(1, "one")
-		f.stop()
-		if f.logs.FilterMessageSnippet("the one before it is").Len() != 1 {
-			t.Fatalf("cut at %d/16: nothing is said of it", i)
-		}
-	}
-	if err := os.Remove(filepath.Join(dir, "routes.snap.1")); err != nil {
-		t.Fatal(err)
-	}
-	f.begin()
-	eventually(t, "a word on it", func() bool { return f.logs.FilterMessageSnippet("no snapshot of the routes").Len() == 1 })
-	if f.live.Table() != nil {
-		t.Error("a table out of nothing")
-	}
-	if err := server.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	f.wantOwner(1, "two")
-	f.stop()
-}
-
-func TestADiskThatTakesNothingStopsNothing(t *testing.T) {
-	blocked := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	f := newFarm(t, etcdtest.Shared(t), routes.Config{Snapshot: filepath.Join(blocked, "below"), SaveEvery: time.Millisecond})
-	f.run()
-	for i := range 20 {
-		f.txn(f.opPut(put(1, fmt.Sprint(i), 0)))
-		f.wantOwner(1, fmt.Sprint(i))
-	}
-	eventually(t, "a warning", func() bool { return f.logs.FilterMessageSnippet("cannot be saved").Len() > 0 })
-	f.stop()
-	if n := f.logs.FilterMessageSnippet("cannot be saved").Len(); n != 1 {
-		t.Errorf("warned %d times in a minute", n)
 	}
 }

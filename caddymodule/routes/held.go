@@ -154,7 +154,7 @@ func (l *Live) removeHeld(now time.Time) int {
 	for name := range l.held.aliases {
 		removals = append(removals, routing.DeleteAlias(name))
 	}
-	if l.held.done = l.listing; !l.listing {
+	if l.held.done = l.loop != nil && l.loop.list != nil; !l.held.done {
 		l.held.clear()
 	}
 	if len(removals) > 0 {

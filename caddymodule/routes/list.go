@@ -25,22 +25,21 @@ type listing struct {
 
 // takeList takes a page; with the last one it makes the list visible and
 // returns whom it changes.
-func (l *Live) takeList(r *loop, b etcdstore.Batch) (ids []routing.ID, whole bool) {
+func (l *Live) takeList(r *loop, b etcdstore.Batch) (ids []routing.ID, changed bool) {
 	if b.First {
 		<-l.loaded
-		r.list = l.begin(r, b)
+		l.begin(r, b)
 	}
-	list := r.list
-	l.mu.Lock()
-	log := l.refusalLog()
-	l.mu.Unlock()
+	list, log := r.list, l.refusalLog()
 	for _, e := range b.Events {
 		change, ok, err := l.read(e)
 		if err != nil {
-			l.mu.Lock()
-			log.refuse(e, err)
-			l.mu.Unlock()
 			list.refused[e.Key] = refusalOf(e, err)
+			l.mu.Lock()
+			if l.loop == r {
+				log.refuse(e, err)
+			}
+			l.mu.Unlock()
 		} else if !ok {
 			continue
 		}
@@ -61,33 +60,32 @@ func (l *Live) takeList(r *loop, b etcdstore.Batch) (ids []routing.ID, whole boo
 	if b.More {
 		return nil, false
 	}
-	r.list = nil
-	return l.finish(r, list, b), true
+	return l.finish(r, b)
 }
 
 // begin chooses what the list is compared with: the table, or the snapshot
 // that nobody was served from, for the last good records of what is refused.
-func (l *Live) begin(r *loop, b etcdstore.Batch) *listing {
+func (l *Live) begin(r *loop, b etcdstore.Batch) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.listing = l.listing || l.loop == r
 	list := &listing{before: l.table.Load(), refused: map[string]Refusal{}}
 	list.served = list.before != nil
 	if !list.served && l.oldOf.Cluster == b.Cluster {
 		list.before = l.old
 	}
-	return list
+	r.list = list
 }
 
 // finish makes the list visible.
-func (l *Live) finish(r *loop, list *listing, b etcdstore.Batch) []routing.ID {
+func (l *Live) finish(r *loop, b etcdstore.Batch) (ids []routing.ID, changed bool) {
+	list := r.list
 	missing := list.missing()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.loop != r {
-		return nil
+		return nil, false
 	}
-	l.listing = false
+	r.list = nil
 	// The snapshot may have been published since. A list that was not compared
 	// with it, since it is of another cluster, is now.
 	if now := l.table.Load(); now != nil && !list.served {
@@ -124,7 +122,7 @@ func (l *Live) finish(r *loop, list *listing, b etcdstore.Batch) []routing.ID {
 		zap.Int("instances", len(list.instances)), zap.Int("aliases", len(list.aliases)),
 		zap.Int("changed", len(list.changes)), zap.Int("removed", len(removals)), zap.Int("refused", len(list.refused)))
 	l.hold("a list lacks much of what was there")
-	return list.ids
+	return list.ids, true
 }
 
 // missing deletes what was there before and is not listed.

@@ -87,8 +87,7 @@ type Live struct {
 	origin  Origin
 	refused map[string]Refusal // by key
 	held    held
-	listing bool // a list is on its way: what is held waits for it
-	loop    *loop
+	loop    *loop        // the one that may change all this; nil between two
 	untold  []routing.ID // changed in the table, and those who wait have not been told
 	counts  counts
 }
@@ -160,35 +159,29 @@ func (l *Live) hear(answers bool) {
 // take applies one batch.
 func (l *Live) take(r *loop, b etcdstore.Batch) {
 	began := time.Now()
-	var ids []routing.ID
+	apply := l.takeChanges
 	if b.Full {
-		var whole bool
-		if ids, whole = l.takeList(r, b); !whole {
-			return
-		}
-	} else {
-		ids = l.takeChanges(r, b)
+		apply = l.takeList
 	}
-	if !l.isCurrent(r) {
+	ids, changed := apply(r, b)
+	if !changed {
 		return
 	}
-	if b.Full || len(b.Events) > 0 {
-		l.tell(b.Revision, ids)
-		took := time.Since(began)
-		if !b.Full && l.config.Spread != nil {
-			l.config.Spread(took)
-		}
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.loop != r {
-			return
-		}
-		l.untold = nil
-		if b.Full {
-			l.behind.Store(0)
-		}
-		l.counts.last = Propagation{Revision: b.Revision, At: began, Took: took, Records: len(b.Events)}
+	l.tell(b.Revision, ids)
+	took := time.Since(began)
+	if !b.Full && l.config.Spread != nil {
+		l.config.Spread(took)
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.loop != r {
+		return
+	}
+	l.untold = nil
+	if b.Full {
+		l.behind.Store(0)
+	}
+	l.counts.last = Propagation{Revision: b.Revision, At: began, Took: took, Records: len(b.Events)}
 }
 
 // tell tells of a change, and of those before it of which nobody was told since

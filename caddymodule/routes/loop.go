@@ -18,11 +18,11 @@ import (
 // begins with a list.
 type loop struct {
 	live *Live
-	list *listing // the one that comes in
+	list *listing // the one that comes in, written under live's mu; nil: none
 
-	batches atomic.Int64 // begun
-	done    atomic.Int64 // of them
-	failed  chan struct{}
+	batches atomic.Int64  // begun
+	done    atomic.Int64  // of them
+	failed  chan struct{} // closed after a panic
 }
 
 // follow applies what the store says until ctx ends. A loop that panics or
@@ -51,9 +51,9 @@ func (l *Live) follow(ctx context.Context, source Source) {
 // One that stands still is left behind: Go ends no goroutine. It can change
 // nothing after that.
 func (l *Live) runLoop(ctx context.Context, source Source) {
-	r := &loop{live: l, failed: make(chan struct{}, 1)}
+	r := &loop{live: l, failed: make(chan struct{})}
 	l.mu.Lock()
-	l.loop, l.listing = r, false
+	l.loop = r
 	l.mu.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -85,20 +85,21 @@ func (l *Live) runLoop(ctx context.Context, source Source) {
 			batch, seen = now, 1
 		default:
 			if seen++; seen > looks {
-				l.giveUp(r)
+				stacks := make([]byte, 64<<10)
+				stacks = stacks[:runtime.Stack(stacks, true)]
+				l.giveUp(r, time.Now().Add(-l.config.StuckAfter))
+				l.log.Error("changes of routes are not applied: their loop stands still; another one is started, the last routes go on",
+					zap.Duration("after", l.config.StuckAfter), zap.ByteString("stacks", stacks))
 				return
 			}
 		}
 	}
 }
 
-// giveUp leaves a loop behind that has stood still in one batch.
-func (l *Live) giveUp(r *loop) {
-	stacks := make([]byte, 64<<10)
-	stacks = stacks[:runtime.Stack(stacks, true)]
-	l.behind.CompareAndSwap(0, time.Now().Add(-l.config.StuckAfter).UnixNano())
-	l.log.Error("changes of routes are not applied: their loop stands still; another one is started, the last routes go on",
-		zap.Duration("after", l.config.StuckAfter), zap.ByteString("stacks", stacks))
+// giveUp leaves a loop behind, which can change nothing any more. The table is as
+// it was at a time, until the next loop has a list.
+func (l *Live) giveUp(r *loop, at time.Time) {
+	l.behind.CompareAndSwap(0, at.UnixNano())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.loop == r {
@@ -112,20 +113,20 @@ func (l *Live) isCurrent(r *loop) bool {
 	return l.loop == r
 }
 
-// take takes one batch of the feed. After a panic it takes nothing any more.
+// take takes one batch of the feed, unless the loop was given up.
 func (r *loop) take(b etcdstore.Batch) {
 	l := r.live
-	if len(r.failed) > 0 {
+	if !l.isCurrent(r) {
 		return
 	}
 	r.batches.Add(1)
 	defer r.done.Add(1)
 	defer func() {
 		if fault := recover(); fault != nil {
-			l.behind.CompareAndSwap(0, time.Now().UnixNano())
+			l.giveUp(r, time.Now())
 			l.log.Error("changes of routes cannot be applied: they are listed anew, the last routes go on",
 				zap.Int64("revision", b.Revision), zap.Any("panic", fault), zap.ByteString("stack", debug.Stack()))
-			r.failed <- struct{}{}
+			close(r.failed)
 		}
 	}()
 	l.take(r, b)

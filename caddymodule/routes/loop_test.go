@@ -74,19 +74,31 @@ func numbered(i int) routing.ID {
 	return id
 }
 
+// newRelay has three instances.
+func newRelay() *relay {
+	s := &relay{batches: make(chan etcdstore.Batch)}
+	s.put(3)
+	return s
+}
+
 // startLoop runs a table of three instances, in a bubble.
 func startLoop(t *testing.T, changed func(revision int64, ids []routing.ID)) (*relay, *routes.Live, *observer.ObservedLogs) {
 	t.Helper()
+	s := newRelay()
+	live, logs := start(t, s, changed)
+	return s, live, logs
+}
+
+func start(t *testing.T, s routes.Source, changed func(revision int64, ids []routing.ID)) (*routes.Live, *observer.ObservedLogs) {
+	t.Helper()
 	core, logs := observer.New(zap.ErrorLevel)
-	s := &relay{batches: make(chan etcdstore.Batch)}
-	s.put(3)
 	live := routes.New(zap.New(core), changed)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { defer close(done); live.Run(ctx, s, routes.Config{}) }()
+	go func() { defer close(done); live.Run(ctx, s, routes.Config{StuckAfter: 10 * time.Second}) }()
 	t.Cleanup(func() { cancel(); <-done })
 	synctest.Wait()
-	return s, live, logs
+	return live, logs
 }
 
 func wantRoutes(t *testing.T, live *routes.Live, want int) {
@@ -129,6 +141,35 @@ func TestAPoisonedChangeEndsNoEdge(t *testing.T) {
 		s.batches <- etcdstore.Batch{Revision: 5, Events: []etcdstore.Event{numberedRecord(4, 5)}}
 		synctest.Wait()
 		wantRoutes(t, live, 5)
+	})
+}
+
+// insistent is a feed that has one batch more for a loop that has panicked.
+type insistent struct {
+	*relay
+	last etcdstore.Batch
+	once sync.Once
+}
+
+func (s *insistent) Follow(ctx context.Context, prefix string, c etcdstore.FeedConfig, sink func(etcdstore.Batch)) {
+	s.relay.Follow(ctx, prefix, c, sink)
+	s.once.Do(func() { sink(s.last) })
+}
+
+// TestAfterAPanicNothingMoreIsTaken: what comes next lacks the change before it.
+func TestAfterAPanicNothingMoreIsTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &insistent{relay: newRelay(), last: etcdstore.Batch{Revision: 5, Events: []etcdstore.Event{numberedRecord(4, 5)}}}
+		live, _ := start(t, s, func(revision int64, _ []routing.ID) {
+			if revision == 4 {
+				panic("poison")
+			}
+		})
+		s.batches <- etcdstore.Batch{Revision: 4, Events: []etcdstore.Event{numberedRecord(3, 4)}}
+		synctest.Wait()
+		if got := live.Table().Revision(); got != 4 {
+			t.Errorf("after revision 4 the loop that panicked over it takes %d", got)
+		}
 	})
 }
 

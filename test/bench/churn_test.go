@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-dbc68772/slipway/test/bench/fill"
+	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
 // BenchmarkChurn changes 1,000 routes a second, one by one, under an edge with
@@ -39,7 +40,7 @@ func BenchmarkChurn(b *testing.B) {
 		}()
 	}
 	m := newMover(b, s, apps, []*proxy{edge})
-	cpuBefore, begin := cpu(b, edge.pid()), time.Now()
+	cpuBefore, begin := cpu(b, edge.PID), time.Now()
 	tokens := make(chan int)
 	var (
 		work   sync.WaitGroup
@@ -69,7 +70,7 @@ func BenchmarkChurn(b *testing.B) {
 		took = append(took, m.move(b))
 		if !reloaded && time.Since(begin) > seconds*time.Second/2 {
 			reloaded = true
-			edge.reload(b)
+			slipwaytest.Reload(b, edge.dir)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -79,7 +80,7 @@ func BenchmarkChurn(b *testing.B) {
 	}
 	spent := time.Since(begin)
 	b.ReportMetric(perSecond*seconds/spent.Seconds(), "changes/s")
-	b.ReportMetric(100*(cpu(b, edge.pid())-cpuBefore).Seconds()/spent.Seconds(), "edge-cpu-%")
+	b.ReportMetric(100*(cpu(b, edge.PID)-cpuBefore).Seconds()/spent.Seconds(), "edge-cpu-%")
 	b.ReportMetric(float64(dropped.Load()), "dropped-sockets")
 	reportTimes(b, took)
 	b.ReportMetric(0, "ns/op")

@@ -30,7 +30,7 @@ func BenchmarkPropagation(b *testing.B) {
 	for i := range 3 {
 		e := newEdge(b, fmt.Sprintf("edge-%d", i+1), s.endpoint)
 		e.start(b, hostOf(0))
-		if err := pin(e.pid(), append(measured(), others()...)); err != nil {
+		if err := pin(e.PID, append(measured(), others()...)); err != nil {
 			b.Fatal(err)
 		}
 		edges = append(edges, e)

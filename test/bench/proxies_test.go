@@ -3,13 +3,10 @@ package bench
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,6 +15,7 @@ import (
 
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/embedded"
 	"github.com/seed-dbc68772/slipway/test/bench/fill"
+	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
 // patience is how long anything may take before the benchmark gives up.
@@ -33,7 +31,7 @@ type store struct {
 // newStore starts an etcd that holds n instances of one endpoint.
 func newStore(b *testing.B, n int, endpoint string) *store {
 	b.Helper()
-	dir, err := os.MkdirTemp(workDir, "")
+	dir, err := os.MkdirTemp(slipwaytest.RuntimeDir, "")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -46,7 +44,7 @@ func newStore(b *testing.B, n int, endpoint string) *store {
 	if s.Client, err = clientv3.New(clientv3.Config{Endpoints: []string{s.endpoint}, Logger: zap.NewNop()}); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { s.Client.Close() })
+	b.Cleanup(func() { s.Close() })
 	if err := fill.Instances(b.Context(), s.Client, n, endpoint); err != nil {
 		b.Fatal(err)
 	}
@@ -61,47 +59,32 @@ func (s *store) do(b *testing.B, ops ...clientv3.Op) {
 	}
 }
 
-// proxy is a running slipway: an edge, or Caddy's own reverse_proxy.
+// proxy is a slipway: an edge, or Caddy's own reverse_proxy.
 type proxy struct {
-	name, dir, config, address string
-	cmd                        *exec.Cmd
+	*slipwaytest.Process // nil before its first start
+	name, dir, address   string
 }
 
-func (p *proxy) pid() int { return p.cmd.Process.Pid }
-
-// newProxy prepares a folder with a Caddyfile, in which %s is the site's address.
+// newProxy prepares a folder with a Caddyfile of one site.
 func newProxy(b *testing.B, name, options, site string) *proxy {
 	b.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	dir, err := os.MkdirTemp(slipwaytest.RuntimeDir, "")
 	if err != nil {
 		b.Fatal(err)
 	}
-	l.Close()
-	p := &proxy{name: name, address: l.Addr().String()}
-	if p.dir, err = os.MkdirTemp(workDir, ""); err != nil {
-		b.Fatal(err)
-	}
-	p.config = filepath.Join(p.dir, "Caddyfile")
-	_, port, _ := net.SplitHostPort(p.address)
-	caddyfile := fmt.Sprintf(`{
+	port := slipwaytest.FreePort(b)
+	slipwaytest.WriteCaddyfile(b, dir, fmt.Sprintf(`
 	admin unix/%s/admin.sock
-	persist_config off
-	auto_https off
-	default_bind 127.0.0.1
 	grace_period 1s
 	log {
 		level ERROR
 	}
-	%s
-}
-http://:%s {
-	%s
-}
-`, p.dir, options, port, site)
-	if err := os.WriteFile(p.config, []byte(caddyfile), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { p.stop(); os.RemoveAll(p.dir) })
+	%s`, dir, options), fmt.Sprintf("http://:%s {\n\t%s\n}", port, site))
+	p := &proxy{name: name, dir: dir, address: "127.0.0.1:" + port}
+	b.Cleanup(func() {
+		p.Kill()
+		os.RemoveAll(dir)
+	})
 	return p
 }
 
@@ -124,18 +107,12 @@ func newReverseProxy(b *testing.B, endpoint string) *proxy {
 // start runs it, on its CPU, and waits until it answers a request for the host.
 func (p *proxy) start(b *testing.B, host string) (took time.Duration) {
 	b.Helper()
-	begin := time.Now()
-	p.cmd = exec.Command(binary, "run", "--config", p.config, "--adapter", "caddyfile")
-	p.cmd.Env = append(os.Environ(), "HOME="+p.dir, "XDG_DATA_HOME="+p.dir, "XDG_CONFIG_HOME="+p.dir, "GOMAXPROCS=1")
-	p.cmd.Stderr = os.Stderr
-	if err := p.cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	if err := pin(p.pid(), measured()); err != nil {
+	p.Process = slipwaytest.RunCaddyfile(b, p.dir, append(os.Environ(), "GOMAXPROCS=1"))
+	if err := pin(p.PID, measured()); err != nil {
 		b.Fatal(err)
 	}
 	p.await(b, host)
-	return time.Since(begin)
+	return time.Since(p.Began)
 }
 
 func (p *proxy) await(b *testing.B, host string) {
@@ -153,27 +130,8 @@ func (p *proxy) await(b *testing.B, host string) {
 			}
 		}
 		if ctx.Err() != nil {
-			b.Fatalf("%s does not answer: %v", p.name, err)
+			b.Fatalf("%s does not answer: %v\n%s", p.name, err, p.Tail())
 		}
-	}
-}
-
-// stop ends it as an operator would, and waits.
-func (p *proxy) stop() {
-	if p.cmd == nil {
-		return
-	}
-	p.cmd.Process.Signal(syscall.SIGTERM)
-	p.cmd.Wait()
-	p.cmd = nil
-}
-
-// reload loads the same configuration once more.
-func (p *proxy) reload(b *testing.B) {
-	b.Helper()
-	cmd := exec.Command(binary, "reload", "--config", p.config, "--adapter", "caddyfile", "--address", "unix/"+p.dir+"/admin.sock", "--force")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		b.Fatalf("reload: %v\n%s", err, out)
 	}
 }
 

@@ -42,9 +42,9 @@ func BenchmarkProxiedRequest(b *testing.B) {
 	costs := make([][]float64, len(proxies))
 	for range rounds {
 		for i, p := range proxies {
-			before := cpu(b, p.pid())
+			before := cpu(b, p.PID)
 			n := load(b, p.proxy, requests[i], conns, roundTime)
-			costs[i] = append(costs[i], float64((cpu(b, p.pid())-before).Nanoseconds())/1000/float64(n))
+			costs[i] = append(costs[i], float64((cpu(b, p.PID)-before).Nanoseconds())/1000/float64(n))
 		}
 	}
 	figures := make([]float64, len(proxies))

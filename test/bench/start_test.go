@@ -19,9 +19,9 @@ func BenchmarkEdgeStart(b *testing.B) {
 			measure := func(from string) {
 				took := edge.start(b, last)
 				b.ReportMetric(took.Seconds(), from+"-s")
-				b.ReportMetric(cpu(b, edge.pid()).Seconds(), from+"-cpu-s")
-				b.ReportMetric(float64(memory(b, edge.pid(), "VmHWM"))/1e6, from+"-peak-MB")
-				edge.stop()
+				b.ReportMetric(cpu(b, edge.PID).Seconds(), from+"-cpu-s")
+				b.ReportMetric(float64(memory(b, edge.PID, "VmHWM"))/1e6, from+"-peak-MB")
+				edge.Stop(b)
 			}
 			measure("etcd")
 			s.stop()

@@ -17,9 +17,9 @@ func BenchmarkIdleWebSocket(b *testing.B) {
 			}
 		}
 		open(warm)
-		before := memory(b, p.pid(), "VmRSS")
+		before := memory(b, p.PID, "VmRSS")
 		open(sockets)
-		b.ReportMetric(float64(memory(b, p.pid(), "VmRSS")-before)/sockets/1024, p.name+"-KiB/socket")
+		b.ReportMetric(float64(memory(b, p.PID, "VmRSS")-before)/sockets/1024, p.name+"-KiB/socket")
 	}
 	b.ReportMetric(0, "ns/op")
 }

@@ -6,20 +6,14 @@ package blackbox
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
+	"github.com/seed-dbc68772/slipway/caddymodule/certtest"
 	"github.com/seed-dbc68772/slipway/controlplane"
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/controlplane/client"
@@ -143,18 +137,13 @@ func (w *world) runInstances(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
 	apps := map[string]string{}
-	program, err := os.ReadFile(slipwaytest.Testapp)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, env := range map[string]string{"DOMAIN": "", "BASE_URL": "", "DOMAIN-failed": "EXIT_AT_ONCE", "BASE_URL-starting": "START_DELAY"} {
 		mode, _, _ := strings.Cut(name, "-")
-		manifest := fmt.Sprintf("[App]\nName = %q\nVersion = \"1.0.0\"\n[Runtime]\nAppMode = \"binary\"\nAppEntryPoint = [\"./testapp\"]\nRoutingMode = %q\n", name, mode)
+		a := slipwaytest.App{Name: name, Mode: mode, Env: map[string]string{}}
 		if env != "" {
-			manifest += fmt.Sprintf("[[Env]]\nName = %q\nValue = \"1h\"\n", env)
+			a.Env[env] = "1h"
 		}
-		archive := slipwaytest.Bundle(t, map[string]string{"app.toml": manifest, "testapp*": string(program)})
-		app, err := w.api.ImportBundle(ctx, client.Import{Archive: bytes.NewReader(archive), Visibility: "PUBLIC"})
+		app, err := w.api.ImportBundle(ctx, client.Import{Archive: bytes.NewReader(a.Bundle(t)), Visibility: "PUBLIC"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -254,30 +243,20 @@ func (w *world) startStrict(t *testing.T, env []string, etcd string) {
 	t.Helper()
 	plain, secure := slipwaytest.FreePort(t), slipwaytest.FreePort(t)
 	w.health = "127.0.0.1:" + slipwaytest.FreePort(t)
-	file := func(name, text string) string {
-		path := filepath.Join(w.dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	cert, key := certificate(t, "apps.test", "*.apps.test")
-	other, otherKey := certificate(t, "custom.example")
-	caddyfile := file("Caddyfile", fmt.Sprintf(strictCaddyfile, etcd, w.health, plain, secure,
-		file("cert", cert), file("key", key), file("other", other), file("other-key", otherKey)))
+	cert, key := certtest.SelfSigned(t, "apps.test", "*.apps.test").Write(t, filepath.Join(w.dir, "apps"))
+	other, otherKey := certtest.SelfSigned(t, "custom.example").Write(t, filepath.Join(w.dir, "custom"))
+	slipwaytest.WriteCaddyfile(t, w.dir, fmt.Sprintf(strictOptions, etcd, w.health),
+		slipwaytest.Site(plain)+fmt.Sprintf(strictSecureSite, secure, cert, key, other, otherKey))
 	w.strict = &edge{addr: "127.0.0.1:" + plain, secure: "127.0.0.1:" + secure, base: "apps.test", start: "https://", port: ":8443", strict: true, world: w}
-	w.processes = append(w.processes, slipwaytest.Start(t, env, "run", "--config", caddyfile, "--adapter", "caddyfile"))
+	w.processes = append(w.processes, slipwaytest.RunCaddyfile(t, w.dir, env))
 	slipwaytest.Eventually(t, "the pure edge is ready", func() bool {
 		a, err := w.strict.ask(request("GET", "{base}", "/readyz"))
 		return err == nil && a.status == 200
 	})
 }
 
-const strictCaddyfile = `{
+const strictOptions = `
 	admin off
-	persist_config off
-	auto_https off
-	default_bind 127.0.0.1
 	grace_period 1s
 	log default {
 		output discard
@@ -300,42 +279,14 @@ const strictCaddyfile = `{
 		alias_redirect strict
 		trusted_proxies 127.0.0.1
 		first_byte_timeout 300ms
-	}
-}
-http://:%s {
-	slipway
-}
+	}`
+
+const strictSecureSite = `
 https://:%s {
 	tls %s %s
 	tls %s %s
 	slipway
-}
-`
-
-// certificate makes one that signs itself, as PEM.
-func certificate(t *testing.T, names ...string) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: names,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
-	}
-	raw, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rawKey, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	encode := func(kind string, data []byte) string {
-		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}))
-	}
-	return encode("CERTIFICATE", raw), encode("PRIVATE KEY", rawKey)
-}
+}`
 
 // fill puts IDs and the edge's base domain into a text.
 func (e *edge) fill(text string) string {

@@ -18,7 +18,7 @@ const promptly = 100 * time.Millisecond
 func TestAnAliasChangeIsVisibleAtOnce(t *testing.T) {
 	t.Parallel()
 	s := up(t)
-	appID := s.importApp(app{name: "app"})
+	appID := s.importApp(app{Name: "app"})
 	one, two := s.runApp(appID), s.runApp(appID)
 	api, ctx := s.api(), t.Context()
 	var took []time.Duration
@@ -99,7 +99,7 @@ func report(t *testing.T, what string, took []time.Duration) {
 func TestAliasCommandsSayWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	s := up(t)
-	one := s.run(app{name: "app"})
+	one := s.run(app{Name: "app"})
 	s.must("admin", "alias", "create", "taken", one.ID, "True")
 	s.must("admin", "alias", "create", "free")
 	unknown := "00000000-0000-4000-8000-000000000000"

@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,51 +10,12 @@ import (
 
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/controlplane/client"
-	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
-
-// app is an app to import: the test app, unless it says otherwise.
-type app struct {
-	name    string
-	runtime string // lines of [Runtime]; default: the test app
-	mode    string // RoutingMode; default DOMAIN
-	env     map[string]string
-	files   map[string]string // beside the manifest
-}
-
-func (a app) manifest() string {
-	runtime, mode := a.runtime, a.mode
-	if runtime == "" {
-		runtime = "AppMode = \"binary\"\nAppEntryPoint = [\"./testapp\"]"
-	}
-	if mode == "" {
-		mode = "DOMAIN"
-	}
-	text := fmt.Sprintf("[App]\nName = %q\nVersion = \"1.0.0\"\n[Runtime]\n%s\nRoutingMode = %q\n", a.name, runtime, mode)
-	for _, name := range slices.Sorted(maps.Keys(a.env)) {
-		text += fmt.Sprintf("[[Env]]\nName = %q\nValue = %q\n", name, a.env[name])
-	}
-	return text
-}
-
-func (a app) bundle(t *testing.T) []byte {
-	t.Helper()
-	files := map[string]string{"app.toml": a.manifest()}
-	if a.runtime == "" {
-		raw, err := os.ReadFile(slipwaytest.Testapp)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files["testapp*"] = string(raw)
-	}
-	maps.Copy(files, a.files)
-	return slipwaytest.Bundle(t, files)
-}
 
 // importApp imports through the command line and returns the app's ID.
 func (s *slipway) importApp(a app) string {
 	s.t.Helper()
-	return id(s.must("bundle", "import", s.file(a.name+".wave", a.bundle(s.t)), "-v", "PUBLIC", "-o", "name"))
+	return id(s.must("bundle", "import", s.file(a.Name+".wave", a.Bundle(s.t)), "-v", "PUBLIC", "-o", "name"))
 }
 
 // id is the ID in the output of -o name: "instance/2efe…".

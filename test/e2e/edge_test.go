@@ -6,11 +6,9 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
@@ -25,37 +23,17 @@ func (s *slipway) edge() (visit func(host, target string) int) {
 		s.t.Fatalf("etcd's sockets are %v, %v", sockets, err)
 	}
 	port, dir := freePort(s.t), s.t.TempDir()
-	config := filepath.Join(dir, "Caddyfile")
-	content := fmt.Sprintf(`{
+	slipwaytest.WriteCaddyfile(s.t, dir, fmt.Sprintf(`
 	admin off
-	default_bind 127.0.0.1
-	auto_https off
-	log default {
-		output discard
-	}
 	slipway {
 		base_url http://localhost:%s
 		etcd unix://%s
-	}
-}
-http://:%s {
-	slipway
-}
-`, s.port, sockets[0], port)
-	if err := os.WriteFile(config, []byte(content), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
-	said := new(slipwaytest.Buffer)
-	cmd := exec.Command(slipwaytest.Binary, "run", "--config", config)
-	cmd.Env, cmd.Stdout, cmd.Stderr = append(s.env, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir), said, said
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
+	}`, s.port, sockets[0]), slipwaytest.Site(port))
+	p := slipwaytest.RunCaddyfile(s.t, dir, s.env)
 	s.t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
+		p.Kill()
 		if s.t.Failed() {
-			s.t.Logf("the edge said: %s", said)
+			s.t.Log(p.Tail())
 		}
 	})
 	browser := &http.Client{Timeout: patience, Transport: &http.Transport{
@@ -84,7 +62,7 @@ http://:%s {
 func TestAnEdgeThatIsAloneReachesNoStranger(t *testing.T) {
 	t.Parallel()
 	s := up(t)
-	in := s.run(app{name: "app"})
+	in := s.run(app{Name: "app"})
 	e, err := s.api().Explain(t.Context(), v1.ExplainRequest{URL: s.origin(in.ID) + "/"})
 	if err != nil {
 		t.Fatal(err)
@@ -99,19 +77,7 @@ func TestAnEdgeThatIsAloneReachesNoStranger(t *testing.T) {
 		t.Fatalf("without a control plane the edge answers %d", got)
 	}
 	s.killApp(in.ID)
-	stranger := &http.Server{Addr: e.Endpoint, ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(
-		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) },
-	)}
-	listening := make(chan error, 1)
-	go func() { listening <- stranger.ListenAndServe() }()
-	defer stranger.Close()
-	eventually(t, "the stranger listens", func() bool {
-		resp, err := http.Get("http://" + e.Endpoint)
-		if err == nil {
-			resp.Body.Close()
-		}
-		return err == nil && resp.StatusCode == http.StatusTeapot
-	})
+	slipwaytest.Stranger(t, e.Endpoint)
 
 	const visitors = 500
 	requests := 2_000
@@ -132,11 +98,6 @@ func TestAnEdgeThatIsAloneReachesNoStranger(t *testing.T) {
 		})
 	}
 	all.Wait()
-	select {
-	case err := <-listening:
-		t.Fatalf("the stranger lost %s: %v", e.Endpoint, err)
-	default:
-	}
 	if len(answers) != 1 || answers[http.StatusBadGateway] != requests {
 		t.Errorf("answers by status: %v, want %d of 502; 418 is the stranger's", answers, requests)
 	}

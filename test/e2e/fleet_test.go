@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
@@ -141,12 +139,8 @@ func (f *fleet) putToken() {
 // start runs a Caddyfile as an etcd user, and waits until it is ready.
 func (f *fleet) start(s *slipway, user, settings string) {
 	f.t.Helper()
-	caddyfile := filepath.Join(s.data, "Caddyfile")
-	f.write(caddyfile, fmt.Sprintf(`{
+	slipwaytest.WriteCaddyfile(f.t, s.data, fmt.Sprintf(`
 	admin off
-	persist_config off
-	auto_https off
-	default_bind 127.0.0.1
 	grace_period 1s
 	slipway {
 		base_url http://localhost:%s
@@ -155,39 +149,23 @@ func (f *fleet) start(s *slipway, user, settings string) {
 			password_file %s/password
 		}
 		%s
-	}
-}
-http://:%s {
-	slipway
-}
-`, s.port, f.endpoint, user, f.dir, settings, s.port))
+	}`, s.port, f.endpoint, user, f.dir, settings), slipwaytest.Site(s.port))
 	if err := cli.WriteContext(s.config(), "http://localhost:"+s.port, f.token); err != nil {
 		f.t.Fatal(err)
 	}
-	s.stderr, s.exited = new(slipwaytest.Buffer), make(chan error, 1)
-	s.cmd = exec.Command(slipwaytest.Binary, "run", "--config", caddyfile, "--adapter", "caddyfile")
-	s.cmd.Env = append(s.env, "XDG_DATA_HOME="+s.data, "XDG_CONFIG_HOME="+s.data, "HOME="+s.data)
-	s.cmd.Stderr = s.stderr
-	if err := s.cmd.Start(); err != nil {
-		f.t.Fatal(err)
-	}
-	go func(cmd *exec.Cmd, exited chan error) { exited <- cmd.Wait() }(s.cmd, s.exited)
+	s.process = slipwaytest.RunCaddyfile(f.t, s.data, s.env)
 	f.t.Cleanup(func() {
-		if log := s.stderr.String(); f.t.Failed() {
-			f.t.Logf("the end of %s's log:\n%s", user, log[max(0, len(log)-3000):])
+		if f.t.Failed() {
+			f.t.Log(s.process.Tail())
 		}
 	})
-	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		if a, err := s.ask(request{host: "localhost", target: "/readyz"}); err == nil && a.status == 200 {
-			return
-		}
-		if time.Now().After(end) {
-			f.t.Fatalf("%s is not ready after %s", user, patience)
-		}
-	}
+	eventually(f.t, user+" is ready", func() bool {
+		a, err := s.ask(request{host: "localhost", target: "/readyz"})
+		return err == nil && a.status == 200
+	})
 }
 
 // all are the three edges.
 func (f *fleet) all() []*slipway { return append([]*slipway{f.control}, f.edges...) }
 
-func (s *slipway) signal(sig syscall.Signal) { s.cmd.Process.Signal(sig) }
+func (s *slipway) signal(sig syscall.Signal) { s.process.Signal(sig) }

@@ -100,7 +100,7 @@ var floods = []struct {
 // log, by as many requests that the edge answers by itself.
 func TestFloodsOfHTTP2EndTheirConnection(t *testing.T) {
 	s := up(t)
-	pid := s.cmd.Process.Pid
+	pid := s.process.PID
 	before := cpuOf(t, pid)
 	serveMany(t, s.address())
 	served := (cpuOf(t, pid) - before) / servedMany

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -28,10 +27,8 @@ type slipway struct {
 	args    []string // beside --data and --listen
 	env     []string
 
-	cmd     *exec.Cmd
-	stderr  *slipwaytest.Buffer
+	process *slipwaytest.Process
 	lines   []string // of stdout, up to ready
-	exited  chan error
 	toReady time.Duration
 }
 
@@ -68,29 +65,19 @@ func up(t *testing.T, args ...string) *slipway {
 // start starts `slipway up` and waits for its line ready.
 func (s *slipway) start() {
 	s.t.Helper()
-	begin := time.Now()
 	args := append([]string{"up", "--listen", s.address(), "--data", s.data}, s.args...)
-	p := slipwaytest.Start(s.t, s.env, args...)
-	s.cmd, s.stderr, s.exited = p.Cmd, p.Stderr, p.Exited
-	s.lines = p.AwaitReady(s.t)
-	s.toReady = time.Since(begin)
+	s.process = slipwaytest.Start(s.t, s.env, args...)
+	s.lines = s.process.AwaitReady(s.t)
+	s.toReady = time.Since(s.process.Began)
 }
 
 // stop ends `slipway up` as Ctrl-C would, and wants that to be clean.
 func (s *slipway) stop() {
 	s.t.Helper()
-	s.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case err := <-s.exited:
-		if err != nil || s.stderr.String() != "" {
-			s.t.Errorf("slipway up ended with %v and said: %s", err, s.stderr)
-		}
-	case <-time.After(patience):
-		s.t.Errorf("slipway up did not end by TERM in %s", patience)
-		s.cmd.Process.Kill()
-		<-s.exited
+	s.process.Stop(s.t)
+	if said := s.process.Stderr.String(); said != "" {
+		s.t.Errorf("slipway up said: %s", said)
 	}
-	s.cmd = nil
 	if left, err := os.ReadDir(s.sockets); err != nil || len(left) > 0 {
 		s.t.Errorf("it left sockets behind: %v, %v", left, err)
 	}
@@ -98,12 +85,7 @@ func (s *slipway) stop() {
 
 // kill ends `slipway up`, and it alone, as the kernel does when memory is out.
 func (s *slipway) kill() {
-	if s.cmd == nil {
-		return
-	}
-	s.cmd.Process.Kill()
-	<-s.exited
-	s.cmd = nil
+	s.process.Kill()
 }
 
 func (s *slipway) address() string { return "127.0.0.1:" + s.port }
@@ -177,12 +159,4 @@ func (r result) wants(t *testing.T, code int, words ...string) {
 func (s *slipway) processes() []slipwaytest.AppProcess { return slipwaytest.AppProcesses(s.data) }
 
 // pids are the processes of one instance.
-func (s *slipway) pids(instance string) []int {
-	var pids []int
-	for _, p := range s.processes() {
-		if p.Instance == instance {
-			pids = append(pids, p.PID)
-		}
-	}
-	return pids
-}
+func (s *slipway) pids(instance string) []int { return slipwaytest.AppPIDs(s.data, instance) }

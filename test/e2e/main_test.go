@@ -17,6 +17,8 @@ var (
 	freePort   = slipwaytest.FreePort
 )
 
+type app = slipwaytest.App
+
 const patience = slipwaytest.Patience
 
 func TestMain(m *testing.M) { os.Exit(slipwaytest.Main(m.Run)) }

@@ -47,8 +47,8 @@ func TestPythonAppsRunInBothModes(t *testing.T) {
 	needPython(t)
 	s := up(t)
 	files := map[string]string{"app.py": pythonApp}
-	domain := s.run(app{name: "domain", runtime: pythonRuntime, files: files})
-	base := s.run(app{name: "base", mode: "BASE_URL", runtime: pythonRuntime, files: files})
+	domain := s.run(app{Name: "domain", Runtime: pythonRuntime, Files: files})
+	base := s.run(app{Name: "base", Mode: "BASE_URL", Runtime: pythonRuntime, Files: files})
 	prefix := "/instance/" + base.ID + "/"
 	tests := []struct{ name, host, target, want string }{
 		{"DOMAIN", domain.ID, "/a%2f..%2fb;c/%2e%2e/d?x=%00;y", domain.ID + " - "},
@@ -76,7 +76,7 @@ func TestPythonRequirementsAreInstalled(t *testing.T) {
 	needPython(t)
 	s := up(t)
 	const wheel = "wheels/slipway_greeting-1.0-py3-none-any.whl"
-	in := s.run(app{name: "wheel", runtime: pythonRuntime, files: map[string]string{
+	in := s.run(app{Name: "wheel", Runtime: pythonRuntime, Files: map[string]string{
 		"app.py":           "import slipway_greeting\nprint(slipway_greeting.TEXT)\n" + pythonApp,
 		"requirements.txt": "./" + wheel + "\n", wheel: pythonWheel(t),
 	}})

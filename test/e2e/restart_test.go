@@ -39,9 +39,9 @@ func TestARestartKeepsEverything(t *testing.T) {
 	t.Parallel()
 	s := up(t)
 	logName, starts := startLog(t)
-	appID := s.importApp(app{name: "app", env: map[string]string{"START_LOG": logName}})
+	appID := s.importApp(app{Name: "app", Env: map[string]string{"START_LOG": logName}})
 	awake, asleep := s.runApp(appID), s.runApp(appID)
-	base := s.run(app{name: "base", mode: "BASE_URL"})
+	base := s.run(app{Name: "base", Mode: "BASE_URL"})
 	s.alias("pretty", awake.ID, true)
 	s.alias("other", asleep.ID, false)
 	s.sleep(asleep.ID)
@@ -109,7 +109,7 @@ func TestARestartKeepsEverything(t *testing.T) {
 func TestAKillAtAnyMomentIsRepaired(t *testing.T) {
 	t.Parallel()
 	s := up(t)
-	appID := s.importApp(app{name: "app"})
+	appID := s.importApp(app{Name: "app"})
 	ids := []string{s.runApp(appID).ID, s.runApp(appID).ID, s.runApp(appID).ID}
 	s.alias("hop", ids[0], true)
 	for round := range 5 {

@@ -30,9 +30,9 @@ func newSite(t *testing.T) *site {
 	}))
 	t.Cleanup(outside.Close)
 	s := &site{slipway: up(t)}
-	domainApp := s.importApp(app{name: "domain"})
-	s.domain, s.base = s.runApp(domainApp), s.run(app{name: "base", mode: "BASE_URL"})
-	s.manual = s.run(app{name: "manual", runtime: "AppMode = \"manual\"\nAddress = \"" + outside.URL + "\""})
+	domainApp := s.importApp(app{Name: "domain"})
+	s.domain, s.base = s.runApp(domainApp), s.run(app{Name: "base", Mode: "BASE_URL"})
+	s.manual = s.run(app{Name: "manual", Runtime: "AppMode = \"manual\"\nAddress = \"" + outside.URL + "\""})
 	s.dead = s.runApp(domainApp).ID
 	s.alias("other-domain", s.domain.ID, false)
 	s.alias("other-base", s.base.ID, false)
@@ -253,7 +253,7 @@ func (s *site) checkNotFound(t *testing.T) {
 func TestTheAppGetsTheRequestByteForByte(t *testing.T) {
 	t.Parallel()
 	s := up(t)
-	domain, base := s.run(app{name: "domain"}), s.run(app{name: "base", mode: "BASE_URL"})
+	domain, base := s.run(app{Name: "domain"}), s.run(app{Name: "base", Mode: "BASE_URL"})
 	targets := []struct{ host, target string }{
 		{domain.ID, "/a%2f..%2fb;c/%2e%2e/d?x=%00;y"}, {domain.ID, "/?a;b=1&c"}, {domain.ID, "//a//b/./?"},
 		{domain.ID, "/%C3%A4%ff?%41"}, {"", "/instance/" + base.ID + "/a%2fb;c?x=%00;y"}, {"", "/instance/" + base.ID + "/?a;b=1&c"},

@@ -3,9 +3,9 @@ package e2e
 import (
 	"net/http"
 	"testing"
-	"time"
 
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
+	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
 // TestNoVisitorReachesAStranger: while nothing runs, another process may take
@@ -14,18 +14,13 @@ import (
 func TestNoVisitorReachesAStranger(t *testing.T) {
 	t.Parallel()
 	s := up(t)
-	in := s.run(app{name: "app"})
+	in := s.run(app{Name: "app"})
 	e, err := s.api().Explain(t.Context(), v1.ExplainRequest{URL: s.origin(in.ID) + "/"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.stop()
-	stranger := &http.Server{Addr: e.Endpoint, ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(
-		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) },
-	)}
-	listening := make(chan error, 1)
-	go func() { listening <- stranger.ListenAndServe() }()
-	defer stranger.Close()
+	slipwaytest.Stranger(t, e.Endpoint)
 
 	answers, done := map[int]int{}, make(chan struct{})
 	over := make(chan struct{})
@@ -46,11 +41,6 @@ func TestNoVisitorReachesAStranger(t *testing.T) {
 	s.get(s.host(in.ID), "/").echo(t)
 	close(done)
 	<-over
-	select {
-	case err := <-listening:
-		t.Fatalf("the stranger could not take %s: %v", e.Endpoint, err)
-	default:
-	}
 	if len(answers) != 1 || answers[http.StatusOK] == 0 {
 		t.Errorf("answers by status: %v, want 200 alone; 418 is the stranger's", answers)
 	}

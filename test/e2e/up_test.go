@@ -76,7 +76,7 @@ func TestUpPrintsURLsThatAnswer(t *testing.T) {
 
 func (s *slipway) resident() int {
 	s.t.Helper()
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.PID))
 	if err != nil {
 		s.t.Skip(err)
 	}
@@ -118,7 +118,7 @@ func TestUpPrintsNothingButReadyWhenQuiet(t *testing.T) {
 	})
 	t.Run("a second up on the folder names the first", func(t *testing.T) {
 		r := s.command(s.env, "up", "--data", s.data, "--listen", "127.0.0.1:"+freePort(t))
-		r.wants(t, 1, strconv.Itoa(s.cmd.Process.Pid), "--data")
+		r.wants(t, 1, strconv.Itoa(s.process.PID), "--data")
 		s.get(s.host(""), "/livez")
 		if a := s.get(s.host(""), "/readyz"); a.status != 200 {
 			t.Errorf("the first one: %d", a.status)

@@ -31,7 +31,7 @@ func TestAVisitWakesASleepingInstanceOnce(t *testing.T) {
 	t.Parallel()
 	s := up(t)
 	logName, starts := startLog(t)
-	in := s.run(app{name: "sleeper", env: map[string]string{"START_LOG": logName, "START_DELAY": "300ms"}})
+	in := s.run(app{Name: "sleeper", Env: map[string]string{"START_LOG": logName, "START_DELAY": "300ms"}})
 	s.alias("pretty", in.ID, false)
 	s.sleep(in.ID)
 
@@ -112,7 +112,7 @@ func (s *slipway) visitors(t *testing.T, id string) {
 func TestStreamsAreNotGathered(t *testing.T) {
 	t.Parallel()
 	s := up(t)
-	in := s.run(app{name: "stream"})
+	in := s.run(app{Name: "stream"})
 	client := &http.Client{Transport: loopback(t)}
 	begin := time.Now()
 	response, err := client.Get(in.URL + "stream")
@@ -138,7 +138,7 @@ func TestAManualAppSleepsAndWakes(t *testing.T) {
 	}))
 	defer outside.Close()
 	s := up(t)
-	in := s.run(app{name: "manual", mode: "BASE_URL", runtime: "AppMode = \"manual\"\nAddress = \"" + outside.URL + "\""})
+	in := s.run(app{Name: "manual", Mode: "BASE_URL", Runtime: "AppMode = \"manual\"\nAddress = \"" + outside.URL + "\""})
 	target := "/instance/" + in.ID + "/a%2fb?c"
 	s.sleep(in.ID)
 	if a := s.get(s.host(""), target); a.status != 200 || string(a.body) != "manual "+target {
@@ -159,7 +159,7 @@ func TestAnAppThatIsKilledComesBack(t *testing.T) {
 	t.Parallel()
 	s := up(t)
 	logName, starts := startLog(t)
-	in := s.run(app{name: "crasher", env: map[string]string{"START_LOG": logName}})
+	in := s.run(app{Name: "crasher", Env: map[string]string{"START_LOG": logName}})
 	for n := 1; n <= 4; n++ {
 		s.killApp(in.ID)
 		e := s.get(s.host(in.ID), "/").echo(t)

@@ -1,26 +1,21 @@
 package faults
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
-
 	"github.com/seed-dbc68772/slipway/controlplane"
+	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/controlplane/client"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/controlplane/identity"
+	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
 // house is a store, a control plane that runs apps as processes, and a pure
@@ -30,7 +25,7 @@ type house struct {
 	store         *store
 	control, edge *edge
 	token         string
-	app           string // the app for tests
+	app           string // the ID of the app for tests
 }
 
 func newHouse(t *testing.T, more ...string) *house {
@@ -48,14 +43,17 @@ func newHouse(t *testing.T, more ...string) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { // before the control plane's own end
-		h.control.kill()
-		for _, pid := range h.processes("") {
-			syscall.Kill(pid, syscall.SIGKILL)
-		}
+		h.control.Kill()
+		slipwaytest.KillApps(h.control.dir)
 	})
 	h.control.start()
 	h.edge.start()
-	h.app = h.importApp()
+	bundle := bytes.NewReader(slipwaytest.App{Name: "app"}.Bundle(t))
+	app, err := h.api(h.control).ImportBundle(t.Context(), client.Import{Archive: bundle, Visibility: "PUBLIC"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.app = app.ID
 	return h
 }
 
@@ -67,37 +65,6 @@ func (h *house) api(by *edge) *client.Client {
 		h.t.Fatal(err)
 	}
 	return c
-}
-
-// importApp imports the app of the end-to-end tests, which answers who it is.
-func (h *house) importApp() string {
-	h.t.Helper()
-	raw, err := os.ReadFile(binary(h.t, "testapp"))
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	var out bytes.Buffer
-	archive := zip.NewWriter(&out)
-	for name, content := range map[string]string{"testapp": string(raw), "app.toml": "[App]\nName = \"app\"\nVersion = \"1.0.0\"\n" +
-		"[Runtime]\nAppMode = \"binary\"\nAppEntryPoint = [\"./testapp\"]\nRoutingMode = \"DOMAIN\"\n"} {
-		header := &zip.FileHeader{Name: name, Method: zip.Store}
-		header.SetMode(0o755)
-		w, err := archive.CreateHeader(header)
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		if _, err := w.Write([]byte(content)); err != nil {
-			h.t.Fatal(err)
-		}
-	}
-	if err := archive.Close(); err != nil {
-		h.t.Fatal(err)
-	}
-	app, err := h.api(h.control).ImportBundle(h.t.Context(), client.Import{Archive: &out, Visibility: "PUBLIC"})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return app.ID
 }
 
 // run runs an instance to the end of its start, on the edge too.
@@ -126,20 +93,7 @@ func (h *house) who(id string) (said struct {
 	return said
 }
 
-// processes are those of an instance, or of all.
-func (h *house) processes(id string) (pids []int) {
-	found, _ := filepath.Glob("/proc/[0-9]*/environ")
-	for _, name := range found {
-		raw, err := os.ReadFile(name)
-		if err != nil || !bytes.Contains(raw, []byte("HOME="+h.control.dir+"/processes/")) ||
-			!bytes.Contains(raw, []byte("H2O_CLOUD_INSTANCE_ID="+id)) {
-			continue
-		}
-		pid, _ := strconv.Atoi(strings.Split(name, "/")[2])
-		pids = append(pids, pid)
-	}
-	return pids
-}
+func (h *house) processes(id string) []int { return slipwaytest.AppPIDs(h.control.dir, id) }
 
 func (h *house) signal(id string, sig syscall.Signal) {
 	h.t.Helper()

@@ -16,12 +16,12 @@ func TestNobodyNoticesThatTheStoreIsAway(t *testing.T) {
 		begin, end func(*store, []*line)
 	}{
 		"killed": {
-			func(s *store, _ []*line) { s.kill() },
+			func(s *store, _ []*line) { s.Kill() },
 			func(s *store, _ []*line) { s.start() },
 		},
 		"frozen": {
-			func(s *store, _ []*line) { s.signal(syscall.SIGSTOP) },
-			func(s *store, _ []*line) { s.signal(syscall.SIGCONT) },
+			func(s *store, _ []*line) { s.Signal(syscall.SIGSTOP) },
+			func(s *store, _ []*line) { s.Signal(syscall.SIGCONT) },
 		},
 		"cut off": {
 			func(_ *store, lines []*line) {

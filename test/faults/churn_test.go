@@ -10,6 +10,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
+	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
 // TestAThousandChangesASecondCloseNoWebSocket: routes come, go and change, those
@@ -46,7 +47,7 @@ func TestAThousandChangesASecondCloseNoWebSocket(t *testing.T) {
 		})
 	}
 	time.Sleep(during / 2)
-	e.reload()
+	slipwaytest.Reload(t, e.dir)
 	all.Wait()
 	took := time.Since(began)
 	s.write(running(others+1, endpoints[0]))

@@ -36,11 +36,11 @@ func TestAnEdgeStartsWithoutTheStore(t *testing.T) {
 	eventually(t, "the first snapshot is there", func() bool { return exists(newest) })
 	s.write(running(moved, endpoints[1]))
 	eventually(t, "the change is there", func() bool { return e.get(host(moved), "/").body == "app 1" })
-	e.stop()
+	e.Stop(t)
 	if !exists(newest) || !exists(before) {
 		t.Fatal("there are not two generations")
 	}
-	s.kill()
+	s.Kill()
 
 	// alone starts it and measures its first right answer.
 	alone := func(want string) time.Duration {
@@ -63,7 +63,7 @@ func TestAnEdgeStartsWithoutTheStore(t *testing.T) {
 	var took []time.Duration
 	for range 3 {
 		took = append(took, alone("app 1"))
-		e.kill()
+		e.Kill()
 	}
 	figure(t, "an edge with %d routes, killed and started without etcd, answers after %v", manyRoutes, took)
 	// Of three, since the machine may be busy with something else.
@@ -73,10 +73,10 @@ func TestAnEdgeStartsWithoutTheStore(t *testing.T) {
 
 	corrupt(t, newest)
 	alone("app 0")
-	if !strings.Contains(e.log.String(), "a snapshot of the routes cannot be used, the one before it is") {
+	if !strings.Contains(e.Stderr.String(), "a snapshot of the routes cannot be used, the one before it is") {
 		t.Error("the log does not say that it serves from the older one")
 	}
-	e.kill()
+	e.Kill()
 
 	corrupt(t, before)
 	e.launch()
@@ -85,7 +85,7 @@ func TestAnEdgeStartsWithoutTheStore(t *testing.T) {
 		t.Errorf("it knows nothing, and /readyz says %d", got)
 	}
 	e.wants503(host(last), 10*time.Second)
-	if !strings.Contains(e.log.String(), "no snapshot of the routes can be used") {
+	if !strings.Contains(e.Stderr.String(), "no snapshot of the routes can be used") {
 		t.Error("the log does not say that no snapshot can be used")
 	}
 	s.start()
@@ -139,7 +139,7 @@ func TestADiskThatTakesNoSnapshotStopsNobody(t *testing.T) {
 			e.start()
 			c := visit(t, 8, []int{0}, e)
 			eventually(t, "the log says so", func() bool {
-				return strings.Contains(e.log.String(), "the routes cannot be saved; they are served all the same")
+				return strings.Contains(e.Stderr.String(), "the routes cannot be saved; they are served all the same")
 			})
 			s.write(running(1, endpoints[0]))
 			eventually(t, "changes arrive all the same", func() bool { return e.status(host(1), "/") == http.StatusOK })
@@ -149,7 +149,7 @@ func TestADiskThatTakesNoSnapshotStopsNobody(t *testing.T) {
 			eventually(t, "there was some load", func() bool { return c.total.Load() > 500 })
 			c.leave()
 			c.wantNone(t)
-			e.stop()
+			e.Stop(t)
 			figure(t, "a disk that is %s: %s requests", name, fmt.Sprint(&c.tally))
 		})
 	}

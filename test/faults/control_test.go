@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"net"
 	"net/http"
 	"strings"
 	"syscall"
@@ -10,14 +9,15 @@ import (
 
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/controlplane/client"
+	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
 // TestTheControlPlaneIsKilledOrFrozen: who runs is served as before, who sleeps
 // waits in vain and learns so, and calls of the API end in good time.
 func TestTheControlPlaneIsKilledOrFrozen(t *testing.T) {
 	for name, fault := range map[string]struct{ begin, end func(*house) }{
-		"killed": {func(h *house) { h.control.kill() }, func(h *house) { h.control.start() }},
-		"frozen": {func(h *house) { h.control.signal(syscall.SIGSTOP) }, func(h *house) { h.control.signal(syscall.SIGCONT) }},
+		"killed": {func(h *house) { h.control.Kill() }, func(h *house) { h.control.start() }},
+		"frozen": {func(h *house) { h.control.Signal(syscall.SIGSTOP) }, func(h *house) { h.control.Signal(syscall.SIGCONT) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			slow(t)
@@ -127,20 +127,12 @@ func TestAnEdgeFromItsSnapshotReachesNoStranger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.edge.stop() // and so saves what it knows
-	h.control.kill()
-	h.store.kill()
+	h.edge.Stop(t) // and so saves what it knows
+	h.control.Kill()
+	h.store.Kill()
 	h.signal(id, syscall.SIGKILL)
 	eventually(t, "the instance has ended", func() bool { return len(h.processes(id)) == 0 })
-	listener, err := net.Listen("tcp", e.Endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stranger := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusTeapot)
-	})}
-	go stranger.Serve(listener)
-	defer stranger.Close()
+	slipwaytest.Stranger(t, e.Endpoint)
 	h.edge.start()
 	if got := h.who(alive).Instance; got != alive {
 		t.Errorf("from its snapshot the edge reaches %q, want %s", got, alive)
@@ -155,7 +147,7 @@ func TestAnEdgeFromItsSnapshotReachesNoStranger(t *testing.T) {
 			t.Errorf("a visitor got %d, want 502; 418 is the stranger's", got)
 		}
 	}
-	if !strings.Contains(h.edge.log.String(), "another program answers where an instance should") {
+	if !strings.Contains(h.edge.Stderr.String(), "another program answers where an instance should") {
 		t.Error("the log does not say so")
 	}
 }

@@ -9,20 +9,26 @@
 package faults
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
-// patience is how long anything may take that is not measured.
-const patience = 30 * time.Second
+// The names by which these tests know the shared harness.
+var (
+	eventually = slipwaytest.Eventually
+	freePort   = slipwaytest.FreePort
+)
 
-var soaking = os.Getenv("SLIPWAY_SOAK") == "1"
+const patience = slipwaytest.Patience
+
+var (
+	soaking = os.Getenv("SLIPWAY_SOAK") == "1"
+	enabled = soaking || os.Getenv("SLIPWAY_E2E") == "all"
+)
 
 // places limits how many houses stand at a time: with more, the figures would
 // be those of the machine's scheduler.
@@ -31,7 +37,7 @@ var places = make(chan struct{}, 2)
 // slow is the head of every test here.
 func slow(t *testing.T) {
 	t.Helper()
-	if !soaking && os.Getenv("SLIPWAY_E2E") != "all" {
+	if !enabled {
 		t.Skip("it takes long: run with SLIPWAY_E2E=all, or with make soak")
 	}
 	if strings.HasPrefix(t.Name(), "TestSoak") && !soaking {
@@ -50,56 +56,14 @@ func lasting(short, soak time.Duration) time.Duration {
 	return short
 }
 
-var binaries struct {
-	once sync.Once
-	dir  string
-	err  error
-}
-
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(etcdFolder); dir != "" {
+	switch dir := os.Getenv(etcdFolder); {
+	case dir != "":
 		os.Exit(serveEtcd(dir))
+	case !enabled:
+		os.Exit(m.Run()) // nothing runs, so nothing is built
 	}
-	code := m.Run()
-	if binaries.dir != "" {
-		os.RemoveAll(binaries.dir)
-	}
-	os.Exit(code)
-}
-
-// binary is the path of the real program, or of the app for tests.
-func binary(t *testing.T, name string) string {
-	t.Helper()
-	binaries.once.Do(func() {
-		if binaries.dir, binaries.err = os.MkdirTemp("", "slipway-faults-"); binaries.err != nil {
-			return
-		}
-		for name, pkg := range map[string]string{"slipway": "./cmd/slipway", "testapp": "./test/e2e/testapp"} {
-			cmd := exec.Command("go", "build", "-o", filepath.Join(binaries.dir, name), pkg)
-			cmd.Dir, cmd.Stdout, cmd.Stderr = "../..", os.Stderr, os.Stderr
-			cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-			if err := cmd.Run(); err != nil {
-				binaries.err = fmt.Errorf("build %s: %w", pkg, err)
-				return
-			}
-		}
-	})
-	if binaries.err != nil {
-		t.Fatal(binaries.err)
-	}
-	return filepath.Join(binaries.dir, name)
-}
-
-// eventually polls until ok is true, and returns how long that took.
-func eventually(t *testing.T, what string, ok func() bool) time.Duration {
-	t.Helper()
-	began := time.Now()
-	for ; !ok(); time.Sleep(10 * time.Millisecond) {
-		if time.Since(began) > patience {
-			t.Fatalf("after %s still not so: %s", patience, what)
-		}
-	}
-	return time.Since(began)
+	os.Exit(slipwaytest.Main(m.Run))
 }
 
 // figure writes a measured value where a reader of the log finds it.

@@ -16,12 +16,12 @@ func TestTheStoreIsSetBackOrReplaced(t *testing.T) {
 	const early, late = 50, 51
 	for name, swap := range map[string]func(t *testing.T, s *store, endpoints []string, restore func()){
 		"an older backup": func(_ *testing.T, s *store, _ []string, restore func()) {
-			s.stop()
+			s.Stop(s.t)
 			restore()
 			s.start()
 		},
 		"another cluster": func(t *testing.T, s *store, endpoints []string, _ func()) {
-			s.stop()
+			s.Stop(s.t)
 			if err := os.Rename(filepath.Join(s.dir, "data"), filepath.Join(s.dir, "old")); err != nil {
 				t.Fatal(err)
 			}
@@ -33,7 +33,7 @@ func TestTheStoreIsSetBackOrReplaced(t *testing.T) {
 			slow(t)
 			s, endpoints := newStore(t), apps(t, 2)
 			s.write(running(0, endpoints[0]), running(1, endpoints[1]), running(early, endpoints[0]))
-			s.stop()
+			s.Stop(s.t)
 			restore := s.backup()
 			s.start()
 			e := newEdge(t, "edge-1", s.socket())
@@ -54,7 +54,7 @@ func TestTheStoreIsSetBackOrReplaced(t *testing.T) {
 			c.wantNone(t)
 			held.leave()
 			held.wantNone(t)
-			if !strings.Contains(e.log.String(), "routes are listed anew") {
+			if !strings.Contains(e.Stderr.String(), "routes are listed anew") {
 				t.Error("the log does not say why")
 			}
 			if c.dials.Load() != 8 {

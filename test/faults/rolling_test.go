@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
 // TestARollingRestartFailsNobody: two of three edges are stopped and started,
@@ -29,12 +31,12 @@ func TestARollingRestartFailsNobody(t *testing.T) {
 		for _, e := range edges[:2] {
 			const n = 20
 			leaving := open(t, n, 0, targets, e)
-			e.reload()
+			slipwaytest.Reload(t, e.dir)
 			time.Sleep(500 * time.Millisecond)
 			if got := leaving.closed(); len(got) > 0 {
 				t.Errorf("a reload of %s ends WebSockets: %v", e.name, got)
 			}
-			e.stop()
+			e.Stop(t)
 			eventually(t, "the WebSockets of "+e.name+" end", func() bool {
 				ended := 0
 				for _, count := range leaving.closed() {
@@ -49,7 +51,7 @@ func TestARollingRestartFailsNobody(t *testing.T) {
 			time.Sleep(200 * time.Millisecond) // nobody can ask it now
 			e.start()
 		}
-		edges[2].reload()
+		slipwaytest.Reload(t, edges[2].dir)
 	}
 	c.leave()
 	c.wantNone(t)

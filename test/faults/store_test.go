@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"sync"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/embedded"
+	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
 // etcdFolder is the variable that makes this test binary an etcd, in a process
@@ -41,15 +41,16 @@ func serveEtcd(dir string) int {
 
 // store is an etcd of one member, and its client that no fault touches.
 type store struct {
+	*slipwaytest.Process
+
 	t      *testing.T
 	dir    string
-	cmd    *exec.Cmd
 	client *clientv3.Client
 }
 
 func newStore(t *testing.T) *store {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "etcd") // sockets need a short path
+	dir, err := os.MkdirTemp(slipwaytest.RuntimeDir, "etcd")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +59,9 @@ func newStore(t *testing.T) *store {
 		if s.client != nil {
 			s.client.Close()
 		}
-		s.kill()
+		if s.Kill(); t.Failed() {
+			t.Log(s.Tail())
+		}
 		os.RemoveAll(dir)
 	})
 	s.start()
@@ -73,12 +76,7 @@ func (s *store) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.cmd = exec.Command(self)
-	s.cmd.Env = append(os.Environ(), etcdFolder+"="+s.dir)
-	s.cmd.Stderr = os.Stderr
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
+	s.Process = slipwaytest.StartProgram(s.t, self, append(os.Environ(), etcdFolder+"="+s.dir))
 	eventually(s.t, "etcd listens", func() bool {
 		conn, err := net.Dial("unix", s.socket())
 		if err == nil {
@@ -93,28 +91,6 @@ func (s *store) start() {
 	if s.client, err = clientv3.New(clientv3.Config{Endpoints: []string{"unix://" + s.socket()}, Logger: zap.NewNop()}); err != nil {
 		s.t.Fatal(err)
 	}
-}
-
-func (s *store) signal(sig syscall.Signal) { s.cmd.Process.Signal(sig) }
-
-// kill ends it as the kernel does when memory is out.
-func (s *store) kill() {
-	if s.cmd == nil {
-		return
-	}
-	s.cmd.Process.Kill()
-	s.cmd.Wait()
-	s.cmd = nil
-}
-
-// stop ends it cleanly.
-func (s *store) stop() {
-	s.t.Helper()
-	s.signal(syscall.SIGTERM)
-	if err := s.cmd.Wait(); err != nil {
-		s.t.Errorf("etcd ended with %v", err)
-	}
-	s.cmd = nil
 }
 
 // backup copies the data of a stopped store; restore brings it back.
@@ -180,7 +156,7 @@ type line struct {
 
 func newLine(t *testing.T, to string) *line {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "line")
+	dir, err := os.MkdirTemp(slipwaytest.RuntimeDir, "line")
 	if err != nil {
 		t.Fatal(err)
 	}

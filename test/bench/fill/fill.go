@@ -41,7 +41,7 @@ func Instances(ctx context.Context, client *clientv3.Client, n int, endpoint str
 
 // Alias is the operation that lets an alias lead to an instance.
 func Alias(name string, instance routing.ID) clientv3.Op {
-	return clientv3.OpPut(etcdstore.DefaultPrefix+etcdstore.AliasRouteKey(name), fmt.Sprintf(`{"v":1,"instance_id":"%s"}`, instance))
+	return clientv3.OpPut(etcdstore.DefaultPrefix+etcdstore.AliasRouteKey(name), fmt.Sprintf(`{"v":1,"instance_id":%q}`, instance))
 }
 
 // Instance is the operation that writes one instance, whose primary alias may

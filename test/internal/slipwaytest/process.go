@@ -18,25 +18,36 @@ import (
 // Patience is how long anything may take that is not measured.
 const Patience = 30 * time.Second
 
-// Process is a running slipway of whatever command.
+// Process is a running slipway of whatever command, or another program.
 type Process struct {
-	Cmd            *exec.Cmd
+	Began          time.Time
+	PID            int
 	Stdout, Stderr *Buffer
-	Exited         chan error // gets what Wait returned, once
+
+	cmd    *exec.Cmd
+	exited chan error // holds what Wait returned
 }
 
 // Start runs the binary. Who starts it ends it, with Kill at the latest.
 func Start(t testing.TB, env []string, args ...string) *Process {
 	t.Helper()
+	return StartProgram(t, Binary, env, args...)
+}
+
+// StartProgram is Start for another program than slipway.
+func StartProgram(t testing.TB, program string, env []string, args ...string) *Process {
+	t.Helper()
 	if err := touchOnce(); err != nil {
 		t.Fatal(err)
 	}
-	p := &Process{Cmd: exec.Command(Binary, args...), Stdout: new(Buffer), Stderr: new(Buffer), Exited: make(chan error, 1)}
-	p.Cmd.Env, p.Cmd.Stdout, p.Cmd.Stderr = env, p.Stdout, p.Stderr
-	if err := p.Cmd.Start(); err != nil {
+	p := &Process{cmd: exec.Command(program, args...), Stdout: new(Buffer), Stderr: new(Buffer), exited: make(chan error, 1)}
+	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = env, p.Stdout, p.Stderr
+	p.Began = time.Now()
+	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { p.Exited <- p.Cmd.Wait() }() // ends with the process
+	p.PID = p.cmd.Process.Pid
+	go func() { p.exited <- p.cmd.Wait() }() // ends with the process
 	return p
 }
 
@@ -50,8 +61,8 @@ func (p *Process) AwaitReady(t testing.TB) []string {
 			return lines[:i+1]
 		}
 		select {
-		case err := <-p.Exited:
-			p.Exited <- err
+		case err := <-p.exited:
+			p.exited <- err
 			t.Fatalf("slipway ended: %v\n%s", err, p.Stderr)
 		case <-time.After(time.Millisecond):
 		}
@@ -61,10 +72,33 @@ func (p *Process) AwaitReady(t testing.TB) []string {
 	}
 }
 
+// Signal sends a signal to a process that may have ended.
+func (p *Process) Signal(signal os.Signal) { _ = p.cmd.Process.Signal(signal) }
+
+// Stop ends the process as Ctrl-C would, and wants that to be clean.
+func (p *Process) Stop(t testing.TB) {
+	t.Helper()
+	p.Signal(syscall.SIGTERM)
+	select {
+	case err := <-p.exited:
+		p.exited <- err
+		if err != nil {
+			t.Errorf("%s ended with %v", p.cmd, err)
+		}
+	case <-time.After(Patience):
+		t.Errorf("%s did not end by TERM in %s", p.cmd, Patience)
+		p.Kill()
+	}
+}
+
 // Kill ends the process, and it alone, as the kernel does when memory is out.
+// One that has not begun, nil, or has ended stays as it is.
 func (p *Process) Kill() {
-	_ = p.Cmd.Process.Kill() // it may have ended
-	p.Exited <- <-p.Exited
+	if p == nil {
+		return
+	}
+	p.Signal(os.Kill)
+	p.exited <- <-p.exited
 }
 
 // AppProcess is one process of an instance.
@@ -95,6 +129,16 @@ func AppProcesses(data string) []AppProcess {
 	return found
 }
 
+// AppPIDs are the processes of one instance.
+func AppPIDs(data, instance string) (pids []int) {
+	for _, p := range AppProcesses(data) {
+		if p.Instance == instance {
+			pids = append(pids, p.PID)
+		}
+	}
+	return pids
+}
+
 // KillApps ends every process of a data folder's instances.
 func KillApps(data string) {
 	for _, p := range AppProcesses(data) {
@@ -108,7 +152,19 @@ func LogTail(data string) string {
 	if err != nil {
 		return err.Error()
 	}
-	return fmt.Sprintf("the end of slipway.log:\n%s", raw[max(0, len(raw)-4000):])
+	return tail("slipway.log", string(raw))
+}
+
+// Tail is the end of what the process, if it has begun, has said to stderr.
+func (p *Process) Tail() string {
+	if p == nil {
+		return "it has not begun"
+	}
+	return tail("what "+p.cmd.String()+" said", p.Stderr.String())
+}
+
+func tail(of, text string) string {
+	return fmt.Sprintf("the end of %s:\n%s", of, text[max(0, len(text)-4000):])
 }
 
 // Buffer is a bytes.Buffer that may be read while it is written.

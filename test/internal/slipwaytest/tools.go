@@ -1,14 +1,13 @@
 package slipwaytest
 
 import (
-	"archive/zip"
-	"bytes"
-	"maps"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,14 +15,16 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/client"
 )
 
-// Eventually polls until ok is true.
-func Eventually(t testing.TB, what string, ok func() bool) {
+// Eventually polls until ok is true, and returns how long that took.
+func Eventually(t testing.TB, what string, ok func() bool) time.Duration {
 	t.Helper()
-	for deadline := time.Now().Add(Patience); !ok(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
+	began := time.Now()
+	for ; !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > Patience {
 			t.Fatalf("after %s still not so: %s", Patience, what)
 		}
 	}
+	return time.Since(began)
 }
 
 // FreePort is a port of loopback that nobody listened on a moment ago.
@@ -52,29 +53,40 @@ func Client(t testing.TB, file string) *client.Client {
 	return c
 }
 
-// Bundle is a zip archive of these files; a name that ends in "*" is an
-// executable file.
-func Bundle(t testing.TB, files map[string]string) []byte {
+// WriteCaddyfile writes the Caddyfile of a folder: sites on loopback without
+// TLS of their own. The options are more global ones, and say where the admin
+// interface is.
+func WriteCaddyfile(t testing.TB, dir, options, sites string) {
 	t.Helper()
-	var out bytes.Buffer
-	archive := zip.NewWriter(&out)
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		plain, executable := strings.CutSuffix(name, "*")
-		header := &zip.FileHeader{Name: plain, Method: zip.Store}
-		header.SetMode(0o644)
-		if executable {
-			header.SetMode(0o755)
-		}
-		w, err := archive.CreateHeader(header)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write([]byte(files[name])); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := archive.Close(); err != nil {
+	text := "{\n\tpersist_config off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n" + options + "\n}\n" + sites + "\n"
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return out.Bytes()
+	if err := os.WriteFile(caddyfile(dir), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Site is a site for all hosts, of nothing but slipway.
+func Site(port string) string { return "http://:" + port + " {\n\tslipway\n}" }
+
+func caddyfile(dir string) string { return filepath.Join(dir, "Caddyfile") }
+
+// RunCaddyfile starts `slipway run` with the Caddyfile of a folder, which is
+// its home too.
+func RunCaddyfile(t testing.TB, dir string, env []string) *Process {
+	t.Helper()
+	env = append(slices.Clip(env), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+	return Start(t, env, "run", "--config", caddyfile(dir), "--adapter", "caddyfile")
+}
+
+// Reload loads the Caddyfile of a folder once more, be it changed or not, where
+// the admin interface is at the socket admin.sock there.
+func Reload(t testing.TB, dir string) {
+	t.Helper()
+	out, err := exec.Command(Binary, "reload", "--config", caddyfile(dir), "--adapter", "caddyfile",
+		"--address", "unix/"+filepath.Join(dir, "admin.sock"), "--force").CombinedOutput()
+	if err != nil {
+		t.Fatalf("reload %s: %v\n%s", dir, err, out)
+	}
 }
