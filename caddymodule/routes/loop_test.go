@@ -95,7 +95,7 @@ func start(t *testing.T, s routes.Source, changed func(revision int64, ids []rou
 	live := routes.New(zap.New(core), changed)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { defer close(done); live.Run(ctx, s, routes.Config{StuckAfter: 10 * time.Second}) }()
+	go func() { defer close(done); live.Run(ctx, s, routes.Config{}) }()
 	t.Cleanup(func() { cancel(); <-done })
 	synctest.Wait()
 	return live, logs

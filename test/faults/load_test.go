@@ -74,11 +74,11 @@ func tick(w http.ResponseWriter, r *http.Request) {
 
 // tally counts what visitors got.
 type tally struct {
-	total, failed, retried, dials atomic.Int64
+	total, failed, retried atomic.Int64
 
-	mu      sync.Mutex
-	faults  []string // the first ones
-	dialled []time.Time
+	mu     sync.Mutex
+	faults []string    // the first ones
+	lost   []time.Time // when an edge ended a visitor's connection
 }
 
 func (c *tally) fail(format string, args ...any) {
@@ -90,21 +90,30 @@ func (c *tally) fail(format string, args ...any) {
 	}
 }
 
-// dial notes a new connection.
-func (c *tally) dial() {
-	c.dials.Add(1)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.dialled = append(c.dialled, time.Now())
+// visitorConn is a visitor's connection. Its own end is none of the edge's:
+// net/http gives one up whose request it could not finish in 50 ms.
+type visitorConn struct {
+	net.Conn
+	tally *tally
 }
 
-// late is how long after a moment connections were made.
-func (c *tally) late(than time.Time) (after []time.Duration) {
+func (c *visitorConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		c.tally.mu.Lock()
+		defer c.tally.mu.Unlock()
+		c.tally.lost = append(c.tally.lost, time.Now())
+	}
+	return n, err
+}
+
+// lostAfter is how long after a moment edges ended connections.
+func (c *tally) lostAfter(began time.Time) (after []time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, at := range c.dialled {
-		if at.After(than) {
-			after = append(after, at.Sub(than))
+	for _, at := range c.lost {
+		if at.After(began) {
+			after = append(after, at.Sub(began))
 		}
 	}
 	return after
@@ -157,8 +166,11 @@ func visit(t *testing.T, n int, targets []int, edges ...*edge) *crowd {
 		clients := make([]*http.Client, len(edges))
 		for i, e := range edges {
 			transport := &http.Transport{MaxConnsPerHost: 1, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-				c.dial()
-				return e.dial(ctx, network, address)
+				conn, err := e.dial(ctx, network, address)
+				if err != nil {
+					return nil, err
+				}
+				return &visitorConn{conn, &c.tally}, nil
 			}}
 			if v%2 == 1 {
 				transport.Protocols = new(http.Protocols)
