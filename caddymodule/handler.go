@@ -142,7 +142,7 @@ const forEver = 10 * 365 * 24 * time.Hour
 
 // crashNotice is how long the news of a crash may take to the edge. An app
 // that refuses connections while it is said to run costs its visitors as much.
-const crashNotice = time.Second
+const crashNotice = 2 * time.Second
 
 // serve sends a request to its instance, and waits before that for one that
 // does not run. All the waiting together takes as long as one wait may.
