@@ -16,7 +16,7 @@ test: ## Every test that needs nothing but Go; RACE=1: with the race detector (n
 lint: ## golangci-lint, with .golangci.yml
 	$(GOLANGCI_LINT) run ./...
 
-bench: ## Benchmarks, with allocations
+bench: ## Benchmarks, with allocations; those of the real binary beside Caddy too
 	go test -run '^$$' -bench . -benchmem ./...
 
 e2e: ## The tests of the real binary, those of Python apps too (needs python3)

@@ -5,12 +5,11 @@
 //
 // These tests take minutes, so `go test ./...` skips them: SLIPWAY_E2E=all runs
 // them with short times, SLIPWAY_SOAK=1 (`make soak`) with those of the
-// figures in the documentation, and runs the tests named TestSoak… too.
+// figures in the documentation.
 package faults
 
 import (
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -39,9 +38,6 @@ func slow(t *testing.T) {
 	t.Helper()
 	if !enabled {
 		t.Skip("it takes long: run with SLIPWAY_E2E=all, or with make soak")
-	}
-	if strings.HasPrefix(t.Name(), "TestSoak") && !soaking {
-		t.Skip("it takes very long: run with make soak")
 	}
 	t.Parallel()
 	places <- struct{}{}
