@@ -21,45 +21,21 @@ func (p *program) aliasCommands() *cobra.Command {
 
 func (p *program) aliasList() *cobra.Command {
 	c := &cobra.Command{Use: "list", Short: "List the aliases", Args: takes(0, 0)}
-	p.outputFlag(c)
-	watch := watchFlag(c)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		api, err := p.client()
-		if err != nil {
-			return err
-		}
-		return p.show(c.Context(), *watch, func(ctx context.Context) (view, error) {
-			list := []v1.Alias{}
-			for a, err := range api.AllAliases(ctx) {
-				if err != nil {
-					return view{}, err
-				}
-				list = append(list, a)
-			}
-			return p.aliasTable(list), nil
-		})
-	}
-	return c
+	return p.showing(c, func(ctx context.Context, api *client.Client, _ []string) (view, error) {
+		list, err := collect(api.AllAliases(ctx))
+		return p.aliasTable(list), err
+	})
 }
 
 func (p *program) aliasGet() *cobra.Command {
 	c := &cobra.Command{Use: "get NAME|ID", Short: "Show an alias", Args: takes(1, 1, "the alias's name or ID")}
-	p.outputFlag(c)
-	watch := watchFlag(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		api, err := p.client()
+	return p.showing(c, func(ctx context.Context, api *client.Client, args []string) (view, error) {
+		a, err := api.Alias(ctx, args[0])
 		if err != nil {
-			return err
+			return view{}, err
 		}
-		return p.show(c.Context(), *watch, func(ctx context.Context) (view, error) {
-			a, err := api.Alias(ctx, args[0])
-			if err != nil {
-				return view{}, err
-			}
-			return aliasView(a), nil
-		})
-	}
-	return c
+		return aliasView(a), nil
+	})
 }
 
 func (p *program) aliasCreate() *cobra.Command {

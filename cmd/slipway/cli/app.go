@@ -28,45 +28,21 @@ func (p *program) appCommands(own bool) *cobra.Command {
 
 func (p *program) appList() *cobra.Command {
 	c := &cobra.Command{Use: "list", Short: "List the apps", Args: takes(0, 0)}
-	p.outputFlag(c)
-	watch := watchFlag(c)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		api, err := p.client()
-		if err != nil {
-			return err
-		}
-		return p.show(c.Context(), *watch, func(ctx context.Context) (view, error) {
-			list := []v1.App{}
-			for app, err := range api.AllApps(ctx) {
-				if err != nil {
-					return view{}, err
-				}
-				list = append(list, app)
-			}
-			return p.appTable(list), nil
-		})
-	}
-	return c
+	return p.showing(c, func(ctx context.Context, api *client.Client, _ []string) (view, error) {
+		list, err := collect(api.AllApps(ctx))
+		return p.appTable(list), err
+	})
 }
 
 func (p *program) appGet() *cobra.Command {
 	c := &cobra.Command{Use: "get ID", Short: "Show an app", Args: takes(1, 1, "the app's ID")}
-	p.outputFlag(c)
-	watch := watchFlag(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		api, err := p.client()
+	return p.showing(c, func(ctx context.Context, api *client.Client, args []string) (view, error) {
+		app, err := api.App(ctx, args[0])
 		if err != nil {
-			return err
+			return view{}, err
 		}
-		return p.show(c.Context(), *watch, func(ctx context.Context) (view, error) {
-			app, err := api.App(ctx, args[0])
-			if err != nil {
-				return view{}, err
-			}
-			return appView(app), nil
-		})
-	}
-	return c
+		return appView(app), nil
+	})
 }
 
 func (p *program) appRun() *cobra.Command {

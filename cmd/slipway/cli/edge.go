@@ -23,22 +23,13 @@ func (p *program) edgeCommands() *cobra.Command {
 
 func (p *program) edgeList() *cobra.Command {
 	c := &cobra.Command{Use: "list", Short: "List the live edges", Args: takes(0, 0)}
-	p.outputFlag(c)
-	watch := watchFlag(c)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		api, err := p.client()
+	return p.showing(c, func(ctx context.Context, api *client.Client, _ []string) (view, error) {
+		list, err := api.Edges(ctx)
 		if err != nil {
-			return err
+			return view{}, err
 		}
-		return p.show(c.Context(), *watch, func(ctx context.Context) (view, error) {
-			list, err := api.Edges(ctx)
-			if err != nil {
-				return view{}, err
-			}
-			return p.edgeTable(list.Items), nil
-		})
-	}
-	return c
+		return p.edgeTable(list.Items), nil
+	})
 }
 
 func (p *program) edgeTable(list []v1.Edge) view {

@@ -24,45 +24,21 @@ func (p *program) instanceCommands() *cobra.Command {
 
 func (p *program) instanceList() *cobra.Command {
 	c := &cobra.Command{Use: "list", Short: "List the instances", Args: takes(0, 0)}
-	p.outputFlag(c)
-	watch := watchFlag(c)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		api, err := p.client()
-		if err != nil {
-			return err
-		}
-		return p.show(c.Context(), *watch, func(ctx context.Context) (view, error) {
-			list := []v1.Instance{}
-			for in, err := range api.AllInstances(ctx) {
-				if err != nil {
-					return view{}, err
-				}
-				list = append(list, in)
-			}
-			return p.instanceTable(list), nil
-		})
-	}
-	return c
+	return p.showing(c, func(ctx context.Context, api *client.Client, _ []string) (view, error) {
+		list, err := collect(api.AllInstances(ctx))
+		return p.instanceTable(list), err
+	})
 }
 
 func (p *program) instanceGet() *cobra.Command {
 	c := &cobra.Command{Use: "get ID", Short: "Show an instance", Args: takes(1, 1, "the instance's ID")}
-	p.outputFlag(c)
-	watch := watchFlag(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		api, err := p.client()
+	return p.showing(c, func(ctx context.Context, api *client.Client, args []string) (view, error) {
+		in, err := api.Instance(ctx, args[0])
 		if err != nil {
-			return err
+			return view{}, err
 		}
-		return p.show(c.Context(), *watch, func(ctx context.Context) (view, error) {
-			in, err := api.Instance(ctx, args[0])
-			if err != nil {
-				return view{}, err
-			}
-			return p.instanceView(in), nil
-		})
-	}
-	return c
+		return p.instanceView(in), nil
+	})
 }
 
 // instanceChange is suspend or resume: a call, and what it leads to.

@@ -6,12 +6,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
+
+	"github.com/seed-dbc68772/slipway/controlplane/client"
 )
 
 // view is what a command shows, in every form that it can be shown in.
@@ -120,9 +123,31 @@ func encodeJSON(v any) ([]byte, error) {
 	return []byte(safe.String()), nil
 }
 
-// watchFlag adds --watch to a command.
-func watchFlag(c *cobra.Command) *bool {
-	return c.Flags().BoolP("watch", "w", false, "print again whenever it changes, until Ctrl-C")
+// showing makes c a command that shows what fetch returns, with -o and --watch.
+func (p *program) showing(c *cobra.Command, fetch func(context.Context, *client.Client, []string) (view, error)) *cobra.Command {
+	p.outputFlag(c)
+	watch := c.Flags().BoolP("watch", "w", false, "print again whenever it changes, until Ctrl-C")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		api, err := p.client()
+		if err != nil {
+			return err
+		}
+		return p.show(c.Context(), *watch, func(ctx context.Context) (view, error) { return fetch(ctx, api, args) })
+	}
+	return c
+}
+
+// collect reads a listing to its end. What it returns is never nil: an empty
+// list is one in JSON, too.
+func collect[T any](all iter.Seq2[T, error]) ([]T, error) {
+	list := []T{}
+	for item, err := range all {
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, item)
+	}
+	return list, nil
 }
 
 // show prints what fetch returns; with watch again and again, as often as it
