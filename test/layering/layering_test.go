@@ -11,15 +11,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/seed-dbc68772/slipway/test/internal/sources"
 )
 
 const (
@@ -42,7 +41,7 @@ type graph map[string]listed
 // load lists the module's packages. One that does not compile is listed too:
 // the compiler says more about it.
 var load = sync.OnceValues(func() (graph, error) {
-	if err := touch(); err != nil {
+	if err := sources.Touch(root); err != nil {
 		return nil, fmt.Errorf("look at sources: %w", err)
 	}
 	var faults strings.Builder
@@ -63,28 +62,6 @@ var load = sync.OnceValues(func() (graph, error) {
 		g[p.ImportPath] = p
 	}
 })
-
-// touch looks at every source file, so that go test's cache knows that this
-// test depends on them: it does not see what another program reads.
-func touch() error {
-	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) && path != root {
-			return nil // an editor's file, gone meanwhile
-		}
-		if err != nil {
-			return err
-		}
-		switch name := d.Name(); {
-		case d.IsDir() && path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "dist"):
-			return filepath.SkipDir
-		case name == "go.mod", filepath.Ext(name) == ".go":
-			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-		}
-		return nil
-	})
-}
 
 func packages(t *testing.T) graph {
 	t.Helper()

@@ -8,9 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/seed-dbc68772/slipway/test/internal/sources"
 )
 
 // What Main makes once for all tests of a package.
@@ -124,28 +125,5 @@ func linkOrCopy(from, to string) error {
 	return os.WriteFile(to, data, 0o700) //nolint:gosec // it is a program
 }
 
-// touchOnce looks at every source file, so that go test's cache knows that the tests
-// depend on them: it does not see what the go command reads, and would call a
-// result good that is of another binary. Nor does it see what is looked at before
-// the first test runs.
-var touchOnce = sync.OnceValue(touch)
-
-func touch() error {
-	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) && path != root {
-			return nil // an editor's file, gone meanwhile
-		}
-		if err != nil {
-			return err
-		}
-		switch name := d.Name(); {
-		case d.IsDir() && path != root && strings.HasPrefix(name, "."):
-			return filepath.SkipDir
-		case name == "go.mod", filepath.Ext(name) == ".go", filepath.Ext(name) == ".json":
-			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-		}
-		return nil
-	})
-}
+// touchOnce is called by the first test that runs a binary.
+var touchOnce = sync.OnceValue(func() error { return sources.Touch(root) })
