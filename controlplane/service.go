@@ -8,12 +8,6 @@ import (
 	"time"
 )
 
-// Actor is who asks for something. The zero value is anonymous.
-type Actor struct {
-	User  string // empty: nobody signed in
-	Admin bool
-}
-
 // Config is what a Service works with. All fields but ReservedAliases, Changes
 // and Now are required.
 type Config struct {
@@ -26,6 +20,10 @@ type Config struct {
 	Blobs   Blobs
 	// ReadBundle checks an archive and reads its manifest (package bundle).
 	ReadBundle func(ctx context.Context, archive io.ReaderAt, size int64) (Manifest, []Fault, error)
+	// Access decides who may do what (package access), Rights what the provider's
+	// roles mean.
+	Access Access
+	Rights Rights
 	// Launchers are asked whether an app can run, by its mode.
 	Launchers LauncherSet
 	// RoutingMode is for apps that name none (setting routing_mode).

@@ -27,9 +27,30 @@ type Store interface {
 	Instances(ctx context.Context, p Page) (List[*Instance], error)
 	Aliases(ctx context.Context, p Page) (List[*Alias], error)
 
-	// Token finds the token of which this is the SHA-256, hexadecimal.
-	Token(ctx context.Context, hash string) (*Token, error)
+	Tags(ctx context.Context, p Page) (List[*Tag], error)
+	Users(ctx context.Context, p Page) (List[*User], error)
+	Sessions(ctx context.Context, p Page) (List[*Session], error)
+	// Audit lists what was changed; in the order of time.
+	Audit(ctx context.Context, p Page) (List[*AuditRecord], error)
+	// WatchAudit blocks until ctx ends, and calls sink from one goroutine with
+	// the records that come after this revision. The error is CodeStale when the
+	// store does not remember so far back.
+	WatchAudit(ctx context.Context, after int64, sink func([]*AuditRecord)) error
+
+	// TakeOnce returns what PutOnce kept, and forgets it: of any number of
+	// callers one gets it. The error is CodeNotFound.
+	TakeOnce(ctx context.Context, kind OnceKind, key string, into any) error
 }
+
+// OnceKind is what something is that is kept for one use.
+type OnceKind string
+
+// The kinds.
+const (
+	OnceTicket OnceKind = "ticket" // for an instance's host
+	OnceLink   OnceKind = "link"   // to sign in without a provider
+	OnceDevice OnceKind = "device" // a command line that waits for its approval
+)
 
 // Page selects a part of a list. The zero value is the first page.
 type Page struct {
@@ -63,22 +84,45 @@ type Tx interface {
 	// fails when one is added before it commits.
 	InstancesOf(appID string) (ids []string, err error)
 
-	// Put writes an *App, *Instance, *Alias or *Token with all that follows
-	// from it: indexes and the edges' projection.
+	// User finds a user by name, without regard to case.
+	User(name string) (*User, error)
+	// UserOf is the name of the user of this subject; empty where there is none.
+	UserOf(issuer, subject string) (name string, err error)
+	Session(id string) (*Session, error)
+	// Token finds the token of which this is the SHA-256, hexadecimal.
+	Token(hash string) (*Token, error)
+	// TokensOf are a user's tokens, by ID.
+	TokensOf(user string) ([]*Token, error)
+	Tag(name string) (*Tag, error)
+	// Starts are when the user's last starts were, the oldest first.
+	Starts(user string) ([]time.Time, error)
+	// InstancesOwned counts the instances of an owner, AppsOwned the versions
+	// of apps. The transaction fails when one is added before it commits.
+	InstancesOwned(owner string) (int, error)
+	AppsOwned(owner string) (int, error)
+
+	// Put writes an *App, *Instance, *Alias, *User, *Session, *Token or *Tag
+	// with all that follows from it: indexes and the edges' projection. A
+	// session goes away by itself at its end.
 	Put(record any) error
 	// Delete removes one, likewise. Deleting an instance deletes its route
 	// and its wake intent; aliases that name it stay, inactive.
 	Delete(record any) error
+	// SetStarts replaces what Starts returns.
+	SetStarts(user string, starts []time.Time)
+	// PutOnce keeps something for one use, for as long as ttl.
+	PutOnce(kind OnceKind, key string, value any, ttl time.Duration)
+	// Once reads it without using it up. The error is CodeNotFound.
+	Once(kind OnceKind, key string, into any) error
+	// RevokeUser ends at every edge what was issued to a user before this epoch,
+	// RevokeCredential what was issued for a session or a token.
+	RevokeUser(user string, epoch int64)
+	RevokeCredential(id string)
+	// Audit adds the record of this transaction's change. Without another write
+	// there is none.
+	Audit(r *AuditRecord)
 	// ClearWake takes back the intent to wake this instance, if there is one.
 	ClearWake(instanceID string)
-}
-
-// Token is a personal token; only its hash is stored.
-type Token struct {
-	Hash      string    `json:"hash"` // SHA-256 of the whole token, hexadecimal
-	User      string    `json:"user"`
-	Admin     bool      `json:"admin,omitempty"`
-	CreatedAt time.Time `json:"created_at"`
 }
 
 // Watcher tells what changes in the store. Each method blocks until ctx ends,

@@ -1,10 +1,13 @@
 package routing
 
 // Change puts or deletes one record. Make it with [PutInstance],
-// [DeleteInstance], [PutAlias] or [DeleteAlias]; the zero Change does nothing.
+// [DeleteInstance], [PutAlias], … or [DeleteRecord]; the zero Change does
+// nothing.
 type Change struct {
 	instance *Instance // to put, or one of the ID to delete
 	alias    *Alias    // to put, or one of the name to delete
+	policy   *Policy   // to put, or one of the app to delete
+	record   *Record   // to put, or one of the name to delete
 	remove   bool
 }
 
@@ -19,6 +22,18 @@ func PutAlias(alias Alias) Change { return Change{alias: &alias} }
 
 // DeleteAlias removes an alias.
 func DeleteAlias(name string) Change { return Change{alias: &Alias{Name: name}, remove: true} }
+
+// PutPolicy adds an app's policy or replaces it.
+func PutPolicy(p Policy) Change { return Change{policy: &p} }
+
+// DeletePolicy removes an app's policy.
+func DeletePolicy(app string) Change { return Change{policy: &Policy{App: app}, remove: true} }
+
+// PutRecord adds another record or replaces it.
+func PutRecord(r Record) Change { return Change{record: &r} }
+
+// DeleteRecord removes another record.
+func DeleteRecord(name string) Change { return Change{record: &Record{Name: name}, remove: true} }
 
 // Apply returns a table at revision rev in which the changes were made in
 // their order. It shares all that they do not touch with t, which stays as it
@@ -37,6 +52,14 @@ func (t *Table) Apply(rev int64, changes []Change) *Table {
 		shards: &table.aliases,
 		same:   func(a, b *Alias) bool { return a.Name == b.Name },
 	}
+	policies := editor[Policy]{
+		shards: &table.policies,
+		same:   func(a, b *Policy) bool { return a.App == b.App },
+	}
+	records := editor[Record]{
+		shards: &table.records,
+		same:   func(a, b *Record) bool { return a.Name == b.Name },
+	}
 	for i := range changes {
 		switch c := &changes[i]; {
 		case c.instance != nil && c.remove:
@@ -47,6 +70,14 @@ func (t *Table) Apply(rev int64, changes []Change) *Table {
 			aliases.remove(nameHash(c.alias.Name), c.alias)
 		case c.alias != nil:
 			aliases.put(nameHash(c.alias.Name), c.alias)
+		case c.policy != nil && c.remove:
+			policies.remove(nameHash(c.policy.App), c.policy)
+		case c.policy != nil:
+			policies.put(nameHash(c.policy.App), c.policy)
+		case c.record != nil && c.remove:
+			records.remove(nameHash(c.record.Name), c.record)
+		case c.record != nil:
+			records.put(nameHash(c.record.Name), c.record)
 		}
 	}
 	return table
@@ -68,6 +99,22 @@ func (c Change) Alias() (name string, ok bool) {
 	return c.alias.Name, true
 }
 
+// Policy returns the ID of the app whose policy the change is about.
+func (c Change) Policy() (app string, ok bool) {
+	if c.policy == nil {
+		return "", false
+	}
+	return c.policy.App, true
+}
+
+// Record returns the name of the other record that the change is about.
+func (c Change) Record() (name string, ok bool) {
+	if c.record == nil {
+		return "", false
+	}
+	return c.record.Name, true
+}
+
 // Deletes reports whether the change deletes its record.
 func (c Change) Deletes() bool { return c.remove }
 
@@ -80,6 +127,12 @@ func (t *Table) Has(c Change) bool {
 	case c.alias != nil:
 		alias := t.Alias(c.alias.Name)
 		return alias == nil && c.remove || alias != nil && !c.remove && *alias == *c.alias
+	case c.policy != nil:
+		p := t.Policy(c.policy.App)
+		return p == nil && c.remove || p != nil && !c.remove && p.equal(c.policy)
+	case c.record != nil:
+		r := t.Record(c.record.Name)
+		return r == nil && c.remove || r != nil && !c.remove && *r == *c.record
 	}
 	return true
 }

@@ -5,12 +5,15 @@ import (
 	"iter"
 )
 
-// Table is every live instance and every alias at one revision of the store.
+// Table is every live instance and every alias at one revision of the store,
+// and what else edges obey: the apps' policies, keys and revocations.
 // It is immutable: any number of goroutines may read it, without a lock and
 // for as long as they like. A nil or zero Table is empty.
 type Table struct {
 	instances shards[Instance]
 	aliases   shards[Alias]
+	policies  shards[Policy]
+	records   shards[Record]
 	revision  int64
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-dbc68772/slipway/caddymodule"
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/access"
 	"github.com/seed-dbc68772/slipway/controlplane/api"
 	"github.com/seed-dbc68772/slipway/controlplane/blobs"
 	"github.com/seed-dbc68772/slipway/controlplane/bundle"
@@ -107,7 +108,7 @@ func (c *ControlPlane) StartControlPlane(ctx context.Context, d caddymodule.Cont
 	}
 	service := controlplane.NewService(controlplane.Config{
 		Store: d.Store, Edges: d.Store, Changes: d.Changes, Blobs: kept, ReadBundle: readBundle(d.Settings.MaxUpload), Launchers: r,
-		RoutingMode: controlplane.RoutingMode(d.Settings.RoutingMode), MaxUpload: d.Settings.MaxUpload,
+		Access: access.Rules{}, RoutingMode: controlplane.RoutingMode(d.Settings.RoutingMode), MaxUpload: d.Settings.MaxUpload,
 		ReservedAliases: append(slices.Clone(d.Settings.ReservedAliases), consoleLabel(d)...),
 	})
 	if err := service.Sweep(ctx); err != nil {
@@ -127,7 +128,7 @@ func (c *ControlPlane) StartControlPlane(ctx context.Context, d caddymodule.Cont
 		d.Log.Warn("some instances have not been compared with what runs; their routes may be of an earlier life")
 	}
 	r.api = api.New(api.Config{
-		Service: service, Tokens: d.Store, Launchers: r.launchers, Site: d.Site, Explain: d.Explain, Log: d.Log.Named("api"),
+		Service: service, Launchers: r.launchers, Site: d.Site, Explain: d.Explain, Log: d.Log.Named("api"),
 	})
 	r.console = console.New(service, d.Site)
 	return r, nil

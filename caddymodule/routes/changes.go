@@ -37,7 +37,7 @@ func (l *Live) takeChanges(r *loop, b etcdstore.Batch) (ids []routing.ID, change
 		if !ok {
 			continue
 		}
-		if change.Deletes() && suspicious[e.Revision] {
+		if change.Deletes() && suspicious[e.Revision] && isRoute(change) {
 			l.held.add(change)
 			continue
 		}
@@ -85,7 +85,7 @@ func (l *Live) massDeletions(table *routing.Table, events []etcdstore.Event) map
 		if e.Value != nil {
 			continue
 		}
-		if c, ok, err := l.read(e); err == nil && ok && !table.Has(c) {
+		if c, ok, err := l.read(e); err == nil && ok && isRoute(c) && !table.Has(c) {
 			deleted[e.Revision]++
 		}
 	}
@@ -95,6 +95,13 @@ func (l *Live) massDeletions(table *routing.Table, events []etcdstore.Event) map
 		}
 	}
 	return found
+}
+
+// isRoute reports whether a change is about an instance or an alias.
+func isRoute(c routing.Change) bool {
+	_, instance := c.Instance()
+	_, alias := c.Alias()
+	return instance || alias
 }
 
 // refusalLog logs what is refused, in a batch, without drowning the log.

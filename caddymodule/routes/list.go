@@ -20,6 +20,7 @@ type listing struct {
 	// Everything that is listed, refused records too, in the order of the keys.
 	instances []routing.ID
 	aliases   []string
+	others    map[string]bool // keys of policies and other records
 	refused   map[string]Refusal
 }
 
@@ -47,6 +48,8 @@ func (l *Live) takeList(r *loop, b etcdstore.Batch) (ids []routing.ID, changed b
 			list.instances = append(list.instances, id)
 		} else if name, isAlias := etcdstore.RouteAlias(e.Key); isAlias {
 			list.aliases = append(list.aliases, name)
+		} else {
+			list.others[e.Key] = true
 		}
 		if err != nil || list.before.Has(change) {
 			continue
@@ -68,7 +71,7 @@ func (l *Live) takeList(r *loop, b etcdstore.Batch) (ids []routing.ID, changed b
 func (l *Live) begin(r *loop, b etcdstore.Batch) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	list := &listing{before: l.table.Load(), refused: map[string]Refusal{}}
+	list := &listing{before: l.table.Load(), others: map[string]bool{}, refused: map[string]Refusal{}}
 	list.served = list.before != nil
 	if !list.served && l.oldOf.Cluster == b.Cluster {
 		list.before = l.old
@@ -117,6 +120,7 @@ func (l *Live) finish(r *loop, b etcdstore.Batch) (ids []routing.ID, changed boo
 	l.refused = list.refused
 	l.cluster = b.Cluster
 	l.counts.lists[b.Reason]++
+	removals = append(removals, list.missingOthers()...) // never held: most take a right away
 	l.publish(list.before.Apply(b.Revision, append(list.changes, removals...)), FromStore)
 	l.log.Info("routes listed", zap.String("reason", string(b.Reason)), zap.Int64("revision", b.Revision),
 		zap.Int("instances", len(list.instances)), zap.Int("aliases", len(list.aliases)),
@@ -140,6 +144,21 @@ func (l *listing) missing() (missing []routing.Change) {
 	for alias := range l.before.AllAliases() {
 		if _, found := slices.BinarySearch(l.aliases, alias.Name); !found {
 			missing = append(missing, routing.DeleteAlias(alias.Name))
+		}
+	}
+	return missing
+}
+
+// missingOthers deletes the policies and other records that are not listed.
+func (l *listing) missingOthers() (missing []routing.Change) {
+	for p := range l.before.AllPolicies() {
+		if !l.others[etcdstore.PolicyRouteKey(p.App)] {
+			missing = append(missing, routing.DeletePolicy(p.App))
+		}
+	}
+	for r := range l.before.AllRecords() {
+		if !l.others[etcdstore.RecordRouteKey(r.Name)] {
+			missing = append(missing, routing.DeleteRecord(r.Name))
 		}
 	}
 	return missing

@@ -47,7 +47,8 @@ func (l *Live) verify(ctx context.Context, source Source) error {
 		return err
 	}
 	instances, aliases := table.Len()
-	lacking := instances + aliases - d.found
+	policies, records := table.LenOthers()
+	lacking := instances + aliases + policies + records - d.found
 	if d.differs == 0 && lacking == 0 {
 		return l.wantProgress(ctx, source, table.Revision())
 	}
@@ -99,6 +100,10 @@ func (d *drift) compare(page []etcdstore.Event) error {
 		if id, isInstance := etcdstore.RouteInstance(e.Key); isInstance && d.table.Instance(id) != nil {
 			d.found++
 		} else if name, isAlias := etcdstore.RouteAlias(e.Key); isAlias && d.table.Alias(name) != nil {
+			d.found++
+		} else if app, isPolicy := etcdstore.RoutePolicy(e.Key); isPolicy && d.table.Policy(app) != nil {
+			d.found++
+		} else if name, isRecord := etcdstore.RouteRecord(e.Key); isRecord && d.table.Record(name) != nil {
 			d.found++
 		}
 		if err != nil || d.table.Has(change) {

@@ -18,17 +18,11 @@ import (
 // Config is what the API serves. All fields are required.
 type Config struct {
 	Service   *controlplane.Service
-	Tokens    Tokens
 	Launchers map[string]launcher.Launcher // for logs, by the name that records give
 	Site      *routing.Site
 	// Explain tells what the edge of this process would do with a request.
 	Explain func(controlplane.ExplainRequest) (*controlplane.Explanation, error)
 	Log     *zap.Logger
-}
-
-// Tokens finds personal tokens; controlplane.Store does.
-type Tokens interface {
-	Token(ctx context.Context, hash string) (*controlplane.Token, error)
 }
 
 // server carries the operations.

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/access"
 	"github.com/seed-dbc68772/slipway/controlplane/api"
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/controlplane/blobs"
@@ -46,17 +47,17 @@ func (launchers) Check(*controlplane.App) []controlplane.Reason { return nil }
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{T: t, store: etcdtest.Shared(t).Open(t), admin: identity.NewToken(), user: identity.NewToken()}
+	h := &house{T: t, store: etcdtest.Shared(t).Open(t)}
+	h.admin = etcdtest.Token(t, h.store, &controlplane.User{Name: "root", Subject: "root"})
+	h.user = etcdtest.User(t, h.store, "ada")
 	site, err := routing.NewSite(routing.SiteConfig{BaseURL: "http://localhost:8080"})
 	folder, err2 := blobs.New(t.TempDir())
-	err3 := h.store.PutToken(t.Context(), &controlplane.Token{Hash: identity.HashToken(h.admin), User: "root", Admin: true})
-	err4 := h.store.PutToken(t.Context(), &controlplane.Token{Hash: identity.HashToken(h.user), User: "ada"})
-	if err := errors.Join(err, err2, err3, err4); err != nil {
+	if err := errors.Join(err, err2); err != nil {
 		t.Fatal(err)
 	}
 	h.service = controlplane.NewService(controlplane.Config{
 		Store: h.store, Edges: h.store, Blobs: folder, Launchers: launchers{}, RoutingMode: controlplane.Domain, MaxUpload: 1 << 20,
-		ReservedAliases: controlplane.DefaultReservedAliases,
+		ReservedAliases: controlplane.DefaultReservedAliases, Access: access.Rules{},
 		ReadBundle: func(context.Context, io.ReaderAt, int64) (controlplane.Manifest, []controlplane.Fault, error) {
 			refused := controlplane.Errorf(controlplane.CodeInvalid, "refuse bundle")
 			refused.Faults = []controlplane.Fault{{Code: "manifest", Where: "app.toml", Line: 3, Message: "one"}, {Code: "entry", Message: "two"}}
@@ -64,7 +65,7 @@ func newHouse(t *testing.T) *house {
 		},
 	})
 	h.handler = api.New(api.Config{
-		Service: h.service, Tokens: h.store, Site: site, Explain: explain, Log: zap.NewNop(),
+		Service: h.service, Site: site, Explain: explain, Log: zap.NewNop(),
 	})
 	app := &controlplane.App{
 		ID: uuid.NewString(), Name: "demo", Version: "1", Title: "Demo", Owner: "ada", Visibility: controlplane.Private, Tags: []string{},

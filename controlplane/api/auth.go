@@ -39,13 +39,5 @@ func (s *server) authenticate(r *http.Request) (controlplane.Actor, error) {
 		return none, controlplane.Errorf(controlplane.CodeUnauthorized, "this needs a token").
 			WithHint("send Authorization: Bearer slw_…; slipway up writes one to cli.toml in its data folder")
 	}
-	found, err := s.Tokens.Token(r.Context(), identity.HashToken(token))
-	switch {
-	case err == nil:
-		return controlplane.Actor{User: found.User, Admin: found.Admin}, nil
-	case controlplane.CodeOf(err) == controlplane.CodeNotFound:
-		return none, controlplane.Errorf(controlplane.CodeUnauthorized, "this token is not valid here").
-			WithHint("slipway up writes a valid one to cli.toml in its data folder")
-	}
-	return none, err
+	return s.Service.Authenticate(r.Context(), identity.HashToken(token))
 }

@@ -1,6 +1,12 @@
 package etcdstore
 
-import "strings"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+)
 
 // Keys relative to the prefix; doc.go lists them all.
 const (
@@ -15,7 +21,27 @@ const (
 	routeAliases    = routesPrefix + "alias/"
 	routePolicies   = routesPrefix + "policy/"
 	routeMark       = routesPrefix + "mark"
+	usersPrefix     = "users/record/"
+	sessionsPrefix  = "sessions/"
+	tagsPrefix      = "tags/"
+	auditPrefix     = "audit/"
 )
+
+func userKey(name string) string { return usersPrefix + strings.ToLower(name) }
+func userOfKey(issuer, subject string) string {
+	sum := sha256.Sum256([]byte(issuer + "\x00" + subject))
+	return "users/subject/" + hex.EncodeToString(sum[:])
+}
+func sessionKey(id string) string       { return sessionsPrefix + id }
+func tokensOf(user string) string       { return "tokens/of/" + strings.ToLower(user) + "/" }
+func tokenOfKey(user, id string) string { return tokensOf(user) + id }
+func tagKey(name string) string         { return tagsPrefix + name }
+func startsKey(user string) string      { return "starts/" + strings.ToLower(user) }
+func ownedInstances(user string) string { return "users/instances/" + strings.ToLower(user) + "/" }
+func ownedApps(user string) string      { return "users/apps/" + strings.ToLower(user) + "/" }
+func onceKey(kind controlplane.OnceKind, key string) string {
+	return "once/" + string(kind) + "/" + key
+}
 
 func appKey(id string) string                { return appsPrefix + id }
 func appInstances(appID string) string       { return "apps/instances/" + appID + "/" }

@@ -32,18 +32,6 @@ func (s *Store) Alias(ctx context.Context, nameOrID string) (*controlplane.Alias
 	return readOne(ctx, s, func(t controlplane.Tx) (*controlplane.Alias, error) { return t.Alias(nameOrID) })
 }
 
-// Token implements controlplane.Store.
-func (s *Store) Token(ctx context.Context, hash string) (*controlplane.Token, error) {
-	return readOne(ctx, s, func(t controlplane.Tx) (*controlplane.Token, error) {
-		token := new(controlplane.Token)
-		_, ok, err := t.(*tx).load(tokenKey(hash), token)
-		if err == nil && !ok {
-			err = controlplane.Errorf(controlplane.CodeNotFound, "no such token")
-		}
-		return token, err
-	})
-}
-
 func readOne[T any](ctx context.Context, s *Store, get func(controlplane.Tx) (T, error)) (record T, err error) {
 	_, err = s.Update(ctx, func(t controlplane.Tx) error {
 		record, err = get(t)
@@ -65,6 +53,26 @@ func (s *Store) Instances(ctx context.Context, p controlplane.Page) (controlplan
 // Aliases implements controlplane.Store.
 func (s *Store) Aliases(ctx context.Context, p controlplane.Page) (controlplane.List[*controlplane.Alias], error) {
 	return list(ctx, s, aliasesPrefix, p, func(a *controlplane.Alias, rev int64) { a.Revision = rev })
+}
+
+// Tags implements controlplane.Store.
+func (s *Store) Tags(ctx context.Context, p controlplane.Page) (controlplane.List[*controlplane.Tag], error) {
+	return list(ctx, s, tagsPrefix, p, func(t *controlplane.Tag, rev int64) { t.Revision = rev })
+}
+
+// Users implements controlplane.Store.
+func (s *Store) Users(ctx context.Context, p controlplane.Page) (controlplane.List[*controlplane.User], error) {
+	return list(ctx, s, usersPrefix, p, func(u *controlplane.User, rev int64) { u.Revision = rev })
+}
+
+// Sessions implements controlplane.Store.
+func (s *Store) Sessions(ctx context.Context, p controlplane.Page) (controlplane.List[*controlplane.Session], error) {
+	return list(ctx, s, sessionsPrefix, p, func(session *controlplane.Session, rev int64) { session.Revision = rev })
+}
+
+// Audit implements controlplane.Store.
+func (s *Store) Audit(ctx context.Context, p controlplane.Page) (controlplane.List[*controlplane.AuditRecord], error) {
+	return list(ctx, s, auditPrefix, p, func(r *controlplane.AuditRecord, rev int64) { r.Revision = rev })
 }
 
 func list[T any](ctx context.Context, s *Store, kind string, p controlplane.Page, setRevision func(*T, int64)) (out controlplane.List[*T], err error) {

@@ -1,6 +1,7 @@
 package etcdstore
 
 import (
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,10 +33,12 @@ type aliasRoute struct {
 
 // policyRoute is the value of routes/policy/<app>.
 type policyRoute struct {
-	Owner      string `json:"owner"`
-	Lifecycle  string `json:"lifecycle"`
-	Visibility string `json:"visibility"`
-	Title      string `json:"title"`
+	Owner        string   `json:"owner"`
+	Lifecycle    string   `json:"lifecycle"`
+	Visibility   string   `json:"visibility"`
+	VisitorRoles []string `json:"visitor_roles,omitempty"`
+	Title        string   `json:"title"`
+	Identity     bool     `json:"identity,omitempty"` // EnableOIDC
 }
 
 // routeOf is what edges see of an instance; nil if they see nothing.
@@ -59,12 +62,14 @@ func routeOf(in *controlplane.Instance) *instanceRoute {
 	return r
 }
 
-func policyOf(a *controlplane.App) policyRoute {
+func policyOf(a *controlplane.App, visitorRoles []string) policyRoute {
 	return policyRoute{
-		Owner:      a.Owner,
-		Lifecycle:  string(a.Lifecycle),
-		Visibility: string(a.Visibility),
-		Title:      a.Title,
+		Owner:        a.Owner,
+		Lifecycle:    string(a.Lifecycle),
+		Visibility:   string(a.Visibility),
+		VisitorRoles: visitorRoles,
+		Title:        a.Title,
+		Identity:     a.Manifest.Runtime.EnableOIDC,
 	}
 }
 
@@ -75,7 +80,7 @@ const RoutesPrefix = routesPrefix
 var errNoRoute = errors.New("not a route of the table")
 
 // RouteChange turns an event of the routes feed into a change of the table.
-// ok is false for keys that are no instance or alias. A value that does not
+// ok is false for keys that the table does not hold. A value that does not
 // parse is an error: the table keeps the last good one.
 func RouteChange(e Event) (change routing.Change, ok bool, err error) {
 	switch change, err = routeChange(e); {
@@ -103,6 +108,12 @@ func routeChange(e Event) (routing.Change, error) {
 	}
 	if name, found := strings.CutPrefix(e.Key, routeAliases); found {
 		return aliasChange(name, e)
+	}
+	if app, found := strings.CutPrefix(e.Key, routePolicies); found {
+		return policyChange(app, e)
+	}
+	if name, found := RouteRecord(e.Key); found {
+		return recordChange(name, e)
 	}
 	return routing.Change{}, errNoRoute
 }
@@ -162,6 +173,99 @@ func aliasChange(name string, e Event) (c routing.Change, err error) {
 	return routing.PutAlias(a), nil
 }
 
+func policyChange(app string, e Event) (c routing.Change, err error) {
+	if e.Value == nil {
+		return routing.DeletePolicy(app), nil
+	}
+	var r policyRoute
+	if err := decode(e.Key, e.Value, &r); err != nil {
+		return c, err
+	}
+	p := routing.Policy{App: app, Owner: r.Owner, Title: r.Title, VisitorRoles: r.VisitorRoles, Identity: r.Identity}
+	switch controlplane.Lifecycle(r.Lifecycle) {
+	case controlplane.Managed:
+		p.Managed = true
+	case controlplane.OnDemand, controlplane.Link:
+	default:
+		return c, fmt.Errorf("there is no life cycle %q", r.Lifecycle)
+	}
+	if err := p.Visibility.UnmarshalText([]byte(r.Visibility)); err != nil {
+		return c, err
+	}
+	return routing.PutPolicy(p), nil
+}
+
+func recordChange(name string, e Event) (c routing.Change, err error) {
+	if e.Value == nil {
+		return routing.DeleteRecord(name), nil
+	}
+	r := routing.Record{Name: name, Value: string(e.Value)}
+	switch {
+	case strings.HasPrefix(name, recordKeys):
+		_, err = ReadVerificationKey(&r)
+	case name == RecordSettings:
+		_, err = ReadEdgeSettings(&r)
+	default:
+		var revocation controlplane.Revocation
+		err = decode(e.Key, e.Value, &revocation)
+		r.Epoch = revocation.Epoch
+	}
+	return routing.PutRecord(r), err
+}
+
+// The names of a table's other records.
+const (
+	RecordSettings  = "settings"
+	recordKeys      = "keys/"
+	recordUsers     = "revoked/user/"
+	recordOfSession = "revoked/credential/"
+)
+
+// RecordOfKey names the record of a verification key.
+func RecordOfKey(kid string) string { return recordKeys + kid }
+
+// RecordOfUser names the record of a user's revocation: its epoch is the first
+// that counts.
+func RecordOfUser(user string) string { return recordUsers + user }
+
+// RecordOfCredential names the record of the revocation of a session or a
+// personal token, by its ID.
+func RecordOfCredential(id string) string { return recordOfSession + id }
+
+// ReadVerificationKey reads the record of a key.
+func ReadVerificationKey(r *routing.Record) (key controlplane.VerificationKey, err error) {
+	if err := decode(r.Name, []byte(r.Value), &key); err != nil {
+		return key, err
+	}
+	if key.Algorithm != controlplane.EdDSA || len(key.Key) != ed25519.PublicKeySize {
+		return key, fmt.Errorf("it is no public key of Ed25519")
+	}
+	return key, nil
+}
+
+// ReadEdgeSettings reads the record of the settings; nil is the default.
+func ReadEdgeSettings(r *routing.Record) (s controlplane.EdgeSettings, err error) {
+	if r != nil {
+		err = decode(r.Name, []byte(r.Value), &s)
+	}
+	return s, err
+}
+
+// RouteRecord is the name of the other record that a key of the routes feed is
+// about.
+func RouteRecord(key string) (string, bool) {
+	name := strings.TrimPrefix(key, routesPrefix)
+	for _, prefix := range []string{recordKeys, recordUsers, recordOfSession} {
+		if strings.HasPrefix(name, prefix) && len(name) > len(prefix) {
+			return name, true
+		}
+	}
+	return name, name == RecordSettings
+}
+
+// RoutePolicy is the app that a key of the routes feed is the policy of.
+func RoutePolicy(key string) (string, bool) { return strings.CutPrefix(key, routePolicies) }
+
 // RouteInstance is the instance that a key of the routes feed is about.
 func RouteInstance(key string) (routing.ID, bool) {
 	id, found := strings.CutPrefix(key, routeInstances)
@@ -186,3 +290,9 @@ func InstanceRouteKey(id routing.ID) string { return routeInstanceKey(id.String(
 
 // AliasRouteKey is the key of an alias's route; see InstanceRouteKey.
 func AliasRouteKey(name string) string { return routeAliasKey(name) }
+
+// PolicyRouteKey is the key of an app's policy; see InstanceRouteKey.
+func PolicyRouteKey(app string) string { return routePolicyKey(app) }
+
+// RecordRouteKey is the key of another record; see InstanceRouteKey.
+func RecordRouteKey(name string) string { return routesPrefix + name }

@@ -2,7 +2,9 @@ package etcdstore
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
+	"reflect"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 )
@@ -29,8 +31,50 @@ func (s *Store) SigningKey(ctx context.Context, name string) ([]byte, error) {
 	return key.Key, err
 }
 
-// PutToken stores a personal token.
-func (s *Store) PutToken(ctx context.Context, token *controlplane.Token) error {
-	_, err := s.Update(ctx, func(t controlplane.Tx) error { return t.Put(token) })
+// passKeys is the value of signing/pass.
+type passKeys struct {
+	Keys []controlplane.SigningKey `json:"keys"`
+}
+
+// PassKeys implements identity.KeyStore. The public halves are published by the
+// same transaction, below routes/keys/.
+func (s *Store) PassKeys(ctx context.Context, change func([]controlplane.SigningKey) []controlplane.SigningKey) ([]controlplane.SigningKey, error) {
+	var after []controlplane.SigningKey
+	_, err := s.Update(ctx, func(ct controlplane.Tx) error {
+		t := ct.(*tx)
+		var before passKeys
+		if _, _, err := t.load(signingKeyKey("pass"), &before); err != nil {
+			return err
+		}
+		after = change(before.Keys)
+		if reflect.DeepEqual(before.Keys, after) {
+			return nil
+		}
+		t.put(signingKeyKey("pass"), passKeys{after})
+		for _, key := range before.Keys {
+			t.delete(RecordRouteKey(RecordOfKey(key.ID)))
+		}
+		for _, key := range after {
+			t.putPlain(RecordRouteKey(RecordOfKey(key.ID)), controlplane.VerificationKey{
+				Algorithm: controlplane.EdDSA, CreatedAt: key.CreatedAt,
+				Key: ed25519.NewKeyFromSeed(key.Seed).Public().(ed25519.PublicKey),
+			})
+		}
+		return t.err
+	})
+	return after, err
+}
+
+// PutEdgeSettings publishes the settings that all edges obey.
+func (s *Store) PutEdgeSettings(ctx context.Context, settings controlplane.EdgeSettings) error {
+	_, err := s.Update(ctx, func(ct controlplane.Tx) error {
+		t := ct.(*tx)
+		var now controlplane.EdgeSettings
+		if _, ok, err := t.load(RecordRouteKey(RecordSettings), &now); err != nil || ok && now == settings {
+			return err
+		}
+		t.put(RecordRouteKey(RecordSettings), settings)
+		return t.err
+	})
 	return err
 }

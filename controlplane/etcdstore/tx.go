@@ -47,6 +47,8 @@ type tx struct {
 	reads    map[string]read
 	compares []clientv3.Cmp
 	writes   map[string][]byte // nil: delete
+	ttls     map[string]int64  // of writes that go away by themselves, in seconds
+	audit    *controlplane.AuditRecord
 	written  []func(revision int64)
 	revision int64 // the newest that a read saw
 	err      error // of a write; ends the transaction
@@ -134,22 +136,29 @@ func (t *tx) commit() (revision int64, ok bool, err error) {
 	if len(t.writes) == 0 {
 		return t.revision, true, nil
 	}
+	t.putAudit()
 	for key, r := range t.reads {
 		t.compares = append(t.compares, clientv3.Compare(clientv3.ModRevision(t.store.prefix+key), "=", r.revision))
+	}
+	leases, err := t.leases()
+	if err != nil {
+		t.revokeLeases(leases)
+		return 0, false, err
 	}
 	ops := make([]clientv3.Op, 0, len(t.writes))
 	for key, raw := range t.writes {
 		if raw == nil {
 			ops = append(ops, clientv3.OpDelete(t.store.prefix+key))
 		} else {
-			ops = append(ops, clientv3.OpPut(t.store.prefix+key, string(raw)))
+			ops = append(ops, clientv3.OpPut(t.store.prefix+key, string(raw), clientv3.WithLease(leases[t.ttls[key]])))
 		}
 	}
 	resp, err := t.store.client.Txn(t.ctx).If(t.compares...).Then(ops...).Commit()
 	if err != nil {
-		return 0, false, err
+		return 0, false, err // perhaps it was made: the leases stay
 	}
 	if !resp.Succeeded {
+		t.revokeLeases(leases)
 		return 0, false, nil
 	}
 	for _, f := range t.written {
@@ -251,7 +260,7 @@ func (t *tx) InstancesOf(appID string) ([]string, error) {
 	if err != nil {
 		return nil, storeError(err)
 	}
-	t.compares = append(t.compares, clientv3.Compare(clientv3.ModRevision(prefix), "<", resp.Header.Revision+1).WithPrefix())
+	t.compareRange(prefix, resp.Header.Revision)
 	ids := make([]string, 0, len(resp.Kvs))
 	for _, kv := range resp.Kvs {
 		ids = append(ids, strings.TrimPrefix(string(kv.Key), prefix))
@@ -282,8 +291,15 @@ func (t *tx) Put(record any) error {
 		t.putPlain(aliasIDKey(r.ID), nameRef{r.Name})
 		t.putPlain(routeAliasKey(r.Name), aliasRoute{Instance: r.InstanceID})
 		t.written = append(t.written, func(rev int64) { r.Revision = rev })
+	case *controlplane.User:
+		t.putUser(r)
+	case *controlplane.Session:
+		t.putSession(r)
 	case *controlplane.Token:
-		t.put(tokenKey(r.Hash), r)
+		t.putToken(r)
+	case *controlplane.Tag:
+		t.put(tagKey(r.Name), r)
+		t.written = append(t.written, func(rev int64) { r.Revision = rev })
 	default:
 		t.fail(fmt.Errorf("write record: %T is not one", record))
 	}
@@ -298,6 +314,7 @@ func (t *tx) putApp(a *controlplane.App) {
 	}
 	if old.raw == nil {
 		t.putPlain(versionKey(a.Name, a.Version), idRef{a.ID})
+		t.putPlain(ownedApps(a.Owner)+a.ID, struct{}{})
 		if owner, err := t.NameOwner(a.Name); err != nil {
 			t.fail(err)
 		} else if owner == "" {
@@ -305,7 +322,12 @@ func (t *tx) putApp(a *controlplane.App) {
 		}
 	}
 	t.put(appKey(a.ID), a)
-	t.putPlain(routePolicyKey(a.ID), policyOf(a))
+	roles, err := controlplane.VisitorRoles(t, a)
+	if err != nil {
+		t.fail(err)
+		return
+	}
+	t.putPlain(routePolicyKey(a.ID), policyOf(a, roles))
 	t.written = append(t.written, func(rev int64) { a.Revision = rev })
 }
 
@@ -318,6 +340,7 @@ func (t *tx) putInstance(in *controlplane.Instance) {
 	var before *instanceRoute
 	if old.raw == nil {
 		t.putPlain(appInstanceKey(in.AppID, in.ID), struct{}{})
+		t.putPlain(ownedInstances(in.Owner)+in.ID, struct{}{})
 	} else {
 		var was controlplane.Instance
 		if err := json.Unmarshal(old.raw, &was); err != nil {
@@ -343,17 +366,24 @@ func (t *tx) Delete(record any) error {
 		t.delete(appKey(r.ID))
 		t.delete(versionKey(r.Name, r.Version))
 		t.delete(routePolicyKey(r.ID))
+		t.delete(ownedApps(r.Owner) + r.ID)
 	case *controlplane.Instance:
 		t.delete(instanceKey(r.ID))
 		t.delete(appInstanceKey(r.AppID, r.ID))
+		t.delete(ownedInstances(r.Owner) + r.ID)
 		t.delete(routeInstanceKey(r.ID))
 		t.delete(wakeKey(r.ID))
 	case *controlplane.Alias:
 		t.delete(aliasKey(r.Name))
 		t.delete(aliasIDKey(r.ID))
 		t.delete(routeAliasKey(r.Name))
+	case *controlplane.Session:
+		t.delete(sessionKey(r.ID))
 	case *controlplane.Token:
 		t.delete(tokenKey(r.Hash))
+		t.delete(tokenOfKey(r.User, r.ID))
+	case *controlplane.Tag:
+		t.delete(tagKey(r.Name))
 	default:
 		t.fail(fmt.Errorf("delete record: %T is not one", record))
 	}

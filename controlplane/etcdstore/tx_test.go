@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -190,20 +189,11 @@ func TestRecordsRoundTrip(t *testing.T) {
 	same(t, "alias by name", byName, alias)
 	same(t, "alias by ID", byID, alias)
 
-	token := &controlplane.Token{Hash: "abc", User: "ada", Admin: true, CreatedAt: noon}
-	if err := w.PutToken(t.Context(), token); err != nil {
-		t.Fatal(err)
-	}
-	gotToken, err := w.Token(t.Context(), "abc")
-	if err != nil || cmp.Diff(token, gotToken) != "" {
-		t.Errorf("token %v, %v", gotToken, err)
-	}
 	for name, get := range map[string]func() error{
 		"app":      func() error { _, err := w.App(t.Context(), in.ID); return err },
 		"instance": func() error { _, err := w.Instance(t.Context(), app.ID); return err },
 		"alias":    func() error { _, err := w.Alias(t.Context(), "nobody"); return err },
 		"alias ID": func() error { _, err := w.Alias(t.Context(), app.ID); return err },
-		"token":    func() error { _, err := w.Token(t.Context(), "def"); return err },
 	} {
 		t.Run("absent "+name, func(t *testing.T) { wantCode(t, get(), controlplane.CodeNotFound) })
 	}

@@ -9,10 +9,14 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"strings"
 )
 
 // NewToken makes a personal token of 256 random bits or more.
 func NewToken() string { return "slw_" + rand.Text() + rand.Text() }
+
+// NewID makes the ID of a token, by which it is listed and revoked.
+func NewID() string { return strings.ToLower(rand.Text()[:16]) }
 
 // HashToken is what the store knows of a personal token: its SHA-256,
 // hexadecimal. The token is random, so that no salt is needed.

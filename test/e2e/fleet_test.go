@@ -12,10 +12,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/cmd/slipway/cli"
-	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/embedded"
-	"github.com/seed-dbc68772/slipway/controlplane/identity"
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
@@ -34,7 +33,7 @@ const fleetPassword = "a password of the tests"
 
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
-	f := &fleet{t: t, token: identity.NewToken(), control: newSlipway(t)}
+	f := &fleet{t: t, control: newSlipway(t)}
 	var err error
 	if f.dir, err = os.MkdirTemp(slipwaytest.RuntimeDir, "etcd"); err != nil {
 		t.Fatal(err)
@@ -131,9 +130,7 @@ func (f *fleet) putToken() {
 		f.t.Fatal(err)
 	}
 	defer store.Close()
-	if err := store.PutToken(f.t.Context(), &controlplane.Token{Hash: identity.HashToken(f.token), User: "admin", Admin: true}); err != nil {
-		f.t.Fatal(err)
-	}
+	f.token = etcdtest.Admin(f.t, store)
 }
 
 // start runs a Caddyfile as an etcd user, and waits until it is ready.

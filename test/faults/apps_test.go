@@ -10,11 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-dbc68772/slipway/controlplane"
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/controlplane/client"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
-	"github.com/seed-dbc68772/slipway/controlplane/identity"
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
@@ -30,7 +29,7 @@ type house struct {
 
 func newHouse(t *testing.T, more ...string) *house {
 	t.Helper()
-	h := &house{t: t, store: newStore(t), token: identity.NewToken()}
+	h := &house{t: t, store: newStore(t)}
 	h.edge = newEdge(t, "edge-1", h.store.socket(), more...)
 	h.control = newEdge(t, "control", h.store.socket(), append(more, "control_plane 127.0.0.1:"+freePort(t))...)
 	h.control.more += fmt.Sprintf("\nblobs %[1]s/bundles\nlauncher process {\n\tdata %[1]s/processes\n}", h.control.dir)
@@ -39,9 +38,7 @@ func newHouse(t *testing.T, more ...string) *house {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if err := db.PutToken(t.Context(), &controlplane.Token{Hash: identity.HashToken(h.token), User: "admin", Admin: true}); err != nil {
-		t.Fatal(err)
-	}
+	h.token = etcdtest.Admin(t, db)
 	t.Cleanup(func() { // before the control plane's own end
 		h.control.Kill()
 		slipwaytest.KillApps(h.control.dir)

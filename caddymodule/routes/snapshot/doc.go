@@ -6,12 +6,13 @@
 // A file is a header, records, and an end:
 //
 //	magic     8 bytes "SLWROUTE"
-//	version   1 byte, 2 (1 had no identities: whoever answers at an endpoint
-//	          would have been taken for the instance)
+//	version   1 byte, 3 (before, an edge could not have told who may open what)
 //	cluster   uvarint: the ID of etcd's cluster
 //	revision  uvarint: of the table
 //	instances uvarint: how many
 //	aliases   uvarint: how many
+//	policies  uvarint: how many
+//	records   uvarint: how many others
 //	prefix    string: of all keys in the store
 //
 //	instance  byte 1, ID (16 bytes), mode, status, visibility, wake policy
@@ -19,6 +20,10 @@
 //	          identity, primary alias, owner
 //	alias     byte 2, assigned (1 byte, 0 or 1), ID of its instance (16 bytes),
 //	          string name
+//
+//	policy    byte 3, managed, visibility, identity (1 byte each), strings app,
+//	          owner, title, visitor roles (uvarint how many, then strings)
+//	record    byte 4, epoch (varint), strings name, value
 //
 //	end       byte 0, then the CRC-32C of all before it, 4 bytes big endian;
 //	          nothing follows

@@ -40,6 +40,9 @@ type reader struct {
 	buffer [maxString]byte
 }
 
+// maxRoles bounds a policy's: a record of the store holds no more.
+const maxRoles = 64 << 10
+
 // maxKnown bounds the shared strings that are looked for.
 const maxKnown = 1 << 16
 
@@ -53,8 +56,8 @@ func (r *reader) all() (h Header, table *routing.Table, err error) {
 	case head[len(magic)] != version:
 		return h, nil, corrupt("format version %d, and this program knows only %d", head[len(magic)], version)
 	}
-	var revision, instances, aliases uint64
-	for _, into := range []*uint64{&h.Cluster, &revision, &instances, &aliases} {
+	var revision, instances, aliases, policies, records uint64
+	for _, into := range []*uint64{&h.Cluster, &revision, &instances, &aliases, &policies, &records} {
 		if *into, err = r.uvarint(); err != nil {
 			return h, nil, err
 		}
@@ -71,8 +74,14 @@ func (r *reader) all() (h Header, table *routing.Table, err error) {
 	}
 	table = routing.NewTable().Apply(int64(revision), changes)
 	// A key that came twice is missing here.
-	if n, m := table.Len(); uint64(n) != instances || uint64(m) != aliases || n+m != len(changes) {
+	if n, m := table.Len(); uint64(n) != instances || uint64(m) != aliases {
 		return h, nil, corrupt("it holds %d instances and %d aliases, and says %d and %d", n, m, instances, aliases)
+	}
+	if n, m := table.LenOthers(); uint64(n) != policies || uint64(m) != records {
+		return h, nil, corrupt("it holds %d policies and %d other records, and says %d and %d", n, m, policies, records)
+	}
+	if uint64(len(changes)) != instances+aliases+policies+records {
+		return h, nil, corrupt("it holds a record twice")
 	}
 	return h, table, nil
 }
@@ -89,6 +98,10 @@ func (r *reader) records() (changes []routing.Change, err error) {
 			c, err = r.instance()
 		case kindAlias:
 			c, err = r.alias()
+		case kindPolicy:
+			c, err = r.policy()
+		case kindRecord:
+			c, err = r.record()
 		case kindEnd:
 			return changes, r.end()
 		default:
@@ -148,6 +161,49 @@ func (r *reader) alias() (c routing.Change, err error) {
 		return c, err
 	}
 	return routing.PutAlias(a), nil
+}
+
+func (r *reader) policy() (c routing.Change, err error) {
+	fixed := r.take(3)
+	if fixed == nil {
+		return c, r.ended()
+	}
+	if fixed[0] > 1 || fixed[1] > byte(routing.Public) || fixed[2] > 1 {
+		return c, corrupt("a policy of a life cycle, visibility or identity that does not exist")
+	}
+	p := routing.Policy{Managed: fixed[0] == 1, Visibility: routing.Visibility(fixed[1]), Identity: fixed[2] == 1}
+	for _, into := range []*string{&p.App, &p.Owner, &p.Title} {
+		if *into, err = r.string(); err != nil {
+			return c, err
+		}
+	}
+	n, err := r.uvarint()
+	if err != nil {
+		return c, err
+	}
+	if n > maxRoles {
+		return c, corrupt("a policy of %d roles, and %d are allowed", n, maxRoles)
+	}
+	for range n {
+		role, err := r.shared()
+		if err != nil {
+			return c, err
+		}
+		p.VisitorRoles = append(p.VisitorRoles, role)
+	}
+	return routing.PutPolicy(p), nil
+}
+
+func (r *reader) record() (c routing.Change, err error) {
+	var record routing.Record
+	if record.Epoch, err = r.varint(); err != nil {
+		return c, err
+	}
+	if record.Name, err = r.string(); err != nil {
+		return c, err
+	}
+	record.Value, err = r.string()
+	return routing.PutRecord(record), err
 }
 
 // end checks that the file is what was written and goes no further.

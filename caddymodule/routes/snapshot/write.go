@@ -17,11 +17,13 @@ type Header struct {
 
 const (
 	magic   = "SLWROUTE"
-	version = 2
+	version = 3
 
 	kindEnd      = 0
 	kindInstance = 1
 	kindAlias    = 2
+	kindPolicy   = 3
+	kindRecord   = 4
 
 	maxString = 64 << 10
 )
@@ -33,11 +35,14 @@ func Write(to io.Writer, h Header, table *routing.Table) error {
 	w := &writer{sum: sum{to: to}}
 	w.out = bufio.NewWriterSize(&w.sum, 64<<10)
 	instances, aliases := table.Len()
+	policies, records := table.LenOthers()
 	w.buffer = append(append(w.buffer, magic...), version)
 	w.uvarint(h.Cluster)
 	w.uvarint(uint64(table.Revision()))
 	w.uvarint(uint64(instances))
 	w.uvarint(uint64(aliases))
+	w.uvarint(uint64(policies))
+	w.uvarint(uint64(records))
 	w.string(h.Prefix)
 	w.flush()
 	for in := range table.AllInstances() {
@@ -45,6 +50,12 @@ func Write(to io.Writer, h Header, table *routing.Table) error {
 	}
 	for alias := range table.AllAliases() {
 		w.alias(alias)
+	}
+	for policy := range table.AllPolicies() {
+		w.policy(policy)
+	}
+	for record := range table.AllRecords() {
+		w.record(record)
 	}
 	w.buffer = append(w.buffer, kindEnd)
 	w.flush()
@@ -76,14 +87,37 @@ func (w *writer) instance(in *routing.Instance) {
 }
 
 func (w *writer) alias(a *routing.Alias) {
-	assigned := byte(0)
-	if a.Assigned {
-		assigned = 1
-	}
-	w.buffer = append(w.buffer, kindAlias, assigned)
+	w.buffer = append(w.buffer, kindAlias, bit(a.Assigned))
 	w.buffer = append(w.buffer, a.Instance[:]...)
 	w.string(a.Name)
 	w.flush()
+}
+
+func (w *writer) policy(p *routing.Policy) {
+	w.buffer = append(w.buffer, kindPolicy, bit(p.Managed), byte(p.Visibility), bit(p.Identity))
+	w.string(p.App)
+	w.string(p.Owner)
+	w.string(p.Title)
+	w.uvarint(uint64(len(p.VisitorRoles)))
+	for _, role := range p.VisitorRoles {
+		w.string(role)
+	}
+	w.flush()
+}
+
+func (w *writer) record(r *routing.Record) {
+	w.buffer = append(w.buffer, kindRecord)
+	w.buffer = binary.AppendVarint(w.buffer, r.Epoch)
+	w.string(r.Name)
+	w.string(r.Value)
+	w.flush()
+}
+
+func bit(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func (w *writer) uvarint(n uint64) { w.buffer = binary.AppendUvarint(w.buffer, n) }

@@ -31,9 +31,6 @@ import (
 	"github.com/seed-dbc68772/slipway/routing"
 )
 
-// localAdmin is the one user until there is sign-in.
-const localAdmin = "admin"
-
 // startLimit is how long everything may take to answer.
 const startLimit = 30 * time.Second
 
@@ -172,22 +169,25 @@ func (r *run) adminToken(ctx context.Context, log *zap.Logger) error {
 	}
 	defer store.Close()
 	path := filepath.Join(r.data, "cli.toml")
-	if old, err := cli.ReadContext(path); err == nil && old.Token != "" {
-		switch _, err := store.Token(ctx, identity.HashToken(old.Token)); {
-		case err == nil:
-			r.token = old.Token
-		case controlplane.CodeOf(err) != controlplane.CodeNotFound:
-			return fail(err, "cannot look up the admin's token")
-		}
+	if err := controlplane.EnsureLocalAdmin(ctx, store, time.Now); err != nil {
+		return fail(err, "cannot store the admin")
 	}
-	if r.token == "" {
-		r.token = identity.NewToken()
-		err = store.PutToken(ctx, &controlplane.Token{
-			Hash: identity.HashToken(r.token), User: localAdmin, Admin: true, CreatedAt: time.Now().UTC(),
-		})
-		if err != nil {
-			return fail(err, "cannot store the admin's token")
+	if old, err := cli.ReadContext(path); err == nil {
+		r.token = old.Token
+	}
+	_, err = store.Update(ctx, func(tx controlplane.Tx) error {
+		_, err := tx.Token(identity.HashToken(r.token))
+		if controlplane.CodeOf(err) != controlplane.CodeNotFound {
+			return err
 		}
+		r.token = identity.NewToken()
+		return tx.Put(&controlplane.Token{
+			Hash: identity.HashToken(r.token), ID: identity.NewID(), User: controlplane.LocalAdmin, Name: "slipway up",
+			Scopes: controlplane.Scopes, CreatedAt: time.Now().UTC(),
+		})
+	})
+	if err != nil {
+		return fail(err, "cannot store the admin's token")
 	}
 	if err := cli.WriteContext(path, r.site.Origin(), r.token); err != nil {
 		return fail(err, "cannot write %s", path)

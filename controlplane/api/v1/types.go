@@ -112,12 +112,6 @@ type AssignRequest struct {
 	Primary    *bool   `json:"primary,omitempty" doc:"without it the alias is not primary any more"`
 }
 
-// Me is who the caller is.
-type Me struct {
-	User  string `json:"user"`
-	Admin bool   `json:"admin"`
-}
-
 // ExplainRequest is a request to explain. Nothing of it is sent anywhere.
 type ExplainRequest struct {
 	URL       string   `json:"url" doc:"an absolute http or https URL, as a client would ask for it; it is not tidied up" maxLength:"65536"`
