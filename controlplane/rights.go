@@ -41,6 +41,9 @@ func (s *Service) Authenticate(ctx context.Context, hash string) (a Actor, err e
 		}
 		a = s.Rights.Actor(user)
 		a.Credential, a.Until, a.Scopes = token.ID, token.ExpiresAt, token.Scopes
+		if a.Scopes == nil {
+			a.Scopes = []Scope{} // of a token, nil would be everything
+		}
 		a.Admin = a.Admin && a.May(ScopeAdmin)
 		return nil
 	})
@@ -48,6 +51,35 @@ func (s *Service) Authenticate(ctx context.Context, hash string) (a Actor, err e
 		err = Errorf(CodeUnauthorized, "this token is not valid here").WithHint("sign in again with: slipway login")
 	}
 	return a, err
+}
+
+// require holds what the tables say of an action that is about no one thing.
+func (s *Service) require(a *Actor, do Action) error {
+	switch s.Access.Decide(a, do, nil) {
+	case Allowed:
+		return nil
+	case SignIn:
+		return signInFirst()
+	}
+	refused := Errorf(CodeForbidden, "this is not yours to do")
+	if a.Scopes != nil && !a.May(ScopeAdmin) {
+		return refused.WithHint("if you are an admin, use a token with the scope admin")
+	}
+	return refused.WithHint("ask an admin of this installation")
+}
+
+// clientKey is the key of a context's client address.
+type clientKey struct{}
+
+// WithClient says from which address a request came, as the edge knows it.
+func WithClient(ctx context.Context, address string) context.Context {
+	return context.WithValue(ctx, clientKey{}, address)
+}
+
+// ClientOf is the address of WithClient; empty without one.
+func ClientOf(ctx context.Context) string {
+	address, _ := ctx.Value(clientKey{}).(string)
+	return address
 }
 
 // EnsureLocalAdmin makes sure that there is the local admin.

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Config is what a Service works with. All fields but ReservedAliases, Changes
-// and Now are required.
+// Config is what a Service works with. All fields but ReservedAliases, Changes,
+// Provider and Now are required.
 type Config struct {
 	Store Store
 	// Edges knows the live edges.
@@ -24,6 +24,10 @@ type Config struct {
 	// roles mean.
 	Access Access
 	Rights Rights
+	// Passes signs what edges check by themselves.
+	Passes Passes
+	// Provider is the issuer of the OpenID provider; empty without one.
+	Provider string
 	// Launchers are asked whether an app can run, by its mode.
 	Launchers LauncherSet
 	// RoutingMode is for apps that name none (setting routing_mode).
@@ -48,6 +52,7 @@ type LauncherSet interface {
 type Service struct {
 	Config
 	bundles sync.Mutex // held from a bundle's commit until its record decides its fate
+	limits  limits
 }
 
 // NewService makes a service.

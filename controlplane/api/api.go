@@ -15,7 +15,7 @@ import (
 	"github.com/seed-dbc68772/slipway/routing"
 )
 
-// Config is what the API serves. All fields are required.
+// Config is what the API serves. All fields but Session are required.
 type Config struct {
 	Service   *controlplane.Service
 	Launchers map[string]launcher.Launcher // for logs, by the name that records give
@@ -23,6 +23,10 @@ type Config struct {
 	// Explain tells what the edge of this process would do with a request.
 	Explain func(controlplane.ExplainRequest) (*controlplane.Explanation, error)
 	Log     *zap.Logger
+	// Session finds who is signed in at the console's host by its cookie: the
+	// zero Actor for nobody. An error is of one whom a foreign page perhaps
+	// sent. Elsewhere it is nil, and cookies do not count.
+	Session func(*http.Request) (controlplane.Actor, error)
 }
 
 // server carries the operations.
@@ -61,6 +65,10 @@ func (s *server) register() huma.API {
 	s.registerAliases(api)
 	s.registerEdges(api)
 	s.registerOther(api)
+	s.registerLogin(api)
+	s.registerTokens(api)
+	s.registerTickets(api)
+	s.registerUsers(api)
 	return api
 }
 
@@ -83,11 +91,11 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if strings.HasPrefix(r.URL.Path, "/api/v1/") {
-		actor, err := s.authenticate(r)
+		actor, err := s.authorize(r, pattern)
+		if actor.Anonymous() {
+			w = challenger{w}
+		}
 		if err != nil {
-			if controlplane.CodeOf(err) == controlplane.CodeUnauthorized {
-				h.Set("WWW-Authenticate", `Bearer realm="slipway"`)
-			}
 			writeProblem(w, newProblem(ctx, err))
 			return
 		}
