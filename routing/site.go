@@ -145,6 +145,9 @@ func (s *Site) ConsoleHost() string { return s.console }
 // Origin returns the base URL without a path: "https://apps.example.com:8443".
 func (s *Site) Origin() string { return s.origin }
 
+// Port returns the base URL's port, "" where it is the scheme's own.
+func (s *Site) Port() string { return strings.TrimPrefix(s.port, ":") }
+
 // ConsoleURL returns the console's URL, with the base URL's scheme and port.
 func (s *Site) ConsoleURL() string { return s.consoleURL }
 
@@ -152,6 +155,22 @@ func (s *Site) ConsoleURL() string { return s.consoleURL }
 // its record says it: with its primary alias, if it names one.
 func (s *Site) CanonicalURL(in *Instance) string {
 	return s.location(in, in.Primary, "/", "")
+}
+
+// CanonicalURL returns the URL of a place at the instance that the table does
+// not redirect. Rest begins with "/"; query is empty or begins with "?".
+func (t *Table) CanonicalURL(s *Site, in *Instance, rest, query string) string {
+	return s.location(in, t.primary(s, in), rest, query)
+}
+
+// CanonicalOrigin returns the origin of the instance's canonical URL, as a
+// browser's Origin header has it.
+func (t *Table) CanonicalOrigin(s *Site, in *Instance) string {
+	host := Instance{ID: in.ID}
+	if primary := t.primary(s, in); primary != "" || in.Mode == Domain {
+		return s.location(&host, primary, "", "")
+	}
+	return s.origin
 }
 
 // AliasURL returns the URL of an alias's host: a label below the base domain,

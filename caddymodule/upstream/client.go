@@ -89,6 +89,13 @@ type Request struct {
 	// FirstByte is how long the app may take to the first byte of its answer,
 	// from when it has the whole request.
 	FirstByte time.Duration
+	// Identity is what the app is told of who the visitor is; nil: nothing (spec
+	// routing.md §5).
+	Identity *Identity
+	// Opened, if not nil, is told of a WebSocket: end ends it with a Close frame
+	// of that status to both sides, and within seconds. What Opened returns is
+	// called when it has ended.
+	Opened func(end func(status uint16)) (ended func())
 
 	// Status is the final one of the app's answer, once its head was sent on:
 	// at Answered.
@@ -98,6 +105,13 @@ type Request struct {
 	// Serve adds its own: for a connection, and from the request's head to the
 	// answer's first byte.
 	Waited time.Duration
+
+	cutting cutting
+}
+
+// Identity is the values of the X-Slipway headers. Empty ones are not sent.
+type Identity struct {
+	User, Email, Roles, Instance string
 }
 
 // Forwarded is the values of the X-Forwarded headers.

@@ -35,6 +35,10 @@ func (c *Client) exchange(w http.ResponseWriter, r *Request, conn *conn) error {
 	if r.WebSocket && r.Method == http.MethodConnect {
 		x.accept = addHandshake(r.Header)
 	}
+	if !r.cutting.begin(conn, w) {
+		conn.discard()
+		return ErrEnded
+	}
 	ctx := r.Context()
 	unwatch := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(longAgo) })
 	err := x.run()
@@ -50,6 +54,8 @@ func (c *Client) exchange(w http.ResponseWriter, r *Request, conn *conn) error {
 	}
 	// Once the visitor's end has begun to cut the connection, it is of no use.
 	mine := unwatch()
+	ended := !r.cutting.end()
+	mine = mine && !ended
 	switch {
 	case errors.Is(err, errTunnelled):
 		return nil
@@ -58,6 +64,9 @@ func (c *Client) exchange(w http.ResponseWriter, r *Request, conn *conn) error {
 		return nil
 	}
 	conn.discard()
+	if ended && err != nil && !errors.Is(err, ErrCutOff) {
+		return ErrEnded
+	}
 	if err == nil || !left || errors.Is(err, ErrCutOff) || malformed(err) {
 		return err
 	}
@@ -156,10 +165,10 @@ func (x *exchange) awaitFirstByte() error {
 }
 
 // readBy sets the time until which the app may be read from; zero is no limit.
-// It must not undo the end of an exchange whose visitor has left meanwhile.
+// It must not undo the end of an exchange that has come meanwhile.
 func (x *exchange) readBy(t time.Time) error {
 	err := x.conn.SetReadDeadline(t)
-	if err == nil && x.r.Context().Err() != nil {
+	if err == nil && (x.r.Context().Err() != nil || x.r.IsCut()) {
 		err = x.conn.SetReadDeadline(longAgo)
 	}
 	if err != nil {

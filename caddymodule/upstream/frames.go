@@ -61,9 +61,18 @@ func (c *cursor) size() (n uint64) {
 // between reports whether the stream is at the end of a frame.
 func (c *cursor) between() bool { return c.have == 0 && c.payload == 0 }
 
-// Close frames with status 1001, "going away": to a visitor, and masked to an
-// app (with the mask 0, which changes nothing).
-var (
-	goingAwayToVisitor = []byte{0x88, 2, 0x03, 0xe9}
-	goingAwayToApp     = []byte{0x88, 0x80 | 2, 0, 0, 0, 0, 0x03, 0xe9}
+// The statuses of the Close frames that are ours (RFC 6455 §7.4.1).
+const (
+	goingAway = 1001
+	// PolicyViolation ends a WebSocket that its visitor may not have any more.
+	PolicyViolation = 1008
 )
+
+// closeFrame is a Close frame: to a visitor, or masked to an app (with the mask
+// 0, which changes nothing).
+func closeFrame(status uint16, toApp bool) []byte {
+	if toApp {
+		return []byte{0x80 | opClose, 0x80 | 2, 0, 0, 0, 0, byte(status >> 8), byte(status)}
+	}
+	return []byte{0x80 | opClose, 2, byte(status >> 8), byte(status)}
+}

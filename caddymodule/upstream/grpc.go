@@ -27,6 +27,11 @@ func (r *Request) IsGRPC() bool {
 
 type grpcTarget struct{}
 
+// call ends a call of gRPC.
+type call context.CancelCauseFunc
+
+func (c call) cut() { c(ErrEnded) }
+
 // watchedBody tells a body that the visitor broke from an app that did not
 // answer.
 type watchedBody struct {
@@ -72,6 +77,10 @@ func (c *Client) newGRPC() *http.Transport {
 func (c *Client) serveGRPC(w http.ResponseWriter, r *Request, in *routing.Instance) error {
 	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), grpcTarget{}, in))
 	defer cancel(nil)
+	if !r.cutting.begin(call(cancel), w) {
+		return ErrEnded
+	}
+	defer r.cutting.end()
 	firstByte := time.AfterFunc(r.FirstByte, func() { cancel(ErrTimeout) })
 	defer firstByte.Stop()
 	body := &watchedBody{ReadCloser: r.Body, read: func() { firstByte.Reset(r.FirstByte) }}
@@ -85,6 +94,8 @@ func (c *Client) serveGRPC(w http.ResponseWriter, r *Request, in *routing.Instan
 		switch {
 		case errors.Is(context.Cause(ctx), ErrTimeout):
 			return ErrTimeout
+		case errors.Is(context.Cause(ctx), ErrEnded):
+			return ErrEnded
 		case r.Context().Err() != nil:
 			return ErrLeft
 		case body.failed.Load():

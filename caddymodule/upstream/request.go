@@ -47,6 +47,15 @@ func forEachHeader(r *Request, yield func(name, value string)) {
 	yield("X-Forwarded-For", r.Forwarded.For)
 	yield("X-Forwarded-Host", r.Forwarded.Host)
 	yield("X-Forwarded-Proto", r.Forwarded.Proto)
+	if id := r.Identity; id != nil {
+		for _, field := range [...]struct{ name, value string }{
+			{"X-Slipway-User", id.User}, {"X-Slipway-Email", id.Email}, {"X-Slipway-Roles", id.Roles}, {"X-Slipway-Instance", id.Instance},
+		} {
+			if field.value != "" {
+				yield(field.name, field.value)
+			}
+		}
+	}
 }
 
 // forEachTrailer yields the trailers that the app gets, once the body has ended.

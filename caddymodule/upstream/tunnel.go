@@ -35,12 +35,13 @@ type tunnels struct {
 
 // tunnel is one WebSocket.
 type tunnel struct {
-	all      *tunnels
-	visitor  end
-	app      end
-	proto    int // the major version of HTTP that the visitor speaks
-	draining atomic.Bool
-	pumps    atomic.Int32 // that still run
+	all     *tunnels
+	visitor end
+	app     end
+	proto   int           // the major version of HTTP that the visitor speaks
+	ending  atomic.Uint32 // the status of the Close frames that end it; 0: nothing ends it
+	pumps   atomic.Int32  // that still run
+	ended   func()        // told of its end; may be nil
 }
 
 // Streams returns how many WebSockets are open, by the major version of HTTP
@@ -61,7 +62,7 @@ func (c *Client) Drain() {
 	ts.mu.Lock()
 	ts.drained = true
 	for t := range ts.open {
-		t.drain()
+		t.end(goingAway)
 	}
 	ts.mu.Unlock()
 	timer := time.AfterFunc(drainPatience, ts.cut)
@@ -128,7 +129,7 @@ func (x *exchange) tunnel() error {
 	}
 	t := &tunnel{all: &x.client.tunnels, proto: x.r.ProtoMajor, visitor: newSocket(nc, ahead.Reader), app: newSocket(x.conn.Conn, x.conn.read)}
 	x.conn.rest()
-	t.begin(false)
+	t.begin(x.r, false)
 	return errTunnelled
 }
 
@@ -141,20 +142,23 @@ func (x *exchange) tunnelStream() error {
 	x.flush()
 	t := &tunnel{all: &x.client.tunnels, proto: x.r.ProtoMajor, visitor: newStream(x.w, x.r), app: newSocket(x.conn.Conn, x.conn.read)}
 	x.conn.rest()
-	t.begin(true)
+	t.begin(x.r, true)
 	return errTunnelled
 }
 
 // begin pumps both ways. It waits for the end if the visitor's side is the
 // handler's.
-func (t *tunnel) begin(wait bool) {
+func (t *tunnel) begin(r *Request, wait bool) {
 	if !t.all.add(t) {
 		t.close()
 		return
 	}
 	t.pumps.Store(2)
-	up := func() { t.run(t.visitor, t.app, goingAwayToApp) }
-	down := func() { t.run(t.app, t.visitor, goingAwayToVisitor) }
+	if r.Opened != nil {
+		t.ended = r.Opened(t.cutWith)
+	}
+	up := func() { t.run(t.visitor, t.app, true) }
+	down := func() { t.run(t.app, t.visitor, false) }
 	if !wait {
 		go up() // both end with either connection
 		go down()
@@ -173,9 +177,9 @@ func (t *tunnel) begin(wait bool) {
 }
 
 // run is one direction, until its end. The last of the two cleans up.
-func (t *tunnel) run(from, to end, goingAway []byte) {
-	err := t.pump(from, to, goingAway)
-	if errors.Is(err, io.EOF) || t.draining.Load() {
+func (t *tunnel) run(from, to end, toApp bool) {
+	err := t.pump(from, to, toApp)
+	if errors.Is(err, io.EOF) || t.ending.Load() != 0 {
 		to.closeWrite()
 		// What the other side still has to say ends with it, or soon.
 		to.until(time.Now().Add(lastWords))
@@ -186,11 +190,14 @@ func (t *tunnel) run(from, to end, goingAway []byte) {
 	if t.pumps.Add(-1) == 0 {
 		t.close()
 		t.all.remove(t)
+		if t.ended != nil {
+			t.ended()
+		}
 	}
 }
 
-// pump copies until from ends, or to fails, or the tunnel is drained.
-func (t *tunnel) pump(from, to end, goingAway []byte) error {
+// pump copies until from ends, or to fails, or the tunnel is ended.
+func (t *tunnel) pump(from, to end, toApp bool) error {
 	var at cursor
 	forward := func(b []byte) error {
 		at.advance(b)
@@ -198,14 +205,14 @@ func (t *tunnel) pump(from, to end, goingAway []byte) error {
 		return err
 	}
 	for patient := true; ; {
-		if t.draining.Load() && at.between() {
-			return t.sayGoodbye(from, to, &at, goingAway)
+		if t.ending.Load() != 0 && at.between() {
+			return t.sayGoodbye(from, to, &at, toApp)
 		}
 		err := from.fill(forward)
 		switch {
 		case err == nil:
-		case t.draining.Load() && at.between():
-		case t.draining.Load() && patient && errors.Is(err, os.ErrDeadlineExceeded):
+		case t.ending.Load() != 0 && at.between():
+		case t.ending.Load() != 0 && patient && errors.Is(err, os.ErrDeadlineExceeded):
 			patient = false
 			from.until(time.Now().Add(lastWords)) // for the rest of a frame
 		default:
@@ -217,9 +224,9 @@ func (t *tunnel) pump(from, to end, goingAway []byte) error {
 // sayGoodbye sends a Close frame where a frame may be, and reads up to the
 // answer to the one in the other direction: a socket that is closed with
 // something unread is reset, and the Close frame lost.
-func (t *tunnel) sayGoodbye(from, to end, at *cursor, goingAway []byte) error {
+func (t *tunnel) sayGoodbye(from, to end, at *cursor, toApp bool) error {
 	if !at.closed {
-		if _, err := to.Write(goingAway); err != nil {
+		if _, err := to.Write(closeFrame(uint16(t.ending.Load()), toApp)); err != nil {
 			return err
 		}
 	}
@@ -236,12 +243,28 @@ func (t *tunnel) sayGoodbye(from, to end, at *cursor, goingAway []byte) error {
 	return nil
 }
 
-// drain makes both pumps end with a Close frame.
-func (t *tunnel) drain() {
-	if !t.draining.Swap(true) {
+// end makes both pumps end with a Close frame of that status.
+func (t *tunnel) end(status uint16) {
+	if t.ending.CompareAndSwap(0, uint32(status)) {
 		t.visitor.until(longAgo)
 		t.app.until(longAgo)
 	}
+}
+
+// cutPatience is how long the two sides of a WebSocket that must end may take.
+const cutPatience = 2 * time.Second
+
+// cutWith ends the tunnel, whatever its peers take of what they are sent.
+func (t *tunnel) cutWith(status uint16) {
+	t.end(status)
+	time.AfterFunc(cutPatience, func() {
+		t.all.mu.Lock()
+		defer t.all.mu.Unlock()
+		if _, open := t.all.open[t]; open {
+			t.visitor.abort()
+			t.app.abort()
+		}
+	})
 }
 
 func (t *tunnel) close() {

@@ -1,0 +1,207 @@
+package session
+
+import (
+	"crypto/ed25519"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/access"
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
+	"github.com/seed-dbc68772/slipway/controlplane/identity"
+	"github.com/seed-dbc68772/slipway/routing"
+)
+
+// Checker says who a visitor is. Any number of goroutines may use it.
+type Checker struct {
+	now      func() time.Time
+	verified cache
+	rules    atomic.Pointer[rulesOf]
+}
+
+// rulesOf are the rules that a record of the settings gives.
+type rulesOf struct {
+	record *routing.Record
+	access.Rules
+}
+
+// New makes a checker that remembers nothing yet.
+func New() *Checker { return &Checker{now: time.Now} }
+
+// Visitor is who sent a request. The zero value is nobody.
+type Visitor struct {
+	// Known is who is signed in; nil: nobody is.
+	Known *Known
+	// Cookie: it came in a cookie, which a browser sends whoever asks it to.
+	Cookie bool
+	// Spoiled: a cookie came that is good for nothing, and is to be cleared.
+	Spoiled bool
+	// Foreign: a bearer of Slipway's came that is good for nothing here.
+	Foreign bool
+}
+
+// Visitor finds out who sent a request for an instance.
+func (c *Checker) Visitor(t *routing.Table, in *routing.Instance, cookies Cookies, r *http.Request) Visitor {
+	if values := r.Header["Authorization"]; len(values) > 0 {
+		if bearer, ours := bearerOf(values); ours {
+			known := c.know(t, in, bearer, identity.PassBearer)
+			return Visitor{Known: known, Foreign: known == nil}
+		}
+	}
+	if len(r.Header["Cookie"]) == 0 {
+		return Visitor{}
+	}
+	value, count := Find(r.Header, cookies.Pass(in.ID.String()))
+	switch {
+	case count == 0:
+		return Visitor{}
+	case count > 1:
+		return Visitor{Spoiled: true}
+	}
+	known := c.know(t, in, value, identity.PassCookie)
+	return Visitor{Known: known, Cookie: known != nil, Spoiled: known == nil}
+}
+
+// bearerOf is the credential of Slipway's that a request bears; an app's own
+// are the app's business.
+func bearerOf(values []string) (bearer string, ours bool) {
+	for _, value := range values {
+		for part := range strings.FieldsSeq(value) {
+			if strings.HasPrefix(part, "slw_") {
+				if ours {
+					return "", true // two of them are none
+				}
+				bearer, ours = part, true
+			}
+		}
+	}
+	return bearer, ours
+}
+
+// know returns whose pass it is, if it is good for this instance now.
+func (c *Checker) know(t *routing.Table, in *routing.Instance, token string, use identity.PassUse) *Known {
+	now := c.now()
+	k := c.verified.get(token)
+	if k == nil || t.Record(k.keyName) != k.key {
+		if k = c.verify(t, token); k == nil {
+			return nil
+		}
+		if k.pass.Alive(now) {
+			c.verified.put(token, k, now)
+		}
+	}
+	if k.instance != in.ID || k.pass.Use != use || !k.pass.Alive(now) || k.revoked(t) {
+		return nil
+	}
+	return k
+}
+
+// verify checks the signature by the table's keys.
+func (c *Checker) verify(t *routing.Table, token string) *Known {
+	k := new(Known)
+	pass, err := identity.ReadPass(token, func(kid string) ed25519.PublicKey {
+		k.keyName = etcdstore.RecordOfKey(kid)
+		if k.key = t.Record(k.keyName); k.key == nil {
+			return nil
+		}
+		key, err := etcdstore.ReadVerificationKey(k.key)
+		if err != nil {
+			return nil
+		}
+		return key.Key
+	})
+	if err != nil {
+		return nil
+	}
+	id, ok := routing.ParseID(pass.Instance)
+	if !ok {
+		return nil
+	}
+	k.token, k.pass, k.instance, k.actor = token, pass, id, pass.Actor()
+	k.user = etcdstore.RecordOfUser(strings.ToLower(pass.User))
+	k.credential = etcdstore.RecordOfCredential(pass.Credential)
+	return k
+}
+
+// Known is a verified pass, and who holds it.
+type Known struct {
+	token    string
+	pass     *identity.Pass
+	actor    controlplane.Actor
+	instance routing.ID
+	// The names of the records that it depends on, and the key that it was
+	// verified by.
+	keyName, user, credential string
+	key                       *routing.Record
+
+	renewal renewal
+}
+
+// Actor is who holds it, with the rights of when it was issued.
+func (k *Known) Actor() *controlplane.Actor { return &k.actor }
+
+func (k *Known) revoked(t *routing.Table) bool {
+	if r := t.Record(k.user); r != nil && k.pass.Epoch < r.Epoch {
+		return true
+	}
+	return t.Record(k.credential) != nil
+}
+
+// Lasts reports whether the sign-in behind the pass goes on: what it opened may
+// outlive the pass itself.
+func (k *Known) Lasts(t *routing.Table, now time.Time) bool {
+	return !k.revoked(t) && now.Unix() < k.pass.Until
+}
+
+// Rules are those of the settings that the table holds. Settings that are not
+// there are the defaults: nothing is shared.
+func (c *Checker) Rules(t *routing.Table) access.Rules {
+	record := t.Record(etcdstore.RecordSettings)
+	if known := c.rules.Load(); known != nil && known.record == record {
+		return known.Rules
+	}
+	settings, err := etcdstore.ReadEdgeSettings(record)
+	if err != nil {
+		settings = controlplane.EdgeSettings{} // no such record comes into a table
+	}
+	rules := access.Rules{PublicMode: settings.PublicMode, BaseURLSharing: settings.BaseURLSharing}
+	c.rules.Store(&rulesOf{record, rules})
+	return rules
+}
+
+var nobody controlplane.Actor
+
+// MayOpen answers whether somebody may open an instance; k is nil for nobody.
+func (c *Checker) MayOpen(t *routing.Table, in *routing.Instance, k *Known) controlplane.Verdict {
+	rules := c.Rules(t)
+	if isOpen(in, rules) {
+		return controlplane.Allowed
+	}
+	actor := &nobody
+	if k != nil {
+		actor = &k.actor
+	}
+	of := controlplane.Resource{Owner: in.Owner, Visibility: visibilities[in.Visibility], RoutingMode: controlplane.Domain}
+	if in.Mode == routing.BaseURL {
+		of.RoutingMode = controlplane.BaseURL
+	}
+	if p := t.Policy(in.App); p != nil {
+		of.AppOwner, of.AppVisibility, of.VisitorRoles = p.Owner, visibilities[p.Visibility], p.VisitorRoles
+		if p.Managed {
+			of.Lifecycle = controlplane.Managed
+		}
+	}
+	return rules.Decide(actor, controlplane.OpenInstance, &of)
+}
+
+var visibilities = [...]controlplane.Visibility{
+	routing.Private: controlplane.Private, routing.AllUsers: controlplane.AllUsers, routing.Public: controlplane.Public,
+}
+
+// isOpen reports whether everybody may open an instance: what most requests are
+// for is decided without a look at who sent them.
+func isOpen(in *routing.Instance, rules access.Rules) bool {
+	return in.Visibility == routing.Public && (in.Mode == routing.Domain || rules.BaseURLSharing)
+}
