@@ -113,15 +113,26 @@ func (a answer) to() *url.URL {
 
 func (b *browser) send(method, target string, form url.Values, header ...string) answer {
 	b.Helper()
+	if form != nil {
+		header = append([]string{"Content-Type: application/x-www-form-urlencoded"}, header...)
+	}
+	return b.sendText(method, target, form.Encode(), header...)
+}
+
+// json is a call of the API without a credential.
+func (b *browser) json(target, body string) answer {
+	b.Helper()
+	return b.sendText(http.MethodPost, target, body, "Content-Type: application/json")
+}
+
+func (b *browser) sendText(method, target, body string, header ...string) answer {
+	b.Helper()
 	u, err := url.Parse(b.site.ConsoleURL())
 	if err != nil {
 		b.Fatal(err)
 	}
-	r := httptest.NewRequestWithContext(controlplane.WithClient(b.Context(), "203.0.113.7"), method, target, strings.NewReader(form.Encode()))
+	r := httptest.NewRequestWithContext(controlplane.WithClient(b.Context(), "203.0.113.7"), method, target, strings.NewReader(body))
 	r.Host = u.Host
-	if form != nil {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
 	for name, values := range b.header {
 		r.Header[name] = values
 	}

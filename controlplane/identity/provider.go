@@ -301,5 +301,8 @@ func claims(t *oidc.IDToken) (map[string]any, error) {
 		return nil, err
 	}
 	all := map[string]any{}
-	return all, json.Unmarshal(raw, &all)
+	if err := json.Unmarshal(raw, &all); err != nil {
+		return nil, err
+	}
+	return all, nil
 }
