@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"net/http"
-	"net/url"
 
 	"go.uber.org/zap"
 
@@ -35,7 +34,7 @@ func (s *console) login(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Sec-Fetch-Mode") == "navigate" && !q.Has("fragment") {
 		w.Header().Set("Content-Security-Policy", policy(onwardHash))
 		s.show(w, r, http.StatusOK, view{
-			Title: "Signing in", Onward: s.origin + "/login?" + url.Values{"next": {next}, "fragment": {""}}.Encode(),
+			Title: "Signing in", Onward: s.origin + "/login?" + escaped("next", next, "fragment="),
 		})
 		return
 	}
@@ -57,7 +56,7 @@ func (s *console) login(w http.ResponseWriter, r *http.Request) {
 
 // loginURL is where somebody signs in, to come back to next.
 func (s *console) loginURL(next string) string {
-	return s.origin + "/login?" + url.Values{"next": {next}}.Encode()
+	return s.origin + "/login?" + escaped("next", next, "")
 }
 
 // callback is where the provider sends a browser back to.

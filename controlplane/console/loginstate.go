@@ -21,7 +21,7 @@ const (
 	loginLife    = 10 * time.Minute
 	maxChunk     = 3800     // bytes of a cookie's value; browsers take 4096 with name and attributes
 	maxChunks    = 8        // of one sign-in
-	maxPending   = 24 << 10 // bytes of all; the oldest go first
+	maxPending   = 28 << 10 // bytes of all; the oldest go first
 	stateLength  = 8 + 26   // of a state: seconds in hexadecimal, and a random text
 	sealedLogins = "sign-in "
 )

@@ -1,13 +1,33 @@
 package console
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 )
 
 // maxNext is the length of the longest way back that survives a sign-in, in
-// bytes; a request has 32 KiB of target at most, and cookies less.
-const maxNext = 16 << 10
+// bytes: a URL of 10 KB whose every character is escaped grows to 17 KB in it.
+// A request has 32 KiB of target and 64 KiB of head at most (spec routing.md §7).
+const maxNext = 20 << 10
+
+// escaped is a query of one value that is likely to be long. It escapes no more
+// than it must, since what it escapes may be escaped again.
+func escaped(name, value, more string) string {
+	var out strings.Builder
+	out.WriteString(name + "=")
+	for _, c := range []byte(value) {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte("%&+#;\"'<>\\^`{|}", c) >= 0 {
+			fmt.Fprintf(&out, "%%%02X", c)
+		} else {
+			out.WriteByte(c)
+		}
+	}
+	if more != "" {
+		out.WriteString("&" + more)
+	}
+	return out.String()
+}
 
 // safeNext is where a sign-in may lead: a page of the console, "/" for anything
 // else. What is no path to begin with never comes near a Location.

@@ -15,7 +15,7 @@ func TestASignInLeadsToPagesOfOursAlone(t *testing.T) {
 	for next, want := range map[string]string{
 		"/": "/", "/tokens": "/tokens", "/device?code=BCDFGHJK": "/device?code=BCDFGHJK",
 		"/open/" + someID + "?rest=%2Fa%3Fb&nonce=1": "/open/" + someID + "?rest=%2Fa%3Fb&nonce=1",
-		long: long, long + strings.Repeat("a", 7<<10): "/",
+		long: long, long + strings.Repeat("a", 11<<10): "/",
 		"": "/", "tokens": "/", "//e": "/", "//evil.example/tokens": "/", "/\\evil.example": "/", "\\\\evil.example": "/", "/\\/evil.example/": "/",
 		"https:evil.example": "/", "https://evil.example/tokens": "/", "https:/tokens": "/", "javascript:alert(1)": "/", "%2f%2fevil.example": "/",
 		"/%2fevil.example": "/", "/%5cevil.example": "/", "/\tokens": "/", "\t/tokens": "/", "/\t/evil.example": "/", "/tokens\r\nX: y": "/", "/tokens\n": "/", " /tokens": "/",
@@ -25,6 +25,20 @@ func TestASignInLeadsToPagesOfOursAlone(t *testing.T) {
 	} {
 		if got := safeNext(next); got != want {
 			t.Errorf("%.60q leads to %.60q, want %.60q", next, got, want)
+		}
+	}
+}
+
+func TestWhatIsEscapedIsReadAsItWas(t *testing.T) {
+	all := make([]byte, 256)
+	for i := range all {
+		all[i] = byte(i)
+	}
+	for _, value := range []string{"", "/", "/a?b=c&d=%2F%252f+e#f;g", string(all)} {
+		text := escaped("x", value, "y=1")
+		q, err := url.ParseQuery(text)
+		if err != nil || q.Get("x") != value || q.Get("y") != "1" || strings.ContainsFunc(text, unsafeInURL) {
+			t.Errorf("%q becomes %q, %v", value, text, err)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func (s *console) open(w http.ResponseWriter, r *http.Request, id string) {
 		return
 	}
 	if actor.User == "" {
-		redirect(w, s.loginURL("/open/"+id+"?"+url.Values{"rest": {rest}, "nonce": {nonce}}.Encode()))
+		redirect(w, s.loginURL("/open/"+id+"?"+escaped("rest", rest, "nonce="+nonce)))
 		return
 	}
 	ticket := identity.NewTicket()
@@ -48,7 +48,7 @@ func (s *console) open(w http.ResponseWriter, r *http.Request, id string) {
 		return
 	}
 	// The browser itself keeps the fragment over redirects.
-	redirect(w, lifecycle.CanonicalURL(s.Site, in)+".slipway/ticket?"+url.Values{"ticket": {ticket}, "rest": {rest}}.Encode())
+	redirect(w, lifecycle.CanonicalURL(s.Site, in)+".slipway/ticket?"+escaped("rest", rest, "ticket="+ticket))
 }
 
 // isRest reports whether it can be the path and query below an instance.
