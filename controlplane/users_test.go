@@ -221,7 +221,7 @@ func TestUsersAreTheAdmins(t *testing.T) {
 	for code, a := range map[controlplane.Code]controlplane.Actor{controlplane.CodeForbidden: ada, controlplane.CodeUnauthorized: {}, "": root} {
 		_, err := in.Users(t.Context(), a, controlplane.Page{})
 		wantCode(t, err, code)
-		_, err = in.Service.User(t.Context(), a, "ada")
+		_, err = in.User(t.Context(), a, "ada")
 		wantCode(t, err, code)
 	}
 	list, err := in.Users(t.Context(), root, controlplane.Page{})

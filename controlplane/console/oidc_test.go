@@ -278,7 +278,7 @@ func TestASignInIsFinishedOnceAndByItsBrowser(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := h.person("ada")
-			p.browser.desk = &desk{T: t, handler: h.handler, service: h.service, site: h.site, store: h.store}
+			p.desk = &desk{T: t, handler: h.handler, service: h.service, site: h.site, store: h.store}
 			a := attempt(p, p.leave("/"))
 			if a.StatusCode != http.StatusUnauthorized || !strings.Contains(a.body, "Sign in again") || strings.Contains(a.Header.Get("Set-Cookie"), "slw_s_") {
 				t.Errorf("%d %v\n%s", a.StatusCode, a.Header, a.body)

@@ -73,7 +73,7 @@ func TestASessionEnds(t *testing.T) {
 			}
 		},
 		"by time": func(b *browser) {
-			b.desk.service.Now = func() time.Time { return time.Now().Add(controlplane.SessionLife + time.Second) }
+			b.service.Now = func() time.Time { return time.Now().Add(controlplane.SessionLife + time.Second) }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
