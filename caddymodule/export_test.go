@@ -50,3 +50,6 @@ func Remote(t *testing.T, client *ControlClient, to etcdstore.ControlAddress) fu
 		return p.status
 	}
 }
+
+// Stays is how many requests and WebSockets are under way.
+func (rt *Runtime) Stays() int { return rt.stays.Len() }
