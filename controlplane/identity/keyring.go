@@ -44,7 +44,8 @@ type Keyring struct {
 // makes one.
 func NewKeyring(ctx context.Context, store KeyStore, now func() time.Time) (*Keyring, error) {
 	k := &Keyring{store: store, now: now}
-	return k, k.Rotate(ctx)
+	err := k.Rotate(ctx)
+	return k, err
 }
 
 // Run rotates the keys until ctx ends. failed is told of each time when that
