@@ -49,6 +49,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
+	if warning := exposed(o.Listen, r.site); warning != "" {
+		fmt.Fprintf(os.Stderr, "warning: %s\n", warning)
+	}
 	if err := r.start(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil // stopped while it started
@@ -93,6 +96,9 @@ func prepare(o Options) (r *run, err error) {
 	r.site, err = routing.NewSite(routing.SiteConfig{BaseURL: r.app.BaseURL, ConsoleHost: r.app.ConsoleHost})
 	if err != nil {
 		return nil, usage("the base URL cannot be used: %v", err).WithHint("for example --base-url http://localhost:8080")
+	}
+	if err := checkReach(o.Listen, r.site); err != nil {
+		return nil, err
 	}
 	if r.data, err = filepath.Abs(o.Data); err != nil {
 		return nil, fail(err, "cannot find the data folder %s", o.Data)
@@ -143,7 +149,7 @@ func (r *run) start(ctx context.Context) (err error) {
 			fmt.Fprintf(os.Stderr, "warning: the sample app does not start: %v\n", err)
 		}
 	}
-	r.greet(sampleURL)
+	r.greet(ctx, sampleURL)
 	return nil
 }
 
@@ -232,10 +238,41 @@ func (r *run) api() (*client.Client, error) {
 	return client.New(client.Config{Endpoint: r.localURL(), Token: r.token, HTTP: r.local()})
 }
 
-func (r *run) greet(sampleURL string) {
+// consoleLine is where the console is: without a provider as a link that signs
+// in.
+func (r *run) consoleLine(ctx context.Context) string {
+	line, err := r.signInLink(ctx)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "warning: no link to sign in with: %v\n", err)
+	}
+	if line == "" {
+		return r.site.ConsoleURL()
+	}
+	return line
+}
+
+// signInLink is empty where a provider signs people in.
+func (r *run) signInLink(ctx context.Context) (string, error) {
+	api, err := r.api()
+	if err != nil {
+		return "", err
+	}
+	info, err := api.LoginInfo(ctx)
+	if err != nil || info.Provider != nil {
+		return "", err
+	}
+	link, err := api.LoginLink(ctx)
+	if err != nil {
+		return "", err
+	}
+	within := time.Until(link.ExpiresAt).Round(time.Second)
+	return fmt.Sprintf("%s  (once, within %.0f s; slipway login --link gives another)", link.URL, within.Seconds()), nil
+}
+
+func (r *run) greet(ctx context.Context, sampleURL string) {
 	if !r.Quiet {
 		fmt.Fprintf(r.Out, "data in %s; Ctrl-C stops everything\n\n", r.data)
-		fmt.Fprintf(r.Out, "  Console     %s\n", r.site.ConsoleURL())
+		fmt.Fprintf(r.Out, "  Console     %s\n", r.consoleLine(ctx))
 		if sampleURL != "" {
 			fmt.Fprintf(r.Out, "  Sample app  %s\n", sampleURL)
 		}
