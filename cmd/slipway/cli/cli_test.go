@@ -294,6 +294,13 @@ func TestWriteContext(t *testing.T) {
 	if err != nil || f.Current != "local" || f.Contexts["far"].Endpoint != "https://far" || f.Contexts["local"].Token != "slw_b" {
 		t.Error(f, err)
 	}
+	use := func(f *contextFile) error { f.Current = "far"; return nil }
+	if err := editContexts(path, use); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := ReadLocalContext(path); err != nil || c.Token != "slw_b" {
+		t.Error(c, err)
+	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Error(info.Mode(), err)
 	}

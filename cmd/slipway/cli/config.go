@@ -138,6 +138,13 @@ func ReadContext(path string) (Context, error) {
 	return c, err
 }
 
+// ReadLocalContext reads the context that WriteContext writes, whichever is
+// current; without one it is empty.
+func ReadLocalContext(path string) (Context, error) {
+	f, err := readFile(path)
+	return f.Contexts[localContext], err
+}
+
 // current is the context that the file says is current, or its only one.
 func (f *contextFile) current(path string) (string, Context, error) {
 	names := f.names()

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -43,9 +44,21 @@ machine; your other tokens go on (slipway token list).`,
 			p.say("the token had ended before")
 		}
 		p.say("signed out of %s", api.Endpoint())
+		p.afterLogout(c.Context(), api.Endpoint())
 		return nil
 	}
 	return c
+}
+
+// afterLogout tells how to come back to an installation without a provider.
+func (p *program) afterLogout(ctx context.Context, endpoint string) {
+	anonymous, err := client.New(client.Config{Endpoint: endpoint})
+	if err != nil {
+		return
+	}
+	if info, err := anonymous.LoginInfo(ctx); err == nil && info.Provider == nil {
+		p.say("no provider signs people in there: slipway up makes a token and a link when it starts again")
+	}
 }
 
 // forgetToken takes the token that was used out of its file.

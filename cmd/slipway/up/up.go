@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -166,8 +167,8 @@ func (r *run) openLog() (*zap.Logger, error) {
 	return zap.New(core), nil
 }
 
-// adminToken writes the command line's context. A token that is still valid
-// is kept, so that what was given to a script goes on working.
+// adminToken writes the command line's context. A token that is still good is
+// kept, so that what was given to a script goes on working.
 func (r *run) adminToken(ctx context.Context, log *zap.Logger) error {
 	store, err := etcdstore.Open(etcdstore.Config{Endpoints: r.app.Etcd.Endpoints, Log: log})
 	if err != nil {
@@ -178,12 +179,14 @@ func (r *run) adminToken(ctx context.Context, log *zap.Logger) error {
 	if err := controlplane.EnsureLocalAdmin(ctx, store, time.Now); err != nil {
 		return fail(err, "cannot store the admin")
 	}
-	if old, err := cli.ReadContext(path); err == nil {
+	if old, err := cli.ReadLocalContext(path); err == nil {
 		r.token = old.Token
 	}
 	_, err = store.Update(ctx, func(tx controlplane.Tx) error {
-		_, err := tx.Token(identity.HashToken(r.token))
-		if controlplane.CodeOf(err) != controlplane.CodeNotFound {
+		switch old, err := tx.Token(identity.HashToken(r.token)); {
+		case err == nil && isAdminToken(old):
+			return nil
+		case err != nil && controlplane.CodeOf(err) != controlplane.CodeNotFound:
 			return err
 		}
 		r.token = identity.NewToken()
@@ -199,6 +202,17 @@ func (r *run) adminToken(ctx context.Context, log *zap.Logger) error {
 		return fail(err, "cannot write %s", path)
 	}
 	return nil
+}
+
+// isAdminToken reports whether a token is what this program needs. The file
+// may hold another since somebody signed in with fewer scopes, or for a while.
+func isAdminToken(t *controlplane.Token) bool {
+	for _, scope := range controlplane.Scopes {
+		if !slices.Contains(t.Scopes, scope) {
+			return false
+		}
+	}
+	return t.User == controlplane.LocalAdmin && t.ExpiresAt.IsZero()
 }
 
 // local is a client whose every connection goes to this process, whatever the

@@ -6,9 +6,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -298,6 +300,28 @@ func TestCaddyConfigListensOnNothingElse(t *testing.T) {
 	for _, bad := range []string{"2019", ":443", `":80"`} {
 		if strings.Contains(string(raw), bad) {
 			t.Errorf("the configuration names %s: %s", bad, strconv.Quote(string(raw)))
+		}
+	}
+}
+
+func TestAdminToken(t *testing.T) {
+	admin := func(change func(*controlplane.Token)) *controlplane.Token {
+		token := &controlplane.Token{User: controlplane.LocalAdmin, Scopes: slices.Clone(controlplane.Scopes)}
+		change(token)
+		return token
+	}
+	for _, tc := range []struct {
+		name   string
+		change func(*controlplane.Token)
+		want   bool
+	}{
+		{"as it was written", func(*controlplane.Token) {}, true},
+		{"of somebody else", func(t *controlplane.Token) { t.User = "dana" }, false},
+		{"with fewer scopes", func(t *controlplane.Token) { t.Scopes = t.Scopes[:2] }, false},
+		{"that ends", func(t *controlplane.Token) { t.ExpiresAt = time.Now().Add(time.Hour) }, false},
+	} {
+		if got := isAdminToken(admin(tc.change)); got != tc.want {
+			t.Errorf("a token %s: %v", tc.name, got)
 		}
 	}
 }
