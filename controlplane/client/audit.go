@@ -57,7 +57,8 @@ func (c *Client) AllAudit(ctx context.Context, f AuditFilter) (records []v1.Audi
 }
 
 // How FollowAudit connects again: after retryLeast, twice as long after each
-// failure, at most retryMost, and maxRetries times in a row.
+// failure, at most retryMost, and maxRetries times in a row. A stream that told
+// something, or lasted for retryMost, was no failure.
 const (
 	retryLeast = 250 * time.Millisecond
 	retryMost  = 5 * time.Second
@@ -96,8 +97,8 @@ func (c *Client) FollowAudit(ctx context.Context, f AuditFilter, after string) i
 }
 
 // auditStream is one connection of FollowAudit. It moves after along, and
-// tells whether anything came and whether the consumer wants no more. A
-// connection that the server ends is an error of code unavailable.
+// tells whether anything came, or it lasted, and whether the consumer wants no
+// more. A connection that the server ends is an error of code unavailable.
 func (c *Client) auditStream(ctx context.Context, f AuditFilter, after *string, yield func(v1.AuditRecord, error) bool) (got, stopped bool, err error) {
 	k := call{method: http.MethodGet, path: []string{"audit"}, query: f.query(url.Values{"follow": {"true"}})}
 	header := http.Header{"Accept": {"text/event-stream, application/problem+json"}, "Cache-Control": {"no-store"}}
@@ -116,8 +117,10 @@ func (c *Client) auditStream(ctx context.Context, f AuditFilter, after *string, 
 	if media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); media != "text/event-stream" {
 		return false, false, c.strange("is %q, not a stream of events", res.Header.Get("Content-Type"))
 	}
+	opened := time.Now()
 	for events := newEvents(res.Body); ; {
 		e, err := events.next()
+		got = got || err == nil || time.Since(opened) > retryMost
 		switch {
 		case errors.Is(err, errEventTooLong):
 			return got, false, c.strange("has %v", err)
@@ -127,7 +130,6 @@ func (c *Client) auditStream(ctx context.Context, f AuditFilter, after *string, 
 			}
 			return got, false, c.unreachable(ctx, err)
 		}
-		got = true
 		if e.name == "audit" {
 			var r v1.AuditRecord
 			if err := json.Unmarshal(e.data, &r); err != nil {

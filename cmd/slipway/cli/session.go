@@ -57,7 +57,7 @@ func (p *program) afterLogout(ctx context.Context, endpoint string) {
 		return
 	}
 	if info, err := anonymous.LoginInfo(ctx); err == nil && info.Provider == nil {
-		p.say("no provider signs people in there: slipway up makes a token and a link when it starts again")
+		p.say("without a provider a link signs in there: slipway up prints one when it starts, and slipway login --link in its folder")
 	}
 }
 

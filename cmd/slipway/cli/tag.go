@@ -57,7 +57,7 @@ func addTagFlags(c *cobra.Command) *tagFlags {
 	c.Flags().StringVarP(&f.title, "title", "t", "", "what people read")
 	c.Flags().StringVarP(&f.color, "color", "c", "", "its colour: `#RRGGBB`")
 	c.Flags().StringSliceVarP(&f.visitors, "visitor-roles", "v", nil, "the `ROLES` of visitors who see and run the ALL_USERS apps that have the tag")
-	c.Flags().StringSliceVarP(&f.assigners, "admin-roles", "a", nil, "the `ROLES` of which one is needed to assign, remove and update the tag (none: every full user)")
+	c.Flags().StringSliceVarP(&f.assigners, "admin-roles", "a", nil, "the `ROLES` of which one is needed to assign, remove and update the tag (none: every full user); the admins' to set")
 	return &f
 }
 
