@@ -276,7 +276,7 @@ func (a *App) Validate() error {
 // Start implements caddy.App: it opens the store, if no configuration before
 // did.
 func (a *App) Start() error {
-	if err := errors.Join(onlyLoopback(a.ctx), apart(a.ctx, a.HealthListen)); err != nil {
+	if err := apart(a.ctx, a.HealthListen); err != nil {
 		return err
 	}
 	if err := a.runtime.start(a); err != nil || a.HealthListen == "" {
