@@ -250,6 +250,14 @@ func TestOnePackageImportsEtcdsServer(t *testing.T) {
 	}
 }
 
+func TestOnlyTestsHaveAnOpenIDProvider(t *testing.T) {
+	const only = module + "/controlplane/identity/oidctest"
+	g := packages(t)
+	others := slices.DeleteFunc(g.tree("routing", "controlplane", "caddymodule", "cmd"), func(path string) bool { return path == only })
+	forbid(t, g, others, anyOf(only), "it signs anybody in, and is there for tests")
+	forbid(t, g, append(others, only), anyOf("github.com/ory"), "it is for the provider's engine, a module of its own")
+}
+
 func TestTheCommandLineStaysAClient(t *testing.T) {
 	g := packages(t)
 	forbid(t, g, g.tree("cmd/slipway/cli", "cmd/slipway/sampleapp", "controlplane/client"), anyOf(caddy, etcd, kubernetes),
