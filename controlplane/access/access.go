@@ -61,9 +61,9 @@ var sight = [controlplane.Actions]controlplane.Action{
 
 	controlplane.OpenInstance: controlplane.SeeInstance, controlplane.SeeInstance: controlplane.SeeInstance,
 	controlplane.ReadLogs: controlplane.SeeInstance, controlplane.ChangeInstance: controlplane.SeeInstance,
-	controlplane.ChangeAlias: controlplane.SeeInstance,
+	controlplane.ChangeAlias: controlplane.SeeInstance, controlplane.SeeAlias: controlplane.SeeAlias,
 
-	controlplane.ManageAliases: known, controlplane.ManageTags: known, controlplane.AssignTag: known,
+	controlplane.ManageAliases: known, controlplane.SeeTags: known, controlplane.ManageTags: known, controlplane.AssignTag: known,
 	controlplane.SeeSecretNames: known, controlplane.WriteOwnSecret: known, controlplane.WriteSharedSecret: known,
 	controlplane.SeeEdges: known, controlplane.SeeAudit: known, controlplane.Explain: known,
 	controlplane.ManageUsers: known, controlplane.HaveTokens: known,
