@@ -85,7 +85,7 @@ func TestAnInstanceAndItsRouteComeInOneBatch(t *testing.T) {
 	in := newInstance(newApp("demo"))
 	rev := w.put(in)
 	b := w.next(batches)
-	if b.Revision != rev || len(b.Events) != 3 {
+	if b.Revision != rev || len(b.Events) != 4 {
 		t.Errorf("batch %+v", b)
 	}
 }

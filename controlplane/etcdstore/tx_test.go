@@ -284,13 +284,14 @@ func TestTheKeysOfARecord(t *testing.T) {
 	app := newApp("Demo")
 	in := newInstance(app)
 	alias := newAlias("sales", in.ID)
-	token := &controlplane.Token{Hash: "abc", User: "ada"}
+	token := &controlplane.Token{Hash: "abc", ID: "t1", User: "ada"}
 	w.put(app, in, alias, token)
 	same(t, "keys", w.keys(), []string{
 		"aliases/id/" + alias.ID, "aliases/record/sales",
 		"apps/instances/" + app.ID + "/" + in.ID, "apps/record/" + app.ID,
 		"instances/" + in.ID, "names/demo", "names/demo/1.0",
 		"routes/alias/sales", "routes/instance/" + in.ID, "routes/policy/" + app.ID, "tokens/abc",
+		"tokens/of/ada/t1", "users/apps/ada/" + app.ID, "users/instances/ada/" + in.ID,
 	})
 	if err := w.Wake(t.Context(), in.ID, "edge", time.Minute); err != nil {
 		t.Fatal(err)
@@ -298,7 +299,7 @@ func TestTheKeysOfARecord(t *testing.T) {
 	w.update(func(tx controlplane.Tx) error { return tx.Delete(in) })
 	same(t, "keys without the instance: its alias stays, and leads nowhere", w.keys(), []string{
 		"aliases/id/" + alias.ID, "aliases/record/sales", "apps/record/" + app.ID, "names/demo", "names/demo/1.0",
-		"routes/alias/sales", "routes/policy/" + app.ID, "tokens/abc",
+		"routes/alias/sales", "routes/policy/" + app.ID, "tokens/abc", "tokens/of/ada/t1", "users/apps/ada/" + app.ID,
 	})
 	w.update(func(tx controlplane.Tx) error {
 		return errors.Join(tx.Delete(app), tx.Delete(alias), tx.Delete(token))
@@ -312,7 +313,7 @@ func TestRoutesFollowTheRecordInItsOwnRevision(t *testing.T) {
 	record, route := "instances/"+in.ID, "routes/instance/"+in.ID
 	w := newWorld(t)
 	rev := w.put(in)
-	same(t, "keys of the creation", w.changedAt(rev), []string{"apps/instances/" + app.ID + "/" + in.ID, record, route})
+	same(t, "keys of the creation", w.changedAt(rev), []string{"apps/instances/" + app.ID + "/" + in.ID, record, route, "users/instances/ada/" + in.ID})
 	for _, c := range []struct {
 		name   string
 		change func()
