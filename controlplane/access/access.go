@@ -88,10 +88,11 @@ func (r Rules) allows(is class, do controlplane.Action, of *controlplane.Resourc
 		if of.RoutingMode == controlplane.BaseURL && !r.BaseURLSharing {
 			return is&owner != 0
 		}
-		if of.Visibility == controlplane.AllUsers && of.Lifecycle == controlplane.Managed && is&(tagVisitor|visitor) != 0 {
-			return is&seeApp[r.shown(of.AppVisibility)] != 0
+		if is&openInstance[index(of.Visibility)] != 0 {
+			return true
 		}
-		return is&openInstance[index(of.Visibility)] != 0
+		return of.Visibility == controlplane.AllUsers && of.Lifecycle == controlplane.Managed &&
+			is&(tagVisitor|visitor) != 0 && is&seeApp[r.shown(of.AppVisibility)] != 0
 	case controlplane.SeeInstance:
 		return is&seeInstance[index(of.Visibility)] != 0
 	case controlplane.ChangeAlias:

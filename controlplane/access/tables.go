@@ -15,7 +15,7 @@ var seeApp = [3]class{
 	everyone,
 }
 
-const (
+var (
 	runOnDemand = tagVisitor | full | owner | admin // of what they see
 	runManaged  = owner | admin
 )
