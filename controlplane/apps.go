@@ -284,7 +284,11 @@ func (s *Service) OpenBundle(ctx context.Context, actor Actor, id string) (*App,
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := s.allow(actor, DownloadApp, ResourceOfApp(app, nil), noSuch(actor, "app", app.ID)); err != nil {
+	_, err = s.Store.Update(ctx, func(tx Tx) error {
+		app, err = s.appFor(tx, actor, DownloadApp, app.ID)
+		return err
+	})
+	if err != nil {
 		return nil, nil, err
 	}
 	blob, err := s.Blobs.Open(ctx, app.Bundle)
