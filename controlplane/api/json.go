@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -30,7 +32,7 @@ func uniqueKeys(ctx huma.Context, next func(huma.Context)) {
 	read, err := io.ReadAll(io.LimitReader(ctx.BodyReader(), maxJSON+1))
 	body := io.MultiReader(bytes.NewReader(read), ctx.BodyReader())
 	if err == nil && len(read) <= maxJSON {
-		if path := duplicateKey(read); path != "" {
+		if path, twice := duplicateKey(read); twice {
 			refused := controlplane.Errorf(controlplane.CodeInvalid, "the body has the key %s twice", path).
 				WithHint("give each key once; capitals do not tell two keys apart")
 			p := newProblem(ctx.Context(), refused)
@@ -66,16 +68,15 @@ type level struct {
 }
 
 // duplicateKey is the path of the first key that an object in a JSON text has
-// twice, in capitals or not; empty where there is none, and for what is not
-// JSON.
-func duplicateKey(text []byte) string {
+// twice, in capitals or not. What is not JSON is left to the parser.
+func duplicateKey(text []byte) (path string, found bool) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	var open []level
 	for {
 		token, err := d.Token()
 		if err != nil {
-			return "" // the end, or what the parser will refuse
+			return "", false // the end, or what the parser will refuse
 		}
 		top := len(open) - 1
 		if top >= 0 && open[top].key {
@@ -83,7 +84,7 @@ func duplicateKey(text []byte) string {
 				folded := fold(name)
 				open[top].name, open[top].key = name, false
 				if open[top].keys[folded] {
-					return pathOf(open)
+					return pathOf(open), true
 				}
 				open[top].keys[folded] = true
 				continue
@@ -107,21 +108,35 @@ func duplicateKey(text []byte) string {
 	}
 }
 
-// pathOf is where in a text an element is, as huma names it: a.b[2].c.
+// maxPath bounds what an answer repeats of a path, in bytes.
+const maxPath = 200
+
+// pathOf is where in a text an element is, as huma names it: a.b[2].c. A key
+// that is no word is quoted.
 func pathOf(open []level) string {
 	var out strings.Builder
 	for i, l := range open {
-		switch {
-		case l.keys == nil:
+		if out.Len() > maxPath {
+			out.WriteString("…")
+			break
+		}
+		if l.keys == nil {
 			fmt.Fprintf(&out, "[%d]", l.n)
-		case i > 0:
-			out.WriteString("." + l.name)
-		default:
+			continue
+		}
+		if i > 0 {
+			out.WriteByte('.')
+		}
+		if word.MatchString(l.name) {
 			out.WriteString(l.name)
+		} else {
+			out.WriteString(strconv.Quote(l.name[:min(len(l.name), maxPath)]))
 		}
 	}
 	return out.String()
 }
+
+var word = regexp.MustCompile(`^[A-Za-z0-9_]{1,100}$`)
 
 // fold makes keys equal that encoding/json takes for the same field.
 func fold(s string) string {
