@@ -56,10 +56,13 @@ func (s *server) register() huma.API {
 	}
 	config.Security = []map[string][]string{{"token": {}}}
 	api := humago.New(s.mux, config)
+	api.UseMiddleware(uniqueKeys)
 	s.registerApps(api)
 	s.registerInstances(api)
 	s.registerAliases(api)
+	s.registerTags(api)
 	s.registerEdges(api)
+	s.registerAudit(api)
 	s.registerOther(api)
 	return api
 }
@@ -84,6 +87,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if strings.HasPrefix(r.URL.Path, "/api/v1/") {
 		actor, err := s.authenticate(r)
+		if err != nil && len(r.Header.Values("Authorization")) == 0 && publicOperations[pattern] {
+			err = nil // the tables say whether there is something for everybody
+		}
+		actor.Address = controlplane.ClientAddress(ctx)
 		if err != nil {
 			if controlplane.CodeOf(err) == controlplane.CodeUnauthorized {
 				h.Set("WWW-Authenticate", `Bearer realm="slipway"`)
@@ -95,6 +102,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mux.ServeHTTP(w, r)
 }
+
+// publicOperations are those of apps that are shown to people who are not
+// signed in, if the tables say so of any.
+var publicOperations = map[string]bool{"GET /api/v1/apps": true, "GET /api/v1/apps/{id}": true}
 
 // clean reports whether the path is spelled the one way that the mux would
 // not redirect: a redirect would follow the client's spelling of a host.

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/access"
 	"github.com/seed-dbc68772/slipway/controlplane/console"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
@@ -25,7 +26,7 @@ func newConsole(t *testing.T) (http.Handler, *etcdstore.Store) {
 		t.Fatal(err)
 	}
 	store := etcdtest.Shared(t).Open(t)
-	return console.New(controlplane.NewService(controlplane.Config{Store: store}), site), store
+	return console.New(controlplane.NewService(controlplane.Config{Store: store, Access: access.Rules{PublicMode: true}}), site), store
 }
 
 func get(ctx context.Context, h http.Handler, method, path string) *httptest.ResponseRecorder {
@@ -39,7 +40,7 @@ func TestTheList(t *testing.T) {
 	if body := get(t.Context(), h, http.MethodGet, "/").Body.String(); strings.Count(body, "None yet") != 2 {
 		t.Errorf("an empty installation:\n%s", body)
 	}
-	app := &controlplane.App{ID: uuid.NewString(), Name: "demo", Version: "1", Title: "<script>alert(1)</script>", Owner: "ada"}
+	app := &controlplane.App{ID: uuid.NewString(), Name: "demo", Version: "1", Title: "<script>alert(1)</script>", Owner: "ada", Visibility: controlplane.Public}
 	runs := []*controlplane.Instance{
 		{ID: uuid.NewString(), AppID: app.ID, AppName: "demo", AppVersion: "1", Owner: "ada", Status: controlplane.Deployed, RoutingMode: controlplane.Domain},
 		{ID: uuid.NewString(), AppID: app.ID, AppName: "demo", AppVersion: "1", Owner: "ada", Status: controlplane.Failed, RoutingMode: controlplane.BaseURL,
@@ -60,16 +61,13 @@ func TestTheList(t *testing.T) {
 	w := get(t.Context(), h, http.MethodGet, "/")
 	body := w.Body.String()
 	for _, want := range []string{
-		`href="http://` + runs[0].ID + `.localhost:8080/"`,
-		`href="http://localhost:8080/instance/` + runs[1].ID + `/"`,
-		`href="http://sales.localhost:8080/"`,
-		"DEPLOYED", "FAILED", "crashed: it said &lt;b&gt;no&lt;/b&gt;", "&lt;script&gt;", app.ID,
+		"&lt;script&gt;", app.ID,
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the list lacks %s:\n%s", want, body)
 		}
 	}
-	if strings.Contains(body, "<script>") || strings.Contains(body, "None yet") {
+	if strings.Contains(body, "<script>") || strings.Contains(body, runs[0].ID) {
 		t.Errorf("the list:\n%s", body)
 	}
 }

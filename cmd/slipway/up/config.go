@@ -97,9 +97,12 @@ cookies, tokens and pages, and can use them. Better, one of:
 }
 
 // readSettings reads --config.
+// It has one user, so that no app is kept from another's: base_url_sharing is
+// on unless the file says otherwise.
 func readSettings(path string) (*caddymodule.App, error) {
+	on := true
 	if path == "" {
-		return new(caddymodule.App), nil
+		return &caddymodule.App{Settings: caddymodule.Settings{BaseURLSharing: &on}}, nil
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -112,6 +115,9 @@ func readSettings(path string) (*caddymodule.App, error) {
 	if len(app.Etcd.Endpoints) > 0 {
 		return nil, usage("--config %s names an etcd, and slipway up runs its own", path).
 			WithHint("take the etcd setting out, or run the Caddyfile with: slipway run --config Caddyfile")
+	}
+	if app.BaseURLSharing == nil {
+		app.BaseURLSharing = &on
 	}
 	return app, nil
 }

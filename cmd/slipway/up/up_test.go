@@ -248,8 +248,23 @@ func TestSettings(t *testing.T) {
 	if _, err := readSettings(filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(told(t, err), "--config") {
 		t.Errorf("a missing file gives %v", err)
 	}
-	if app, err := readSettings(""); err != nil || cmp.Diff(caddymodule.Settings{}, app.Settings) != "" {
+	on := true
+	if app, err := readSettings(""); err != nil || cmp.Diff(caddymodule.Settings{BaseURLSharing: &on}, app.Settings) != "" {
 		t.Errorf("no file gives %v, %v", app, err)
+	}
+}
+
+func TestSharingIsOnUnlessTheFileSaysOtherwise(t *testing.T) {
+	for text, want := range map[string]bool{
+		"slipway {\n}\n": true, "slipway {\n\tbase_url_sharing\n}\n": true, "slipway {\n\tbase_url_sharing off\n}\n": false,
+	} {
+		path := filepath.Join(t.TempDir(), "slipway.conf")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if app, err := readSettings(path); err != nil || *app.BaseURLSharing != want {
+			t.Errorf("%q gives %+v, %v", text, app, err)
+		}
 	}
 }
 
