@@ -15,6 +15,7 @@ import (
 	"github.com/seed-dbc68772/slipway/caddymodule/hold"
 	"github.com/seed-dbc68772/slipway/caddymodule/session"
 	"github.com/seed-dbc68772/slipway/caddymodule/upstream"
+	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/routing"
 )
 
@@ -282,8 +283,9 @@ func (h *Handler) control(w http.ResponseWriter, r *http.Request, d routing.Deci
 
 // handOn lets the control plane of this process answer, or a live one elsewhere.
 func (h *Handler) handOn(w http.ResponseWriter, r *http.Request, to http.Handler) error {
+	client := h.trusted.client(r)
 	if remote := h.runtime.remote.Load(); remote != nil {
-		if p, failed := remote.forward(w, r, h.trusted.forwarded(r)); failed {
+		if p, failed := remote.forward(w, r, h.trusted.forwarded(r), client); failed {
 			return h.answer(w, r, p)
 		}
 		return nil
@@ -291,7 +293,7 @@ func (h *Handler) handOn(w http.ResponseWriter, r *http.Request, to http.Handler
 	if to == nil {
 		return h.answer(w, r, noControlPlane)
 	}
-	to.ServeHTTP(w, r)
+	to.ServeHTTP(w, r.WithContext(controlplane.WithClientAddress(r.Context(), client)))
 	return nil
 }
 
