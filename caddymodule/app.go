@@ -163,6 +163,26 @@ type Settings struct {
 	StopGrace caddy.Duration `json:"stop_grace,omitempty"`
 	// Size of the largest bundle, in bytes. Default: 1 GiB. Control plane.
 	MaxUpload int64 `json:"max_upload,omitempty"`
+
+	// Show PUBLIC apps to people who are not signed in, too. Default: false, and
+	// they count as ALL_USERS. Control plane.
+	PublicMode bool `json:"public_mode,omitempty"`
+	// Let others than its owner open an instance of BASE_URL mode: all of those
+	// share one origin, so that each app can act in the others as its visitor.
+	// Default: false. Control plane.
+	BaseURLSharing *bool `json:"base_url_sharing,omitempty"`
+	// Let owners create, assign and promote aliases of their own instances.
+	// Default: false, and aliases are the admins'. Control plane.
+	UserAliases bool `json:"user_aliases,omitempty"`
+	// How many instances a user has at most, and a visitor. Defaults: 10 and 5.
+	// Control plane.
+	InstancesPerUser    int64 `json:"instances_per_user,omitempty"`
+	InstancesPerVisitor int64 `json:"instances_per_visitor,omitempty"`
+	// How many versions of apps a user has at most. Default: 10. Control plane.
+	VersionsPerUser int64 `json:"versions_per_user,omitempty"`
+	// How many instances a user starts within an hour at most. Default: 60.
+	// Control plane.
+	StartsPerUser int64 `json:"starts_per_user,omitempty"`
 }
 
 func (s *Settings) setDefaults() {
@@ -178,6 +198,11 @@ func (s *Settings) setDefaults() {
 	setDefault(&s.HealthTimeout, caddy.Duration(90*time.Second))
 	setDefault(&s.StopGrace, caddy.Duration(30*time.Second))
 	setDefault(&s.MaxUpload, 1<<30)
+	setDefault(&s.BaseURLSharing, new(bool))
+	setDefault(&s.InstancesPerUser, 10)
+	setDefault(&s.InstancesPerVisitor, 5)
+	setDefault(&s.VersionsPerUser, 10)
+	setDefault(&s.StartsPerUser, 60)
 	if s.ReservedAliases == nil {
 		s.ReservedAliases = controlplane.DefaultReservedAliases
 	}
@@ -205,8 +230,13 @@ func (s *Settings) validate() error {
 			errs = append(errs, fmt.Errorf("%s is a duration above 0, not %s", name, time.Duration(d)))
 		}
 	}
-	if s.MaxUpload < 0 {
-		errs = append(errs, fmt.Errorf("max_upload is a size above 0, not %d", s.MaxUpload))
+	for name, n := range map[string]int64{
+		"max_upload": s.MaxUpload, "instances_per_user": s.InstancesPerUser, "instances_per_visitor": s.InstancesPerVisitor,
+		"versions_per_user": s.VersionsPerUser, "starts_per_user": s.StartsPerUser,
+	} {
+		if n < 0 {
+			errs = append(errs, fmt.Errorf("%s is a number above 0, not %d", name, n))
+		}
 	}
 	errs = append(errs, s.OIDC.validate())
 	return errors.Join(errs...)
@@ -293,7 +323,7 @@ func (a *App) Validate() error {
 // Start implements caddy.App: it opens the store, if no configuration before
 // did.
 func (a *App) Start() error {
-	if err := errors.Join(onlyLoopback(a.ctx), apart(a.ctx, a.HealthListen)); err != nil {
+	if err := apart(a.ctx, a.HealthListen); err != nil {
 		return err
 	}
 	if err := a.runtime.start(a); err != nil || a.HealthListen == "" {

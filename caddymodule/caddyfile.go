@@ -71,6 +71,8 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		trusted_proxies ADDRESS|CIDR...
 //		hold | first_byte_timeout | health_timeout | stop_grace DURATION
 //		max_upload BYTES
+//		public_mode | base_url_sharing | user_aliases [on|off]
+//		instances_per_user | instances_per_visitor | versions_per_user | starts_per_user NUMBER
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
@@ -164,6 +166,21 @@ func (p *parser) option() error {
 		return p.duration(&s.StopGrace)
 	case "max_upload":
 		return p.number(&s.MaxUpload)
+	case "public_mode":
+		return p.onOff(&s.PublicMode)
+	case "base_url_sharing":
+		s.BaseURLSharing = new(bool)
+		return p.onOff(s.BaseURLSharing)
+	case "user_aliases":
+		return p.onOff(&s.UserAliases)
+	case "instances_per_user":
+		return p.number(&s.InstancesPerUser)
+	case "instances_per_visitor":
+		return p.number(&s.InstancesPerVisitor)
+	case "versions_per_user":
+		return p.number(&s.VersionsPerUser)
+	case "starts_per_user":
+		return p.number(&s.StartsPerUser)
 	case "etcd":
 		return p.etcd()
 	case "snapshot":
@@ -216,6 +233,22 @@ func (p *parser) number(into *int64) (err error) {
 	if *into, err = strconv.ParseInt(text, 10, 64); err != nil || *into <= 0 {
 		return p.Errf("%q is not a number above 0", text)
 	}
+	return nil
+}
+
+// onOff reads on or off; nothing is on.
+func (p *parser) onOff(into *bool) error {
+	text := "on"
+	if p.NextArg() {
+		text = p.Val()
+	}
+	if p.NextArg() {
+		return p.ArgErr()
+	}
+	if text != "on" && text != "off" {
+		return p.Errf("%q is neither on nor off", text)
+	}
+	*into = text == "on"
 	return nil
 }
 

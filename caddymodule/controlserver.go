@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/routing"
 )
@@ -60,6 +61,8 @@ func startControlServer(c *ControlListener, rt *Runtime, site *routing.Site, con
 // plane answers for its own hosts and paths only, whoever asks.
 func controlHandler(site *routing.Site, control ControlPlane) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The other edge says who its client is; nobody else reaches this listener.
+		r = r.WithContext(controlplane.WithClientAddress(r.Context(), r.Header.Get("X-Forwarded-For")))
 		d := (*routing.Table)(nil).Decide(site, routing.Request{Method: r.Method, Host: r.Host, Target: r.RequestURI})
 		switch {
 		case d.Kind == routing.Console:

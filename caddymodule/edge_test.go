@@ -110,6 +110,9 @@ func newEdge(t *testing.T, more settings) *edge {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.store.Close() })
+	if err := e.store.PutEdgeSettings(t.Context(), controlplane.EdgeSettings{BaseURLSharing: true}); err != nil {
+		t.Fatal(err)
+	}
 	if e.etcd, err = clientv3.New(clientv3.Config{Endpoints: []string{server.Endpoint()}}); err != nil {
 		t.Fatal(err)
 	}

@@ -71,14 +71,25 @@ func (h *Handler) explain(q controlplane.ExplainRequest) (*controlplane.Explanat
 	steps := table.Steps(h.site, request, d)
 	switch d.Kind {
 	case routing.Serve:
-		steps = append(steps, h.afterDecision(d.Instance)...)
+		a := h.admit(table, d.Instance, r, request.Upgrade)
+		if steps = append(steps, authorizedStep(d.Instance, &a)); !a.allowed() {
+			h.refused(e, steps, r, d, &a)
+			break
+		}
+		steps = append(steps, h.runningStep(d.Instance))
 		if hold.Running(d.Instance) {
 			e.Endpoint = d.Instance.Endpoint.String()
 		}
-		h.toApp(e, r, d, request.Upgrade)
+		h.toApp(e, r, d, &a, request.Upgrade)
 	case routing.Control, routing.Console, routing.Redirect, routing.Options:
 	case routing.Own:
-		if _, p, bad := refusalOfOwn(r, d); bad {
+		a := h.admit(table, d.Instance, r, request.Upgrade)
+		if d.Own == "ticket" {
+			break // for those who are not signed in yet
+		}
+		if steps = append(steps, authorizedStep(d.Instance, &a)); !a.allowed() {
+			h.refused(e, steps, r, d, &a)
+		} else if _, p, bad := refusalOfOwn(r, d); bad {
 			answered(e, steps, p, r)
 		} else {
 			e.Status, e.Type = http.StatusOK, statusType
@@ -164,12 +175,48 @@ func refused(e *controlplane.Explanation, p page) *controlplane.Explanation {
 	return e
 }
 
-// afterDecision are the steps of a request for an instance.
-func (h *Handler) afterDecision(in *routing.Instance) []routing.Step {
-	authorized := routing.Step{
-		Name: routing.StepAuthorized, Rule: "nobody has to sign in yet: the visibility is not enforced",
-		Found: fmt.Sprintf("visibility %s, owner %q", in.Visibility, in.Owner),
+// authorizedStep tells whether the visitor may come.
+func authorizedStep(in *routing.Instance, a *admission) routing.Step {
+	who := "nobody signed in"
+	switch known := a.visitor.Known; {
+	case known != nil:
+		who = fmt.Sprintf("user %q", known.Actor().User)
+	case a.visitor.Spoiled || a.visitor.Foreign:
+		who = "a credential that is not good here"
 	}
+	rule := "the visitor may open the instance"
+	switch {
+	case a.badOrigin:
+		rule = "a WebSocket with a cookie must come from a page of the app itself"
+	case a.verdict == controlplane.SignIn:
+		rule = "the visitor must sign in first"
+	case a.verdict == controlplane.Forbidden:
+		rule = "the visitor may know of the instance, but not open it"
+	case a.verdict == controlplane.Hidden:
+		rule = "the visitor may not know of the instance"
+	}
+	return routing.Step{
+		Name: routing.StepAuthorized, Rule: rule,
+		Found: fmt.Sprintf("visibility %s, owner %q; %s", in.Visibility, in.Owner, who),
+	}
+}
+
+// refused notes how a visitor is refused who may not come.
+func (h *Handler) refused(e *controlplane.Explanation, steps []routing.Step, r *http.Request, d routing.Decision, a *admission) {
+	p, signIn := refusalOf(r, a)
+	if signIn {
+		location, ok := h.wayToSignIn(d, nonceOf(r, h.cookies.Nonce(d.Instance.ID.String()))) // or that of a new nonce
+		if ok {
+			e.Status, e.Location, steps[len(steps)-1].Status = http.StatusFound, location, http.StatusFound
+			return
+		}
+		p = tooLongToSignIn
+	}
+	answered(e, steps, p, r)
+}
+
+// runningStep tells whether the instance runs.
+func (h *Handler) runningStep(in *routing.Instance) routing.Step {
 	running := routing.Step{
 		Name: routing.StepRunning, Rule: "the instance runs: the request is sent to it",
 		Found: in.Status.String() + " at " + in.Endpoint.String() + ", generation " + strconv.FormatInt(in.Generation, 10),
@@ -181,12 +228,14 @@ func (h *Handler) afterDecision(in *routing.Instance) []routing.Step {
 			running.Rule = "the instance starts: the request waits for it for " + h.hold.String() + " at most"
 		}
 	}
-	return []routing.Step{authorized, running}
+	return running
 }
 
 // toApp tells what the app gets.
-func (h *Handler) toApp(e *controlplane.Explanation, r *http.Request, d routing.Decision, webSocket bool) {
-	lines := strings.Split(strings.TrimSuffix(h.outgoing(r, d, webSocket).Head(), "\r\n\r\n"), "\r\n")
+func (h *Handler) toApp(e *controlplane.Explanation, r *http.Request, d routing.Decision, a *admission, webSocket bool) {
+	out := h.outgoing(r, d, webSocket)
+	out.Identity = a.identity
+	lines := strings.Split(strings.TrimSuffix(out.Head(), "\r\n\r\n"), "\r\n")
 	slices.Sort(lines[2:]) // behind the request line and Host
 	e.Sent = lines
 	for name, values := range r.Header {

@@ -46,7 +46,10 @@ func Remote(t *testing.T, client *ControlClient, to etcdstore.ControlAddress) fu
 	}
 	c.take(etcdstore.Batch{Full: true, Events: []etcdstore.Event{{Key: "control/one", Value: raw}}})
 	return func(w http.ResponseWriter, r *http.Request) int {
-		p, _ := c.forward(w, r, trustedProxies(nil).forwarded(r))
+		p, _ := c.forward(w, r, trustedProxies(nil).forwarded(r), trustedProxies(nil).client(r))
 		return p.status
 	}
 }
+
+// Stays is how many requests and WebSockets are under way.
+func (rt *Runtime) Stays() int { return rt.stays.Len() }

@@ -51,6 +51,18 @@ func (t trustedProxies) trust(ip string) bool {
 	return false
 }
 
+// client is the address of who asks: the last one that no trusted proxy has. What
+// stands before it in X-Forwarded-For is anybody's word.
+func (t trustedProxies) client(r *http.Request) string {
+	chain := strings.Split(t.forwarded(r).For, ",")
+	for i := len(chain) - 1; i > 0; i-- {
+		if ip := strings.TrimSpace(chain[i]); !t.trust(ip) {
+			return ip
+		}
+	}
+	return strings.TrimSpace(chain[0])
+}
+
 // forwarded is what an app is told about who asks: what the edge sees itself,
 // behind what a trusted proxy saw.
 func (t trustedProxies) forwarded(r *http.Request) upstream.Forwarded {

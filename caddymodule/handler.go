@@ -13,7 +13,9 @@ import (
 	_ "github.com/seed-dbc68772/slipway/caddymodule/extendedconnect" // WebSockets over HTTP/2
 	"github.com/seed-dbc68772/slipway/caddymodule/framing"
 	"github.com/seed-dbc68772/slipway/caddymodule/hold"
+	"github.com/seed-dbc68772/slipway/caddymodule/session"
 	"github.com/seed-dbc68772/slipway/caddymodule/upstream"
+	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/routing"
 )
 
@@ -30,6 +32,7 @@ type Handler struct {
 	hold      time.Duration
 	firstByte time.Duration
 	trusted   trustedProxies
+	cookies   session.Cookies
 	log       *zap.Logger
 	accessLog bool // the server writes one
 }
@@ -67,6 +70,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 // take takes over what the app's settings say.
 func (h *Handler) take(app *App) {
 	h.site, h.runtime, h.trusted = app.site, app.runtime, app.trusted
+	h.cookies = session.NewCookies(app.site)
 	h.hold, h.firstByte = time.Duration(app.Hold), time.Duration(app.FirstByteTimeout)
 }
 
@@ -101,9 +105,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		// A 200 would say that the WebSocket is open.
 		return h.end(w, r, &v, outDenied, noWebSocket)
 	}
+	webSocket := request.Upgrade || request.Protocol != ""
+	if d.Kind == routing.Own && d.Own == "ticket" {
+		return h.ticket(w, r, &v, d) // it is for those who are not signed in yet
+	}
+	if d.Kind == routing.Serve || d.Kind == routing.Own {
+		if v.admission = h.admit(table, d.Instance, r, webSocket); !v.admission.allowed() {
+			return h.refuse(w, r, &v, d)
+		}
+	}
 	switch d.Kind {
 	case routing.Serve:
-		return h.serve(w, r, d, &v, request.Upgrade || request.Protocol != "")
+		return h.serve(w, r, d, &v, webSocket)
 	case routing.Control:
 		err := h.control(w, r, d)
 		h.note(w, r, &v, "")
@@ -148,6 +161,9 @@ const crashNotice = 2 * time.Second
 // does not run. All the waiting together takes as long as one wait may.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decision, v *visit, webSocket bool) error {
 	out := h.outgoing(r, d, webSocket)
+	out.Identity = v.admission.identity
+	h.renew(w, r, d.Instance, &v.admission)
+	defer h.stay(v, d.Instance, out).End()
 	if r.ProtoMajor > 1 && (webSocket || out.IsGRPC()) {
 		// Its body is half of a conversation, in which it may be silent as long
 		// as it likes.
@@ -163,6 +179,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decisi
 			if in, err = h.await(r, v, d.Instance.ID, h.hold-v.held); err != nil {
 				return h.end(w, r, v, outUnavailable, pageOfWait(err))
 			}
+			if !h.again(v, in) {
+				return h.end(w, r, v, outNoRoute, notFound)
+			}
 		}
 		var err error
 		v.out = out
@@ -176,6 +195,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decisi
 		case errors.Is(err, upstream.ErrCutOff):
 			h.done(w, r, v, answered, out.Status)
 			panic(http.ErrAbortHandler) // the answer must not pass for whole
+		case errors.Is(err, upstream.ErrEnded):
+			return h.end(w, r, v, outDenied, ended)
 		case !errors.Is(err, upstream.ErrConnect):
 			return h.end(w, r, v, outcomeOfFailure(err), pageOfFailure(w, err))
 		}
@@ -262,8 +283,9 @@ func (h *Handler) control(w http.ResponseWriter, r *http.Request, d routing.Deci
 
 // handOn lets the control plane of this process answer, or a live one elsewhere.
 func (h *Handler) handOn(w http.ResponseWriter, r *http.Request, to http.Handler) error {
+	client := h.trusted.client(r)
 	if remote := h.runtime.remote.Load(); remote != nil {
-		if p, failed := remote.forward(w, r, h.trusted.forwarded(r)); failed {
+		if p, failed := remote.forward(w, r, h.trusted.forwarded(r), client); failed {
 			return h.answer(w, r, p)
 		}
 		return nil
@@ -271,7 +293,7 @@ func (h *Handler) handOn(w http.ResponseWriter, r *http.Request, to http.Handler
 	if to == nil {
 		return h.answer(w, r, noControlPlane)
 	}
-	to.ServeHTTP(w, r)
+	to.ServeHTTP(w, r.WithContext(controlplane.WithClientAddress(r.Context(), client)))
 	return nil
 }
 

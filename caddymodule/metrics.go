@@ -23,7 +23,8 @@ const (
 	outRedirectMode                 // to the right mode, or spelling
 	outNoRoute                      // nothing has this name
 	outAliasInactive
-	outDenied        // the request breaks the rules of HTTP or of routing.md
+	outDenied        // the request breaks the rules of HTTP, of routing.md or of access.md
+	outSignIn        // to a sign-in, or back from one
 	outUnavailable   // the instance did not start in time, or this edge knows nothing yet
 	outUpstreamError // the app gave no answer
 	outTimeout       // nor in time
@@ -32,7 +33,7 @@ const (
 )
 
 var outcomeNames = [outcomes]string{
-	"proxied", "held", "redirect_alias", "redirect_mode", "no_route", "alias_inactive", "denied",
+	"proxied", "held", "redirect_alias", "redirect_mode", "no_route", "alias_inactive", "denied", "sign_in",
 	"unavailable", "upstream_error", "timeout", "client_left",
 }
 

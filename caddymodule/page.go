@@ -19,6 +19,7 @@ type page struct {
 	code       string // for machines
 	text       string // one or two sentences for people
 	retryAfter int    // seconds; 0: no header
+	signIn     string // where a person signs in; "": no link
 	allow      string // the methods that a 405 names; "": all but those that are never taken
 }
 
@@ -35,7 +36,8 @@ var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
 <style>body{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem}h1{font-size:1.4rem}</style>
 <h1>{{.Title}}</h1>
 <p>{{.Text}}</p>
-<p><a href="{{.Console}}">Go to the console</a></p>
+{{with .SignIn}}<p><a href="{{.}}">Sign in</a></p>
+{{end}}<p><a href="{{.Console}}">Go to the console</a></p>
 </html>
 `))
 
@@ -51,7 +53,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, p page) error {
 	contentType := contentTypeOf(r)
 	if contentType == htmlType {
 		err := pageTemplate.Execute(&body, map[string]any{
-			"Status": p.status, "Title": title, "Text": p.text, "Console": h.site.ConsoleURL(),
+			"Status": p.status, "Title": title, "Text": p.text, "SignIn": p.signIn, "Console": h.site.ConsoleURL(),
 		})
 		if err != nil {
 			return fmt.Errorf("write page: %w", err)

@@ -78,8 +78,9 @@ func rewriteForControl(r *httputil.ProxyRequest) {
 	out.URL.RawQuery = r.In.URL.RawQuery // unparsed
 	out.Host = r.In.Host
 	maps.DeleteFunc(out.Header, func(name string, _ []string) bool { return upstream.Forgeable(name) })
-	from := r.In.Context().Value(remoteCallKey{}).(*remoteCall).from
-	out.Header.Set("X-Forwarded-For", from.For)
+	call := r.In.Context().Value(remoteCallKey{}).(*remoteCall)
+	from := call.from
+	out.Header.Set("X-Forwarded-For", call.client)
 	out.Header.Set("X-Forwarded-Host", from.Host)
 	out.Header.Set("X-Forwarded-Proto", from.Proto)
 }
@@ -87,8 +88,9 @@ func rewriteForControl(r *httputil.ProxyRequest) {
 // remoteCall goes with a call's context: what its request is told, and where
 // the proxy leaves its error.
 type remoteCall struct {
-	from upstream.Forwarded
-	err  error
+	from   upstream.Forwarded
+	client string
+	err    error
 }
 
 type remoteCallKey struct{}
@@ -97,8 +99,8 @@ var errNoControlPlane = errors.New("no control plane is live")
 
 // forward answers a request by a live control plane, or says why it cannot:
 // then nothing was written.
-func (c *remoteControl) forward(w http.ResponseWriter, r *http.Request, from upstream.Forwarded) (p page, failed bool) {
-	call := remoteCall{from: from}
+func (c *remoteControl) forward(w http.ResponseWriter, r *http.Request, from upstream.Forwarded, client string) (p page, failed bool) {
+	call := remoteCall{from: from, client: client}
 	c.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), remoteCallKey{}, &call)))
 	err := call.err
 	switch {

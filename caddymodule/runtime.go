@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-dbc68772/slipway/caddymodule/hold"
 	"github.com/seed-dbc68772/slipway/caddymodule/routes"
+	"github.com/seed-dbc68772/slipway/caddymodule/session"
 	"github.com/seed-dbc68772/slipway/caddymodule/upstream"
 	"github.com/seed-dbc68772/slipway/caddymodule/upstream/identity"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
@@ -36,6 +37,10 @@ type Runtime struct {
 	// checker asks whose the endpoints are that are dialled.
 	checker *identity.Checker
 	metrics metrics
+	// visitors says who visitors are, and stays are their requests that
+	// are under way.
+	visitors *session.Checker
+	stays    session.Stays
 
 	startOnce sync.Once
 	startErr  error
@@ -58,6 +63,7 @@ func newRuntime(log *zap.Logger) *Runtime {
 	rt := &Runtime{log: log, checker: identity.New(log)}
 	rt.upstream = upstream.New(upstream.Config{Check: rt.checker.Check})
 	rt.live = routes.New(log, rt.changed)
+	rt.visitors = session.New()
 	rt.edge = newReporter(rt.Table)
 	rt.metrics.prepare(rt)
 	rt.room = hold.New(
@@ -159,6 +165,7 @@ func (rt *Runtime) open(app *App) error {
 		config.Snapshot = app.snapshotFolder()
 	}
 	rt.feed.Go(func() { rt.live.Run(ctx, store, config) })
+	rt.feed.Go(func() { rt.visitors.Watch(ctx, &rt.stays, rt.Table) })
 	return nil
 }
 

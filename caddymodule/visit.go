@@ -24,6 +24,8 @@ type visit struct {
 	instance *routing.Instance
 	out      *upstream.Request // to the instance; nil: nothing was sent
 	held     time.Duration     // that it waited for the instance
+	// admission is what came of the question whether the visitor may come.
+	admission admission
 }
 
 // decided notes by what the request was decided.

@@ -71,7 +71,9 @@ const (
 	ChangeInstance
 
 	ManageAliases // create, delete, and assign to any instance
-	ChangeAlias   // of an instance: Resource is that
+	SeeAlias      // Resource is the instance that it leads to
+	ChangeAlias   // likewise
+	SeeTags
 	ManageTags
 	AssignTag // assign, remove and update
 	SeeSecretNames

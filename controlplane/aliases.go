@@ -35,8 +35,13 @@ type NewAlias struct {
 
 // CreateAlias creates an alias, assigned and primary if asked for.
 func (s *Service) CreateAlias(ctx context.Context, actor Actor, n NewAlias) (*AliasState, error) {
-	if err := mayChangeAliases(actor); err != nil {
+	if err := s.mayChangeAliases(actor); err != nil {
 		return nil, err
+	}
+	if n.InstanceID == "" {
+		if err := s.Allow(actor, ManageAliases); err != nil {
+			return nil, err
+		}
 	}
 	name := strings.ToLower(n.Name)
 	if err := s.checkAliasName(name); err != nil {
@@ -57,50 +62,82 @@ func (s *Service) CreateAlias(ctx context.Context, actor Actor, n NewAlias) (*Al
 			if n.Primary {
 				out.Warnings = append(out.Warnings, "primary is ignored without an instance")
 			}
+			s.audit(tx, actor, "alias.create", "alias/"+name, "")
 			return tx.Put(out.Alias)
 		}
-		return s.assign(ctx, tx, out, n.InstanceID, n.Primary)
+		if err := s.assign(ctx, tx, actor, out, n.InstanceID, n.Primary); err != nil {
+			return err
+		}
+		s.audit(tx, actor, "alias.create", "alias/"+name, led("", out.InstanceID, n.Primary))
+		return nil
 	})
+}
+
+// led words where an alias leads to.
+func led(from, to string, primary bool) string {
+	detail := change("instance", from, to)
+	if primary && to != "" {
+		detail += ", primary"
+	}
+	return detail
 }
 
 // AssignAlias moves an alias to an instance, or away from all with an empty
 // instance ID. As in the App Store, an alias that is not asked to be primary
 // is not primary any more; with primary it becomes that in the same revision.
 func (s *Service) AssignAlias(ctx context.Context, actor Actor, nameOrID, instanceID string, primary bool) (*AliasState, error) {
-	if err := mayChangeAliases(actor); err != nil {
+	if err := s.mayChangeAliases(actor); err != nil {
+		return nil, err
+	}
+	found, err := s.findAlias(ctx, actor, nameOrID)
+	if err != nil {
 		return nil, err
 	}
 	return s.changeAlias(ctx, func(tx Tx, out *AliasState) (err error) {
-		if out.Alias, err = tx.Alias(strings.ToLower(nameOrID)); err != nil {
+		if out.Alias, err = s.aliasFor(tx, actor, found.Name); err != nil {
 			return err
 		}
-		out.UpdatedAt = s.now()
+		before := out.InstanceID
 		if instanceID == "" {
 			if primary {
 				out.Warnings = append(out.Warnings, "primary is ignored without an instance")
 			}
+			if before == "" {
+				return nil
+			}
 			if _, err := s.demote(tx, out.Alias); err != nil {
 				return err
 			}
-			out.InstanceID = ""
+			out.InstanceID, out.UpdatedAt = "", s.now()
+			s.audit(tx, actor, "alias.unassign", "alias/"+out.Name, led(before, "", false))
 			return tx.Put(out.Alias)
 		}
-		return s.assign(ctx, tx, out, instanceID, primary)
+		out.UpdatedAt = s.now()
+		if err := s.assign(ctx, tx, actor, out, instanceID, primary); err != nil {
+			return err
+		}
+		s.audit(tx, actor, "alias.assign", "alias/"+out.Name, led(before, out.InstanceID, primary))
+		return nil
 	})
 }
 
-// assign points out.Alias at an instance and writes both.
-func (s *Service) assign(ctx context.Context, tx Tx, out *AliasState, instanceID string, primary bool) error {
-	id, err := s.resolveInstance(ctx, instanceID)
+// assign points out.Alias at an instance and writes both, if that changes
+// anything.
+func (s *Service) assign(ctx context.Context, tx Tx, actor Actor, out *AliasState, instanceID string, primary bool) error {
+	found, err := s.Instance(ctx, actor, instanceID)
 	if err != nil {
 		return unusableTarget(err, instanceID)
 	}
-	target, err := tx.Instance(id)
+	target, err := s.instanceFor(tx, actor, ChangeAlias, found.ID)
 	if err != nil {
 		return unusableTarget(err, instanceID)
 	}
 	if !target.Status.Live() {
-		return Errorf(CodeUnprocessable, "instance %s is terminated", id).WithHint("slipway instance list shows the live ones")
+		return Errorf(CodeUnprocessable, "instance %s is terminated", target.ID).WithHint("slipway instance list shows the live ones")
+	}
+	if out.InstanceID == target.ID && (target.PrimaryAlias == out.Name) == primary {
+		out.Alias, err = tx.Alias(out.Name) // as it was
+		return err
 	}
 	wasPrimary, err := s.demote(tx, out.Alias)
 	if err != nil {
@@ -153,11 +190,15 @@ func (s *Service) setPrimary(tx Tx, instanceID, name string) error {
 
 // PromoteAlias makes an alias the primary one of its instance.
 func (s *Service) PromoteAlias(ctx context.Context, actor Actor, nameOrID string) (*AliasState, error) {
-	if err := mayChangeAliases(actor); err != nil {
+	if err := s.mayChangeAliases(actor); err != nil {
+		return nil, err
+	}
+	found, err := s.findAlias(ctx, actor, nameOrID)
+	if err != nil {
 		return nil, err
 	}
 	return s.changeAlias(ctx, func(tx Tx, out *AliasState) (err error) {
-		if out.Alias, err = tx.Alias(strings.ToLower(nameOrID)); err != nil {
+		if out.Alias, err = s.aliasFor(tx, actor, found.Name); err != nil {
 			return err
 		}
 		hint := "slipway admin alias assign %s INSTANCE True assigns and promotes it at once"
@@ -175,23 +216,29 @@ func (s *Service) PromoteAlias(ctx context.Context, actor Actor, nameOrID string
 		if err := tx.Put(out.Alias); err != nil {
 			return err
 		}
+		s.audit(tx, actor, "alias.promote", "alias/"+out.Name, "of instance "+in.ID+": "+change("primary", in.PrimaryAlias, out.Name))
 		return s.setPrimary(tx, in.ID, out.Name)
 	})
 }
 
 // DeleteAlias deletes an alias.
 func (s *Service) DeleteAlias(ctx context.Context, actor Actor, nameOrID string) (revision int64, err error) {
-	if err := mayChangeAliases(actor); err != nil {
+	if err := s.mayChangeAliases(actor); err != nil {
+		return 0, err
+	}
+	found, err := s.findAlias(ctx, actor, nameOrID)
+	if err != nil {
 		return 0, err
 	}
 	return s.Store.Update(ctx, func(tx Tx) error {
-		a, err := tx.Alias(strings.ToLower(nameOrID))
+		a, err := s.aliasFor(tx, actor, found.Name)
 		if err != nil {
 			return err
 		}
 		if _, err := s.demote(tx, a); err != nil {
 			return err
 		}
+		s.audit(tx, actor, "alias.delete", "alias/"+a.Name, led(a.InstanceID, "", false))
 		return tx.Delete(a)
 	})
 }
@@ -226,17 +273,59 @@ func (a *AliasState) follow(in *Instance) {
 }
 
 // Alias finds an alias by name or ID.
-func (s *Service) Alias(ctx context.Context, _ Actor, nameOrID string) (*AliasState, error) {
-	a, err := s.Store.Alias(ctx, strings.ToLower(nameOrID))
+func (s *Service) Alias(ctx context.Context, actor Actor, nameOrID string) (*AliasState, error) {
+	a, err := s.findAlias(ctx, actor, nameOrID)
 	if err != nil {
 		return nil, err
 	}
 	return s.aliasState(ctx, a)
 }
 
-// Aliases lists the aliases.
-func (s *Service) Aliases(ctx context.Context, _ Actor, p Page) (out List[*AliasState], err error) {
-	page, err := s.Store.Aliases(ctx, p)
+func (s *Service) findAlias(ctx context.Context, actor Actor, nameOrID string) (*Alias, error) {
+	v, err := s.viewer(ctx, actor)
+	if err != nil {
+		return nil, err
+	}
+	nameOrID = strings.ToLower(nameOrID)
+	return seen(func() (*Alias, error) { return s.Store.Alias(ctx, nameOrID) }, v.alias, noSuch(actor, "alias", nameOrID))
+}
+
+// aliasFor reads an alias that the actor wants to change, within a transaction.
+func (s *Service) aliasFor(tx Tx, actor Actor, name string) (*Alias, error) {
+	absent := noSuch(actor, "alias", name)
+	a, err := tx.Alias(name)
+	if CodeOf(err) == CodeNotFound {
+		return nil, absent
+	}
+	if err != nil {
+		return nil, err
+	}
+	of := &Resource{}
+	if a.InstanceID != "" {
+		in, err := tx.Instance(a.InstanceID)
+		if err == nil {
+			of, err = instanceResource(tx, in)
+		}
+		if err != nil && CodeOf(err) != CodeNotFound {
+			return nil, err
+		}
+	}
+	if err := s.allow(actor, SeeAlias, of, absent); err != nil {
+		return nil, err
+	}
+	return a, s.allow(actor, ChangeAlias, of, absent)
+}
+
+// Aliases lists the aliases that the actor may see.
+func (s *Service) Aliases(ctx context.Context, actor Actor, p Page) (out List[*AliasState], err error) {
+	if err := s.mayList(actor, SeeAlias); err != nil {
+		return out, err
+	}
+	v, err := s.viewer(ctx, actor)
+	if err != nil {
+		return out, err
+	}
+	page, err := visible(ctx, kind[*Alias]{list: s.Store.Aliases, id: func(a *Alias) string { return a.Name }, may: v.alias}, p)
 	if err != nil {
 		return out, err
 	}
@@ -266,12 +355,10 @@ func (s *Service) aliasState(ctx context.Context, a *Alias) (*AliasState, error)
 	return state, nil
 }
 
-// mayChangeAliases: aliases are the admins' (spec access.md §4).
-func mayChangeAliases(actor Actor) error {
-	if actor.Admin {
-		return nil
-	}
-	return Errorf(CodeForbidden, "aliases are changed by admins").WithHint("ask an admin")
+// mayChangeAliases refuses who changes no alias, whatever there is: aliases are
+// the admins', and with user_aliases the owners' for their own instances.
+func (s *Service) mayChangeAliases(actor Actor) error {
+	return s.allow(actor, ChangeAlias, &Resource{Owner: actor.User}, signIn())
 }
 
 var aliasName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)

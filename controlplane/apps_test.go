@@ -20,7 +20,7 @@ const (
 func TestImport(t *testing.T) {
 	in := install(t)
 	app := in.mustImport(ada, demo("Demo", "1.2", "Title = \"A demo\"\nTags = [\"x\"]", "RoutingMode = \"BASE_URL\""))
-	got, err := in.App(t.Context(), bob, app.ID[:6])
+	got, err := in.App(t.Context(), ada, app.ID[:6])
 	wantCode(t, err, "")
 	same(t, "app", got, app)
 	if got.Owner != "ada" || got.Visibility != controlplane.Private || got.RoutingMode != controlplane.BaseURL || got.Title != "A demo" {
@@ -156,7 +156,7 @@ func TestAnAppNameBelongsToWhoImportedItFirst(t *testing.T) {
 	}{
 		"its owner":      {ada, "2", ""},
 		"somebody else":  {bob, "3", controlplane.CodeForbidden},
-		"nobody":         {controlplane.Actor{}, "4", controlplane.CodeForbidden},
+		"nobody":         {controlplane.Actor{}, "4", controlplane.CodeUnauthorized},
 		"an admin":       {admin, "5", ""},
 		"still not bobs": {bob, "6", controlplane.CodeForbidden},
 	} {
@@ -178,22 +178,27 @@ func TestWhoMayImportAndRunWhat(t *testing.T) {
 		importer controlplane.Actor
 		runner   controlplane.Actor
 		code     controlplane.Code
+		hidden   bool // the app is PRIVATE; it is ALL_USERS otherwise
 	}{
-		"on demand by anybody":        {demo("d", "1", "", ""), ada, bob, ""},
-		"container by an admin":       {container, admin, bob, ""},
-		"manual by an admin":          {manual, admin, admin, ""},
-		"managed by its owner":        {demo("d", "1", "InstanceLifecycle = \"MANAGED\"", ""), ada, ada, ""},
-		"managed by an admin":         {demo("d", "1", "InstanceLifecycle = \"MANAGED\"", ""), ada, admin, ""},
-		"managed by somebody else":    {demo("d", "1", "InstanceLifecycle = \"MANAGED\"", ""), ada, bob, controlplane.CodeForbidden},
-		"link by its owner":           {link, ada, ada, controlplane.CodeConflict},
-		"link by an admin":            {link, ada, admin, controlplane.CodeConflict},
-		"secret that is not there":    {demo("d", "1", "", "[[Env]]\nName = \"A\"\nSecret = \"s\"\nSecretKey = \"k\""), ada, ada, controlplane.CodeConflict},
-		"optional secret, not there":  {demo("d", "1", "", "[[Env]]\nName = \"A\"\nSecret = \"s\"\nSecretKey = \"k\"\nOptional = true"), ada, ada, ""},
-		"file of a secret, not there": {demo("d", "1", "", "[[File]]\nPath = \"secrets/a\"\nSecret = \"s\"\nSecretKey = \"k\""), ada, ada, controlplane.CodeConflict},
+		"on demand by anybody":        {demo("d", "1", "", ""), ada, bob, "", false},
+		"container by an admin":       {container, admin, bob, "", false},
+		"manual by an admin":          {manual, admin, admin, "", false},
+		"managed by its owner":        {demo("d", "1", "InstanceLifecycle = \"MANAGED\"", ""), ada, ada, "", false},
+		"managed by an admin":         {demo("d", "1", "InstanceLifecycle = \"MANAGED\"", ""), ada, admin, "", false},
+		"hidden, by somebody else":    {demo("d", "1", "", ""), ada, bob, controlplane.CodeNotFound, true},
+		"managed by somebody else":    {demo("d", "1", "InstanceLifecycle = \"MANAGED\"", ""), ada, bob, controlplane.CodeForbidden, false},
+		"link by its owner":           {link, ada, ada, controlplane.CodeConflict, false},
+		"link by an admin":            {link, ada, admin, controlplane.CodeConflict, false},
+		"secret that is not there":    {demo("d", "1", "", "[[Env]]\nName = \"A\"\nSecret = \"s\"\nSecretKey = \"k\""), ada, ada, controlplane.CodeConflict, false},
+		"optional secret, not there":  {demo("d", "1", "", "[[Env]]\nName = \"A\"\nSecret = \"s\"\nSecretKey = \"k\"\nOptional = true"), ada, ada, "", false},
+		"file of a secret, not there": {demo("d", "1", "", "[[File]]\nPath = \"secrets/a\"\nSecret = \"s\"\nSecretKey = \"k\""), ada, ada, controlplane.CodeConflict, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := install(t)
 			app := in.mustImport(c.importer, c.manifest)
+			if !c.hidden {
+				in.show(app)
+			}
 			run, err := in.RunApp(t.Context(), c.runner, app.ID, "")
 			wantCode(t, err, c.code)
 			if err == nil && (run.Owner != c.runner.User || run.Status != controlplane.Pending || run.Generation != 1 || run.Visibility != controlplane.Private) {
@@ -233,8 +238,8 @@ func TestDeleteApp(t *testing.T) {
 	}{
 		"by its owner":                  {ada, 0, false, "", ""},
 		"by an admin":                   {admin, 0, false, "", ""},
-		"by somebody else":              {bob, 0, false, controlplane.CodeForbidden, ""},
-		"by somebody else, forced":      {bob, 1, true, controlplane.CodeForbidden, controlplane.Pending},
+		"by somebody else":              {bob, 0, false, controlplane.CodeNotFound, ""},
+		"by somebody else, forced":      {bob, 1, true, controlplane.CodeNotFound, controlplane.Pending},
 		"with instances":                {ada, 2, false, controlplane.CodeConflict, controlplane.Pending},
 		"with instances, owner, forced": {ada, 2, true, controlplane.CodeForbidden, controlplane.Pending},
 		"with instances, admin, forced": {admin, 2, true, controlplane.CodeConflict, controlplane.Terminating},

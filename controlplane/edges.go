@@ -72,7 +72,10 @@ const markAfter = 50 * time.Millisecond
 // so, where some edge has not come to it within 50 ms, a mark is written among
 // the routes. Every edge reports that as it reports any change, and an edge
 // that has the mark has all that was before it.
-func (s *Service) AwaitEdges(ctx context.Context, _ Actor, revision int64, wait time.Duration) (EdgeList, error) {
+func (s *Service) AwaitEdges(ctx context.Context, actor Actor, revision int64, wait time.Duration) (EdgeList, error) {
+	if err := s.Allow(actor, SeeEdges); err != nil {
+		return EdgeList{}, err
+	}
 	wait = max(0, min(wait, maxEdgeWait))
 	var (
 		live    = map[string]Edge{}

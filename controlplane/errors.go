@@ -3,6 +3,7 @@ package controlplane
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Code is what kind of error it is, for machines. Adapters map it to their
@@ -22,6 +23,9 @@ const (
 	CodeTimeout       Code = "timeout"         // a wait ended before what it waited for
 	CodeInternal      Code = "internal"        // a bug or a broken disk
 	CodeUnprocessable Code = "unprocessable"   // well-formed, but it names what cannot be used
+	CodeQuota         Code = "quota_exceeded"  // they have as many of these as they may
+	CodeTooManyStarts Code = "too_many_starts" // they started as many within the hour as they may; see RetryAfter
+	CodeBaseURLPublic Code = "base_url_public" // PUBLIC, where instances of one host do not trust each other
 )
 
 // Error is an error that a user may read: what is wrong, and how to mend it.
@@ -31,6 +35,8 @@ type Error struct {
 	Hint   string  // what mends it, often a command; may be empty
 	Faults []Fault // every fault of the input, where there are several
 	Cause  error   // not shown to users
+	// RetryAfter is when the same may succeed; 0 where that is not known.
+	RetryAfter time.Duration
 }
 
 // Fault is one thing wrong with an input, or one thing worth a warning.

@@ -10,24 +10,33 @@ import (
 // RunApp starts a new instance of an app. It answers before the instance is
 // ready: the status is PENDING.
 func (s *Service) RunApp(ctx context.Context, actor Actor, appID string, v Visibility) (*Instance, error) {
+	found, err := s.App(ctx, actor, appID)
+	if err != nil {
+		return nil, err
+	}
 	if v == "" {
 		v = Private
 	}
 	if !v.Valid() {
 		return nil, invalidVisibility(v)
 	}
-	appID, err := s.resolveApp(ctx, appID)
-	if err != nil {
-		return nil, err
-	}
 	id := uuid.NewString()
 	var in *Instance
 	_, err = s.Store.Update(ctx, func(tx Tx) error {
-		app, err := tx.App(appID)
+		app, err := s.appFor(tx, actor, RunApp, found.ID)
 		if err != nil {
 			return err
 		}
-		if err := s.mayRun(actor, app); err != nil {
+		if err := s.runnable(app); err != nil {
+			return err
+		}
+		if err := s.mayBe(v, app.RoutingMode); err != nil {
+			return err
+		}
+		if err := s.oneMoreInstance(tx, actor); err != nil {
+			return err
+		}
+		if err := s.oneMoreStart(tx, actor); err != nil {
 			return err
 		}
 		now := s.now()
@@ -37,19 +46,26 @@ func (s *Service) RunApp(ctx context.Context, actor Actor, appID string, v Visib
 			RoutingMode: app.RoutingMode, Launcher: s.Launchers.Launcher(app.AppMode),
 			Generation: 1, LastActive: now, CreatedAt: now, UpdatedAt: now,
 		}
+		s.audit(tx, actor, "instance.run", "instance/"+in.ID, "app/"+app.ID+", "+string(v))
 		return tx.Put(in)
 	})
 	return in, err
 }
 
-func (s *Service) mayRun(actor Actor, app *App) error {
+// mayBe refuses PUBLIC where it would let nobody in: instances of the base host
+// do not trust each other (spec access.md §3).
+func (s *Service) mayBe(v Visibility, mode RoutingMode) error {
+	open := &Resource{Visibility: v, RoutingMode: mode}
+	if v != Public || s.Access.Decide(&Actor{}, OpenInstance, open) == Allowed {
+		return nil
+	}
+	return Errorf(CodeBaseURLPublic, "an instance of mode %s cannot be PUBLIC: all of them share one origin, and its visitors' sessions with it", mode).
+		WithHint("give the app RoutingMode DOMAIN, or ask an admin, whose setting base_url_sharing is")
+}
+
+func (s *Service) runnable(app *App) error {
 	if app.Lifecycle == Link {
 		return Errorf(CodeConflict, "app %s is a link to %s and has no instances", app.Label(), app.Link).WithHint("open the link itself")
-	}
-	if app.Lifecycle == Managed {
-		if err := owns(actor, app.Owner, "managed app", app.ID); err != nil {
-			return err
-		}
 	}
 	reasons := s.Reasons(app)
 	if len(reasons) == 0 {
@@ -63,24 +79,68 @@ func (s *Service) mayRun(actor Actor, app *App) error {
 }
 
 // Instance finds an instance by its ID or a unique prefix of it.
-func (s *Service) Instance(ctx context.Context, _ Actor, id string) (*Instance, error) {
-	id, err := s.resolveInstance(ctx, id)
+func (s *Service) Instance(ctx context.Context, actor Actor, id string) (*Instance, error) {
+	v, err := s.viewer(ctx, actor)
 	if err != nil {
 		return nil, err
 	}
-	return s.Store.Instance(ctx, id)
+	return find(ctx, actor, v.instances(), id)
 }
 
-// Instances lists the instances.
-func (s *Service) Instances(ctx context.Context, _ Actor, p Page) (List[*Instance], error) {
-	return s.Store.Instances(ctx, p)
+// InstanceForLogs finds an instance whose logs and events the actor may read.
+func (s *Service) InstanceForLogs(ctx context.Context, actor Actor, id string) (in *Instance, err error) {
+	found, err := s.Instance(ctx, actor, id)
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.Store.Update(ctx, func(tx Tx) error {
+		in, err = s.instanceFor(tx, actor, ReadLogs, found.ID)
+		return err
+	})
+	return in, err
+}
+
+// Instances lists the instances whose metadata the actor may see.
+func (s *Service) Instances(ctx context.Context, actor Actor, p Page) (out List[*Instance], err error) {
+	if err := s.mayList(actor, SeeInstance); err != nil {
+		return out, err
+	}
+	v, err := s.viewer(ctx, actor)
+	if err != nil {
+		return out, err
+	}
+	return visible(ctx, v.instances(), p)
+}
+
+// UpdateInstance changes who may open an instance; nil changes nothing.
+func (s *Service) UpdateInstance(ctx context.Context, actor Actor, id string, v *Visibility) (*Instance, error) {
+	in, err := s.change(ctx, actor, id, "update", func(_ Tx, in *Instance) (detail string, err error) {
+		if v == nil || in.Visibility == *v {
+			return "", nil
+		}
+		if !v.Valid() {
+			return "", invalidVisibility(*v)
+		}
+		if err := s.mayBe(*v, in.RoutingMode); err != nil {
+			return "", err
+		}
+		detail = change("visibility", in.Visibility, *v)
+		in.Visibility = *v
+		return detail, nil
+	})
+	if err == nil && v != nil && in.Visibility != *v {
+		err = Errorf(CodeConflict, "instance %s is being terminated", in.ID)
+	}
+	return in, err
 }
 
 // SuspendInstance puts an instance to sleep. What sleeps stays unchanged.
 func (s *Service) SuspendInstance(ctx context.Context, actor Actor, id string) (*Instance, error) {
-	return s.change(ctx, actor, id, func(in *Instance) error {
+	return s.change(ctx, actor, id, "suspend", func(_ Tx, in *Instance) (string, error) {
+		before := in.Status
 		switch in.Status {
 		case Suspending, Suspended:
+			return "", nil
 		case Failed:
 			// Nothing runs: it sleeps at once, and a visit wakes it.
 			in.Status, in.Stage, in.Reason, in.Failures = Suspended, "", nil, 0
@@ -89,58 +149,61 @@ func (s *Service) SuspendInstance(ctx context.Context, actor Actor, id string) (
 			in.Status, in.Stage, in.RetryAfter = Suspending, "", time.Time{}
 			in.Endpoint, in.Identity = "", ""
 		}
-		return nil
+		return change("status", before, in.Status), nil
 	})
 }
 
 // ResumeInstance starts what sleeps or failed, without regard to a back-off.
 // What runs or starts stays unchanged.
 func (s *Service) ResumeInstance(ctx context.Context, actor Actor, id string) (*Instance, error) {
-	return s.change(ctx, actor, id, func(in *Instance) error {
+	return s.change(ctx, actor, id, "resume", func(tx Tx, in *Instance) (string, error) {
+		before := in.Status
 		switch in.Status {
 		case Suspended, Suspending, Failed:
+			if err := s.oneMoreStart(tx, actor); err != nil {
+				return "", err
+			}
 			// The launcher ends an older generation before it starts this one.
 			in.Failures, in.Ends, in.RetryAfter = 0, nil, time.Time{}
 			in.Resume()
+			return change("status", before, in.Status), nil
 		}
-		return nil
+		return "", nil
 	})
 }
 
 // TerminateInstance removes an instance with its volumes. Aliases that lead to
 // it stay, inactive.
 func (s *Service) TerminateInstance(ctx context.Context, actor Actor, id string) (*Instance, error) {
-	return s.change(ctx, actor, id, func(in *Instance) error {
+	return s.change(ctx, actor, id, "terminate", func(_ Tx, in *Instance) (string, error) {
+		before := in.Status
 		in.Status, in.Stage, in.PrimaryAlias = Terminating, "", ""
 		in.Endpoint, in.Identity = "", ""
-		return nil
+		return change("status", before, in.Status), nil
 	})
 }
 
-// change applies f to an instance that the actor may change.
-func (s *Service) change(ctx context.Context, actor Actor, id string, f func(*Instance) error) (in *Instance, err error) {
-	if id, err = s.resolveInstance(ctx, id); err != nil {
+// change applies f to an instance that the actor may change. f tells what it
+// changed; without that nothing is written. What is being terminated stays as
+// it is.
+func (s *Service) change(ctx context.Context, actor Actor, id, verb string, f func(Tx, *Instance) (detail string, err error)) (in *Instance, err error) {
+	found, err := s.Instance(ctx, actor, id)
+	if err != nil {
 		return nil, err
 	}
 	_, err = s.Store.Update(ctx, func(tx Tx) error {
-		if in, err = tx.Instance(id); err != nil {
+		if in, err = s.instanceFor(tx, actor, ChangeInstance, found.ID); err != nil {
 			return err
 		}
-		if err := owns(actor, in.Owner, "instance", id); err != nil {
-			return err
-		}
-		before := *in
 		if in.Status == Terminating {
 			return nil
 		}
-		if err := f(in); err != nil {
+		detail, err := f(tx, in)
+		if err != nil || detail == "" {
 			return err
 		}
-		if in.Status == before.Status {
-			in = &before
-			return nil
-		}
 		in.UpdatedAt = s.now()
+		s.audit(tx, actor, "instance."+verb, "instance/"+in.ID, detail)
 		return tx.Put(in)
 	})
 	return in, err

@@ -92,8 +92,8 @@ func TestWhoMayChangeAnInstance(t *testing.T) {
 		actor controlplane.Actor
 		code  controlplane.Code
 	}{
-		"nobody":        {controlplane.Actor{}, controlplane.CodeForbidden},
-		"somebody else": {bob, controlplane.CodeForbidden},
+		"nobody":        {controlplane.Actor{}, controlplane.CodeUnauthorized},
+		"somebody else": {bob, controlplane.CodeNotFound},
 		"its owner":     {ada, ""},
 		"an admin":      {admin, ""},
 	} {
@@ -108,7 +108,7 @@ func TestWhoMayChangeAnInstance(t *testing.T) {
 		})
 	}
 	_, err := in.TerminateInstance(t.Context(), bob, run.ID)
-	wantCode(t, err, controlplane.CodeForbidden)
+	wantCode(t, err, controlplane.CodeNotFound)
 }
 
 func TestWhatIsGoneIsNotFound(t *testing.T) {

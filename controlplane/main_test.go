@@ -16,6 +16,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/access"
 	"github.com/seed-dbc68772/slipway/controlplane/blobs"
 	"github.com/seed-dbc68772/slipway/controlplane/bundle"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
@@ -25,9 +26,9 @@ import (
 func TestMain(m *testing.M) { etcdtest.Main(m) }
 
 var (
-	ada   = controlplane.Actor{User: "ada"}
-	bob   = controlplane.Actor{User: "bob"}
-	admin = controlplane.Actor{User: "root", Admin: true}
+	ada   = controlplane.Actor{User: "ada", Full: true}
+	bob   = controlplane.Actor{User: "bob", Full: true}
+	admin = controlplane.Actor{User: "root", Admin: true, Full: true}
 )
 
 // installation is a service over a real store and a real folder of bundles.
@@ -54,6 +55,7 @@ func install(t *testing.T) *installation {
 	}
 	in.Service = controlplane.NewService(controlplane.Config{
 		Store: in.store, Edges: in.store, Blobs: folder, Launchers: in, RoutingMode: controlplane.Domain, MaxUpload: 1 << 20,
+		Access:          access.Rules{},
 		ReservedAliases: append([]string{"console"}, controlplane.DefaultReservedAliases...),
 		Now:             func() time.Time { return in.now },
 		ReadBundle: func(_ context.Context, archive io.ReaderAt, size int64) (controlplane.Manifest, []controlplane.Fault, error) {
@@ -119,6 +121,15 @@ func (in *installation) mustRun(actor controlplane.Actor, app *controlplane.App)
 		in.Fatal(err)
 	}
 	return run
+}
+
+// show lets all users see an app.
+func (in *installation) show(app *controlplane.App) {
+	in.Helper()
+	all := controlplane.AllUsers
+	if _, err := in.UpdateApp(in.Context(), admin, app.ID, controlplane.AppChange{Visibility: &all}); err != nil {
+		in.Fatal(err)
+	}
 }
 
 // set changes an instance's record as lifecycle would.

@@ -54,32 +54,18 @@ func (s *Service) Authenticate(ctx context.Context, hash string) (a Actor, err e
 }
 
 // require holds what the tables say of an action that is about no one thing.
+// Which scope a token needs depends on the operation.
 func (s *Service) require(a *Actor, do Action) error {
+	if a.User == "" && a.Instance != "" {
+		return Errorf(CodeForbidden, "an instance's own token is not good for this").WithHint("use a personal token")
+	}
 	switch s.Access.Decide(a, do, nil) {
 	case Allowed:
 		return nil
 	case SignIn:
-		return signInFirst()
+		return signIn()
 	}
-	refused := Errorf(CodeForbidden, "this is not yours to do")
-	if a.Scopes != nil && !a.May(ScopeAdmin) {
-		return refused.WithHint("if you are an admin, use a token with the scope admin")
-	}
-	return refused.WithHint("ask an admin of this installation")
-}
-
-// clientKey is the key of a context's client address.
-type clientKey struct{}
-
-// WithClient says from which address a request came, as the edge knows it.
-func WithClient(ctx context.Context, address string) context.Context {
-	return context.WithValue(ctx, clientKey{}, address)
-}
-
-// ClientOf is the address of WithClient; empty without one.
-func ClientOf(ctx context.Context) string {
-	address, _ := ctx.Value(clientKey{}).(string)
-	return address
+	return forbidden(do)
 }
 
 // EnsureLocalAdmin makes sure that there is the local admin.

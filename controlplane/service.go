@@ -3,13 +3,12 @@ package controlplane
 import (
 	"context"
 	"io"
-	"strings"
 	"sync"
 	"time"
 )
 
 // Config is what a Service works with. All fields but ReservedAliases, Changes,
-// Provider and Now are required.
+// Quotas, Provider and Now are required.
 type Config struct {
 	Store Store
 	// Edges knows the live edges.
@@ -24,6 +23,8 @@ type Config struct {
 	// roles mean.
 	Access Access
 	Rights Rights
+	// Quotas bound what users have and start.
+	Quotas Quotas
 	// Passes signs what edges check by themselves.
 	Passes Passes
 	// Provider is the issuer of the OpenID provider; empty without one.
@@ -65,42 +66,3 @@ func NewService(c Config) *Service {
 
 // now is the time to the microsecond, in UTC: what records hold.
 func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Microsecond) }
-
-// minIDPrefix is how much of an ID people must type.
-const minIDPrefix = 6
-
-// resolve completes a unique prefix of an ID. list lists by prefix.
-func resolve[T any](ctx context.Context, kind, id string, list func(context.Context, Page) (List[T], error), idOf func(T) string) (string, error) {
-	id = strings.ToLower(id)
-	if len(id) == 36 {
-		return id, nil
-	}
-	if len(id) < minIDPrefix || len(id) > 36 || strings.Trim(id, "0123456789abcdef-") != "" {
-		return "", Errorf(CodeNotFound, "no %s %q", kind, id).
-			WithHint("give its ID, or at least the first %d characters of it; slipway %s list shows them", minIDPrefix, kind)
-	}
-	found, err := list(ctx, Page{Prefix: id, Limit: 5})
-	if err != nil {
-		return "", err
-	}
-	switch len(found.Items) {
-	case 0:
-		return "", Errorf(CodeNotFound, "no %s %q", kind, id).WithHint("slipway %s list shows them", kind)
-	case 1:
-		return idOf(found.Items[0]), nil
-	}
-	candidates := make([]string, len(found.Items))
-	for i, item := range found.Items {
-		candidates[i] = idOf(item)
-	}
-	return "", Errorf(CodeInvalid, "%q begins the IDs of several %ss: %s", id, kind, strings.Join(candidates, ", ")).
-		WithHint("give more of the ID")
-}
-
-func (s *Service) resolveApp(ctx context.Context, id string) (string, error) {
-	return resolve(ctx, "app", id, s.Store.Apps, func(a *App) string { return a.ID })
-}
-
-func (s *Service) resolveInstance(ctx context.Context, id string) (string, error) {
-	return resolve(ctx, "instance", id, s.Store.Instances, func(in *Instance) string { return in.ID })
-}

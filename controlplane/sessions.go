@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// itself is the control plane, where it acts by itself.
+var itself = Actor{User: "system"}
+
 // SessionLife is how long a sign-in at the console lasts at most.
 const SessionLife = 12 * time.Hour
 
@@ -83,7 +86,7 @@ func (s *Service) SignOut(ctx context.Context, a Actor, everywhere bool) (sessio
 				return err
 			}
 		}
-		s.record(tx, &a, action, "user/"+user.Name, "")
+		s.audit(tx, a, action, "user/"+user.Name, "")
 		switch found, err := tx.Session(a.Credential); {
 		case err == nil:
 			session = found
@@ -112,7 +115,7 @@ func (s *Service) EndSession(ctx context.Context, id, detail string) error {
 		if err != nil {
 			return err
 		}
-		s.record(tx, &Actor{}, "session.end", "user/"+session.User, detail)
+		s.audit(tx, itself, "session.end", "user/"+session.User, detail)
 		return s.end(tx, session)
 	})
 	return err

@@ -25,7 +25,7 @@ func (s *Service) CreateLink(ctx context.Context, a Actor, hash string) (expires
 	_, err = s.Store.Update(ctx, func(tx Tx) error {
 		expires = s.now().Add(LinkLife)
 		tx.PutOnce(OnceLink, hash, link{User: a.User}, LinkLife)
-		s.record(tx, &a, "login.link", "user/"+a.User, "")
+		s.audit(tx, a, "login.link", "user/"+a.User, "")
 		return nil
 	})
 	return expires, err

@@ -44,13 +44,13 @@ func (s *Service) Renewed(ctx context.Context, id string, who *Identity, refresh
 			return err
 		}
 		if user.Issuer != who.Issuer || who.Subject != "" && user.Subject != who.Subject {
-			s.record(tx, &Actor{}, "session.end", "user/"+user.Name, "the provider answered for somebody else")
+			s.audit(tx, itself, "session.end", "user/"+user.Name, "the provider answered for somebody else")
 			return s.end(tx, session)
 		}
 		epoch, email, name := user.Epoch, user.Email, user.DisplayName
 		s.learn(tx, user, who)
 		if user.Epoch != epoch {
-			s.record(tx, &Actor{}, "user.roles", "user/"+user.Name, "the provider gave other roles")
+			s.audit(tx, itself, "user.roles", "user/"+user.Name, "the provider gave other roles")
 		}
 		if user.Epoch != epoch || user.Email != email || user.DisplayName != name {
 			user.UpdatedAt = s.now()
@@ -106,7 +106,7 @@ func (s *Service) endOf(ctx context.Context, id, issuer, subject string) error {
 		if err != nil || user.Issuer != issuer || subject != "" && user.Subject != subject {
 			return err
 		}
-		s.record(tx, &Actor{}, "session.end", "user/"+user.Name, "signed out at the provider")
+		s.audit(tx, itself, "session.end", "user/"+user.Name, "signed out at the provider")
 		return s.end(tx, session)
 	})
 	return err
@@ -123,7 +123,7 @@ func (s *Service) subjectSignOut(ctx context.Context, issuer, subject string) er
 			return err
 		}
 		s.signOutEverywhere(tx, user)
-		s.record(tx, &Actor{}, "session.end", "user/"+user.Name, "signed out everywhere at the provider")
+		s.audit(tx, itself, "session.end", "user/"+user.Name, "signed out everywhere at the provider")
 		return tx.Put(user)
 	})
 	return err

@@ -27,6 +27,13 @@ type Store interface {
 	Instances(ctx context.Context, p Page) (List[*Instance], error)
 	Aliases(ctx context.Context, p Page) (List[*Alias], error)
 
+	// Owned is what belongs to a user.
+	Owned(ctx context.Context, owner string) (Owned, error)
+	// StaleApps are the IDs of the apps that have a tag of which there is no
+	// record, or of which edges are told something else than follows from the
+	// records: a change of tags was killed half-way.
+	StaleApps(ctx context.Context) (ids []string, err error)
+
 	Tags(ctx context.Context, p Page) (List[*Tag], error)
 	Users(ctx context.Context, p Page) (List[*User], error)
 	Sessions(ctx context.Context, p Page) (List[*Session], error)
@@ -40,6 +47,11 @@ type Store interface {
 	// TakeOnce returns what PutOnce kept, and forgets it: of any number of
 	// callers one gets it. The error is CodeNotFound.
 	TakeOnce(ctx context.Context, kind OnceKind, key string, into any) error
+}
+
+// Owned is what belongs to a user, by ID.
+type Owned struct {
+	Apps, Instances map[string]bool
 }
 
 // OnceKind is what something is that is kept for one use.
@@ -108,6 +120,8 @@ type Tx interface {
 	// Delete removes one, likewise. Deleting an instance deletes its route
 	// and its wake intent; aliases that name it stay, inactive.
 	Delete(record any) error
+	// PutPolicy writes what edges are told of an app, and the app not.
+	PutPolicy(a *App) error
 	// SetStarts replaces what Starts returns.
 	SetStarts(user string, starts []time.Time)
 	// PutOnce keeps something for one use, for as long as ttl.

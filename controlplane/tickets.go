@@ -61,12 +61,9 @@ func (s *Service) OpenInstance(ctx context.Context, a Actor, r OpenRequest) (in 
 // mayOpen finds an instance that the actor may open, and the visitor roles that
 // its app names.
 func (s *Service) mayOpen(tx Tx, a *Actor, id string) (*Instance, []string, error) {
-	hidden := Errorf(CodeNotFound, "no instance %q", id).WithHint("slipway instance list shows them")
+	hidden := noSuch(*a, "instance", id)
 	in, err := tx.Instance(id)
 	if CodeOf(err) == CodeNotFound {
-		if a.Anonymous() {
-			return nil, nil, signInFirst()
-		}
 		return nil, nil, hidden
 	}
 	if err != nil {
@@ -89,15 +86,11 @@ func (s *Service) mayOpen(tx Tx, a *Actor, id string) (*Instance, []string, erro
 	case Allowed:
 		return in, roles, nil
 	case SignIn:
-		return nil, nil, signInFirst()
+		return nil, nil, signIn()
 	case Forbidden:
 		return nil, nil, Errorf(CodeForbidden, "instance %s is not yours to open", id).WithHint("its owner, %s, can share it", in.Owner)
 	}
 	return nil, nil, hidden
-}
-
-func signInFirst() *Error {
-	return Errorf(CodeUnauthorized, "this needs somebody who is signed in").WithHint("sign in with: slipway login")
 }
 
 // TradeRequest is what an edge gives for the cookie of a browser.
@@ -162,7 +155,7 @@ func refusedTicket(err error) error {
 // BearerPass is a pass for an API client of the actor.
 func (s *Service) BearerPass(ctx context.Context, a Actor, id string) (out Issued, err error) {
 	if a.User == "" {
-		return out, signInFirst()
+		return out, signIn()
 	}
 	if len(id) != 36 {
 		in, err := s.Instance(ctx, a, id)

@@ -67,7 +67,7 @@ func (s *Service) putToken(tx Tx, a *Actor, token *Token) error {
 	if len(tokens) >= maxTokens {
 		return Errorf(CodeConflict, "you have %d tokens already", len(tokens)).WithHint("revoke what is not used any more: the console lists your tokens")
 	}
-	s.record(tx, a, "token.create", "token/"+token.ID, strings.TrimSpace(token.Name+" "+scopesText(token.Scopes)))
+	s.audit(tx, *a, "token.create", "token/"+token.ID, strings.TrimSpace(token.Name+" "+scopesText(token.Scopes)))
 	return tx.Put(token)
 }
 
@@ -124,7 +124,7 @@ func (s *Service) RevokeToken(ctx context.Context, a Actor, id string) error {
 			return Errorf(CodeNotFound, "no token %q", id)
 		}
 		tx.RevokeCredential(token.ID)
-		s.record(tx, &a, "token.revoke", "token/"+token.ID, token.Name)
+		s.audit(tx, a, "token.revoke", "token/"+token.ID, token.Name)
 		return tx.Delete(token)
 	})
 	return err

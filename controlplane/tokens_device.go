@@ -167,7 +167,7 @@ func (s *Service) DecideDevice(ctx context.Context, a Actor, userCode string, ap
 		} else {
 			d.Denied = true
 		}
-		s.record(tx, &a, action, "user/"+a.User, d.Name+" "+scopesText(d.Scopes))
+		s.audit(tx, a, action, "user/"+a.User, d.Name+" "+scopesText(d.Scopes))
 		s.putDevice(tx, d)
 		return nil
 	})

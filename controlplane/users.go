@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // Identity is what a provider says of somebody who signed in.
@@ -85,7 +83,7 @@ func (s *Service) begin(tx Tx, user *User, n *NewSession) (*Session, error) {
 		ID: n.ID, User: user.Name, Epoch: user.Epoch, ProviderSession: n.ProviderSession, Refresh: n.Refresh, IDToken: n.IDToken,
 		CreatedAt: now, CheckedAt: now, ExpiresAt: n.ExpiresAt.UTC().Truncate(time.Microsecond),
 	}
-	s.record(tx, &Actor{User: user.Name, Address: n.Address}, "user.sign_in", "user/"+user.Name, "")
+	s.audit(tx, Actor{User: user.Name, Address: n.Address}, "user.sign_in", "user/"+user.Name, "")
 	return session, tx.Put(session)
 }
 
@@ -176,15 +174,15 @@ func shortened(text string) string {
 // The most that a user has of roles, and the length of each; what is above
 // counts as not given.
 const (
-	maxRoles = 1000
-	maxRole  = 256
+	maxUserRoles = 1000
+	maxUserRole  = 256
 )
 
 func normalRoles(roles []string) []string {
-	roles = slices.DeleteFunc(slices.Clone(roles), func(r string) bool { return r == "" || len(r) > maxRole })
+	roles = slices.DeleteFunc(slices.Clone(roles), func(r string) bool { return r == "" || len(r) > maxUserRole })
 	slices.Sort(roles)
 	roles = slices.Compact(roles)
-	return roles[:min(len(roles), maxRoles)]
+	return roles[:min(len(roles), maxUserRoles)]
 }
 
 // Users lists those who have signed in.
@@ -234,27 +232,12 @@ func (s *Service) DisableUser(ctx context.Context, a Actor, name string, disable
 			return Errorf(CodeConflict, "%s would be locked out", user.Name).WithHint("another admin can disable this user, but nobody the local admin")
 		case disabled:
 			s.signOutEverywhere(tx, user)
-			s.record(tx, &a, "user.disable", "user/"+user.Name, "")
+			s.audit(tx, a, "user.disable", "user/"+user.Name, "")
 		default:
-			s.record(tx, &a, "user.enable", "user/"+user.Name, "")
+			s.audit(tx, a, "user.enable", "user/"+user.Name, "")
 		}
 		user.Disabled, user.UpdatedAt = disabled, s.now()
 		return tx.Put(user)
 	})
 	return user, err
-}
-
-// record leaves the audit record of a transaction's change.
-func (s *Service) record(tx Tx, a *Actor, action, object, detail string) {
-	who := a.User
-	switch {
-	case who != "":
-	case a.Instance != "":
-		who = "instance/" + a.Instance
-	default:
-		who = "system"
-	}
-	tx.Audit(&AuditRecord{
-		ID: uuid.Must(uuid.NewV7()).String(), Time: s.now(), Actor: who, Action: action, Object: object, Detail: detail, Address: a.Address,
-	})
 }

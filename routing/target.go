@@ -8,6 +8,17 @@ type target struct {
 	query string // raw, with its "?"; "" if there is none
 }
 
+// SplitRest takes what follows the canonical URL of an instance apart, as it
+// came in somebody's hands: a path that begins with "/" and stays below the
+// instance's prefix, and a query with its "?". See [Table.CanonicalURL].
+func SplitRest(in *Instance, rest string) (path, query string, ok bool) {
+	t, ok := parseTarget(rest, false)
+	if !ok || in.Mode == BaseURL && climbs(t.path) {
+		return "", "", false
+	}
+	return t.path, t.query, true
+}
+
 // splitAuthority takes the scheme and the authority off a target in absolute
 // form. Such a target's authority is the host, whatever the Host header says.
 func splitAuthority(s string) (authority, rest string, absolute bool) {

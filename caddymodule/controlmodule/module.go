@@ -114,11 +114,21 @@ func (c *ControlPlane) StartControlPlane(ctx context.Context, d caddymodule.Cont
 	service := controlplane.NewService(controlplane.Config{
 		Passes: people.keys, Provider: people.issuer(), Rights: people.rights,
 		Store: d.Store, Edges: d.Store, Changes: d.Changes, Blobs: kept, ReadBundle: readBundle(d.Settings.MaxUpload), Launchers: r,
-		Access: access.Rules{}, RoutingMode: controlplane.RoutingMode(d.Settings.RoutingMode), MaxUpload: d.Settings.MaxUpload,
+		Access: rules(d.Settings), Quotas: quotas(d.Settings), RoutingMode: controlplane.RoutingMode(d.Settings.RoutingMode), MaxUpload: d.Settings.MaxUpload,
 		ReservedAliases: append(slices.Clone(d.Settings.ReservedAliases), consoleLabel(d)...),
 	})
 	if err := service.Sweep(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("finish imports: %w", err), r.Close())
+	}
+	if err := service.MendTags(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("finish changes of tags: %w", err), r.Close())
+	}
+	sharing := *d.Settings.BaseURLSharing
+	if err := d.Store.PutEdgeSettings(ctx, controlplane.EdgeSettings{BaseURLSharing: sharing, PublicMode: d.Settings.PublicMode}); err != nil {
+		return nil, errors.Join(fmt.Errorf("publish settings: %w", err), r.Close())
+	}
+	if sharing {
+		d.Log.Warn("base_url_sharing is on: all apps of mode BASE_URL share one origin, and each can act in the others as its visitor")
 	}
 	manager := lifecycle.New(lifecycle.Config{
 		Store: d.Store, Watcher: d.Store, Blobs: kept, Launchers: r.launchers, Site: d.Site,
@@ -138,6 +148,17 @@ func (c *ControlPlane) StartControlPlane(ctx context.Context, d caddymodule.Cont
 		Service: service, Launchers: r.launchers, Site: d.Site, Explain: d.Explain, Log: d.Log.Named("api"),
 	})
 	return r, nil
+}
+
+func rules(s caddymodule.Settings) access.Rules {
+	return access.Rules{PublicMode: s.PublicMode, BaseURLSharing: *s.BaseURLSharing, UserAliases: s.UserAliases}
+}
+
+func quotas(s caddymodule.Settings) controlplane.Quotas {
+	return controlplane.Quotas{
+		Instances: int(s.InstancesPerUser), VisitorInstances: int(s.InstancesPerVisitor),
+		Versions: int(s.VersionsPerUser), Starts: int(s.StartsPerUser),
+	}
 }
 
 // settleLimit bounds how long the edge of this process waits for the first

@@ -80,6 +80,16 @@ func bearerOf(values []string) (bearer string, ours bool) {
 	return bearer, ours
 }
 
+// Know returns who holds a pass that came from a control plane for a cookie of
+// the instance; nil if this edge would not take it.
+func (c *Checker) Know(t *routing.Table, id routing.ID, token string) *Known {
+	in := t.Instance(id)
+	if in == nil {
+		return nil
+	}
+	return c.know(t, in, token, identity.PassCookie)
+}
+
 // know returns whose pass it is, if it is good for this instance now.
 func (c *Checker) know(t *routing.Table, in *routing.Instance, token string, use identity.PassUse) *Known {
 	now := c.now()
@@ -138,6 +148,9 @@ type Known struct {
 
 	renewal renewal
 }
+
+// Token is the pass itself, for a cookie.
+func (k *Known) Token() string { return k.token }
 
 // Actor is who holds it, with the rights of when it was issued.
 func (k *Known) Actor() *controlplane.Actor { return &k.actor }

@@ -47,9 +47,13 @@ func (all *Stays) Begin(s *Stay) {
 	shard.mu.Unlock()
 }
 
-// End takes one out.
+// End takes one out. It may be called again.
 func (s *Stay) End() {
 	shard := s.shard
+	if shard == nil {
+		return
+	}
+	s.shard = nil
 	shard.mu.Lock()
 	if s.prev != nil {
 		s.prev.next = s.next

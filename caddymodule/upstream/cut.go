@@ -6,7 +6,8 @@ import (
 	"sync"
 )
 
-// ErrEnded: the request was ended by [Request.Cut] before an answer began.
+// ErrEnded says that the request was ended by [Request.Cut] before an answer
+// began.
 var ErrEnded = errors.New("the request was ended")
 
 // cutting is what ends a request that is under way.

@@ -61,9 +61,9 @@ var sight = [controlplane.Actions]controlplane.Action{
 
 	controlplane.OpenInstance: controlplane.SeeInstance, controlplane.SeeInstance: controlplane.SeeInstance,
 	controlplane.ReadLogs: controlplane.SeeInstance, controlplane.ChangeInstance: controlplane.SeeInstance,
-	controlplane.ChangeAlias: controlplane.SeeInstance,
+	controlplane.ChangeAlias: controlplane.SeeInstance, controlplane.SeeAlias: controlplane.SeeAlias,
 
-	controlplane.ManageAliases: known, controlplane.ManageTags: known, controlplane.AssignTag: known,
+	controlplane.ManageAliases: known, controlplane.SeeTags: known, controlplane.ManageTags: known, controlplane.AssignTag: known,
 	controlplane.SeeSecretNames: known, controlplane.WriteOwnSecret: known, controlplane.WriteSharedSecret: known,
 	controlplane.SeeEdges: known, controlplane.SeeAudit: known, controlplane.Explain: known,
 	controlplane.ManageUsers: known, controlplane.HaveTokens: known,
@@ -88,10 +88,11 @@ func (r Rules) allows(is class, do controlplane.Action, of *controlplane.Resourc
 		if of.RoutingMode == controlplane.BaseURL && !r.BaseURLSharing {
 			return is&owner != 0
 		}
-		if of.Visibility == controlplane.AllUsers && of.Lifecycle == controlplane.Managed && is&(tagVisitor|visitor) != 0 {
-			return is&seeApp[r.shown(of.AppVisibility)] != 0
+		if is&openInstance[index(of.Visibility)] != 0 {
+			return true
 		}
-		return is&openInstance[index(of.Visibility)] != 0
+		return of.Visibility == controlplane.AllUsers && of.Lifecycle == controlplane.Managed &&
+			is&(tagVisitor|visitor) != 0 && is&seeApp[r.shown(of.AppVisibility)] != 0
 	case controlplane.SeeInstance:
 		return is&seeInstance[index(of.Visibility)] != 0
 	case controlplane.ChangeAlias:

@@ -15,7 +15,7 @@ var seeApp = [3]class{
 	everyone,
 }
 
-const (
+var (
 	runOnDemand = tagVisitor | full | owner | admin // of what they see
 	runManaged  = owner | admin
 )
@@ -48,6 +48,8 @@ var others = [cp.Actions]class{
 	cp.ChangeInstance: owner | admin,
 
 	cp.ManageAliases:     admin,
+	cp.SeeAlias:          owner | admin,
+	cp.SeeTags:           signedIn,
 	cp.ManageTags:        admin,
 	cp.SeeSecretNames:    full | admin,
 	cp.WriteOwnSecret:    full | admin,

@@ -60,10 +60,13 @@ func (s *server) register() huma.API {
 	}
 	config.Security = []map[string][]string{{"token": {}}}
 	api := humago.New(s.mux, config)
+	api.UseMiddleware(uniqueKeys)
 	s.registerApps(api)
 	s.registerInstances(api)
 	s.registerAliases(api)
+	s.registerTags(api)
 	s.registerEdges(api)
+	s.registerAudit(api)
 	s.registerOther(api)
 	s.registerLogin(api)
 	s.registerTokens(api)
@@ -92,7 +95,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if strings.HasPrefix(r.URL.Path, "/api/v1/") {
 		actor, err := s.authorize(r, pattern)
-		if actor.Anonymous() {
+		if actor.Anonymous() || anonymousOperations[pattern] {
 			w = challenger{w}
 		}
 		if err != nil {

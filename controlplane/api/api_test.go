@@ -74,7 +74,7 @@ func newHouse(t *testing.T) *house {
 	if _, err := h.store.Update(t.Context(), func(tx controlplane.Tx) error { return tx.Put(app) }); err != nil {
 		t.Fatal(err)
 	}
-	run, err := h.service.RunApp(t.Context(), controlplane.Actor{User: "ada"}, app.ID, "")
+	run, err := h.service.RunApp(t.Context(), controlplane.Actor{User: "ada", Full: true}, app.ID, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,11 +101,12 @@ func TestExplainAsksTheEdge(t *testing.T) {
 		if method == "POST" {
 			body = `{"url":"http://a/","method":"PUT","headers":["A: b","C:d"],"from":"1.2.3.4"}`
 		}
-		e := decode[v1.Explanation](h, h.call(method, path, h.user, body), 200)
+		e := decode[v1.Explanation](h, h.call(method, path, h.admin, body), 200)
 		if e.URL != "http://a/" || e.Method != "PUT" || e.Kind != want || !slices.Equal(e.Steps, []v1.ExplanationStep{{Step: "known", Rule: "one"}}) {
 			t.Errorf("%s: %+v, want %s", target, e, want)
 		}
 		h.problem(h.call(method, path, "", body), 401)
+		h.problem(h.call(method, path, h.user, body), 403)
 	}
 }
 
@@ -299,7 +300,7 @@ func TestMethodsThatAPathDoesNotTake(t *testing.T) {
 		"DELETE /api/v1/apps":                         "GET, HEAD",
 		"PUT /api/v1/aliases":                         "GET, HEAD, POST",
 		"GET /api/v1/bundles":                         "POST",
-		"PATCH /api/v1/apps/" + h.app:                 "DELETE, GET, HEAD",
+		"PUT /api/v1/apps/" + h.app:                   "DELETE, GET, HEAD, PATCH",
 		"GET /api/v1/instances/" + h.run + "/suspend": "POST",
 		"OPTIONS /api/v1/instances":                   "GET, HEAD, POST",
 	} {
@@ -351,10 +352,10 @@ func TestProblems(t *testing.T) {
 		"cursor of somebody else": {"GET", "/api/v1/apps?cursor=x", h.user, "", 422, "invalid", 0},
 		"visibility":              {"POST", "/api/v1/instances", h.user, `{"app_id":"` + h.app + `","visibility":"SECRET"}`, 422, "invalid", 0},
 		"launch profile":          {"POST", "/api/v1/instances", h.user, `{"app_id":"` + h.app + `","launch_profile":"gpu"}`, 422, "invalid", 0},
-		"explain what is no URL":  {"GET", "/api/v1/explain?url=x", h.user, "", 422, "invalid", 0},
-		"explain without URL":     {"GET", "/api/v1/explain", h.user, "", 422, "invalid", 1},
-		"post what is no URL":     {"POST", "/api/v1/explain", h.user, `{"url":"x"}`, 422, "invalid", 0},
-		"post no URL":             {"POST", "/api/v1/explain", h.user, `{"headers":["A: b"]}`, 422, "invalid", 1},
+		"explain what is no URL":  {"GET", "/api/v1/explain?url=x", h.admin, "", 422, "invalid", 0},
+		"explain without URL":     {"GET", "/api/v1/explain", h.admin, "", 422, "invalid", 1},
+		"post what is no URL":     {"POST", "/api/v1/explain", h.admin, `{"url":"x"}`, 422, "invalid", 0},
+		"post no URL":             {"POST", "/api/v1/explain", h.admin, `{"headers":["A: b"]}`, 422, "invalid", 1},
 		"logs without launcher":   {"GET", "/api/v1/instances/" + h.run + "/logs", h.user, "", 503, "unavailable", 0},
 		"bundle of another type":  {"POST", "/api/v1/bundles", h.user, `{}`, 422, "invalid", 0},
 	} {
@@ -414,7 +415,7 @@ func TestPages(t *testing.T) {
 	var names []string
 	cursor, revision := "", ""
 	for pages := 1; ; pages++ {
-		list := decode[v1.List[v1.Alias]](h, h.call("GET", "/api/v1/aliases?limit=2"+cursor, h.user, ""), 200)
+		list := decode[v1.List[v1.Alias]](h, h.call("GET", "/api/v1/aliases?limit=2"+cursor, h.admin, ""), 200)
 		for _, a := range list.Items {
 			names = append(names, a.Name)
 		}
@@ -438,7 +439,7 @@ func TestPages(t *testing.T) {
 		t.Error(diff)
 	}
 	// A cursor whose revision is compacted away.
-	list := decode[v1.List[v1.Alias]](h, h.call("GET", "/api/v1/aliases?limit=2", h.user, ""), 200)
+	list := decode[v1.List[v1.Alias]](h, h.call("GET", "/api/v1/aliases?limit=2", h.admin, ""), 200)
 	now := h.call("POST", "/api/v1/aliases", h.admin, `{"name":"later"}`)
 	var rev int64
 	if _, err := fmt.Sscan(now.Header.Get("Slipway-Revision"), &rev); err != nil {
@@ -447,7 +448,7 @@ func TestPages(t *testing.T) {
 	if _, err := etcdtest.Shared(t).Client(t).Compact(t.Context(), rev); err != nil {
 		t.Fatal(err)
 	}
-	if p := h.problem(h.call("GET", "/api/v1/aliases?limit=2&cursor="+*list.NextCursor, h.user, ""), http.StatusGone); p.Code != "stale" {
+	if p := h.problem(h.call("GET", "/api/v1/aliases?limit=2&cursor="+*list.NextCursor, h.admin, ""), http.StatusGone); p.Code != "stale" {
 		t.Errorf("problem %+v", p)
 	}
 }

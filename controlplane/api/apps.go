@@ -5,8 +5,10 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 
@@ -95,6 +97,29 @@ func (s *server) registerApps(api huma.API) {
 		return &one[v1.App]{ETag: etag(app.Revision), Body: s.app(app)}, nil
 	})
 	huma.Register(api, huma.Operation{
+		OperationID: "update-app", Method: http.MethodPatch, Path: "/api/v1/apps/{id}", Tags: []string{"apps"},
+		Summary: "Change an app's visibility, tags or image", Description: "The image is of container apps, and the admins' to set. " +
+			"Tags are all that the app is to have; who has one of a tag's admin roles may give and take that tag whoever owns the app.",
+	}, func(ctx context.Context, in *struct {
+		ByID
+		Body v1.AppPatch
+	}) (*one[v1.App], error) {
+		app, err := s.Service.UpdateApp(ctx, actorOf(ctx), in.ID, controlplane.AppChange{
+			Visibility: (*controlplane.Visibility)(in.Body.Visibility), Tags: in.Body.Tags, Image: in.Body.Image,
+		})
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		return &one[v1.App]{ETag: etag(app.Revision), Revision: revision(app.Revision), Body: s.app(app)}, nil
+	})
+	huma.Register(api, huma.Operation{
+		OperationID: "download-bundle", Method: http.MethodGet, Path: "/api/v1/apps/{id}/bundle", Tags: []string{"apps"},
+		Summary: "Download the bundle that an app was imported from",
+		Responses: map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{
+			"application/zip": {Schema: &huma.Schema{Type: "string", Format: "binary"}},
+		}}},
+	}, s.bundle)
+	huma.Register(api, huma.Operation{
 		OperationID: "delete-app", Method: http.MethodDelete, Path: "/api/v1/apps/{id}", Tags: []string{"apps"},
 		Summary: "Delete an app that has no instances",
 	}, func(ctx context.Context, in *struct {
@@ -107,4 +132,32 @@ func (s *server) registerApps(api huma.API) {
 		}
 		return &none{revision(rev)}, nil
 	})
+}
+
+// bundle streams an archive. Its entity tag is its digest.
+func (s *server) bundle(ctx context.Context, in *ByID) (*huma.StreamResponse, error) {
+	app, blob, err := s.Service.OpenBundle(ctx, actorOf(ctx), in.ID)
+	if err != nil {
+		return nil, s.fail(ctx, err)
+	}
+	return &huma.StreamResponse{Body: func(hctx huma.Context) {
+		defer blob.Close()
+		r, w := humago.Unwrap(hctx)
+		h := w.Header()
+		h.Set("Content-Type", "application/zip")
+		h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": fileName(app)}))
+		h.Set("ETag", `"`+app.Bundle+`"`)
+		http.ServeContent(w, r, "", app.CreatedAt, io.NewSectionReader(blob, 0, blob.Size()))
+	}}, nil
+}
+
+// fileName is what slipway bundle calls the file, of characters that are
+// harmless everywhere.
+func fileName(app *controlplane.App) string {
+	return strings.Map(func(c rune) rune {
+		if c < 0x80 && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("._-", c)) {
+			return c
+		}
+		return '_'
+	}, app.Name+"."+app.Version+".wave")
 }

@@ -37,7 +37,7 @@ func (s *server) authorize(r *http.Request, pattern string) (controlplane.Actor,
 	if err != nil {
 		return actor, err
 	}
-	actor.Address = controlplane.ClientOf(r.Context())
+	actor.Address = controlplane.ClientAddress(r.Context())
 	if actor.Anonymous() {
 		if !s.anonymous(pattern) {
 			return actor, controlplane.Errorf(controlplane.CodeUnauthorized, "this needs a token").
@@ -46,8 +46,8 @@ func (s *server) authorize(r *http.Request, pattern string) (controlplane.Actor,
 		return actor, nil
 	}
 	if scope := scopeOf(r.Method, pattern); scope != "" && !actor.May(scope) {
-		return actor, controlplane.Errorf(controlplane.CodeForbidden, "this token has not the scope %s", scope).
-			WithHint("make one that has it: slipway login, or the console's page of tokens")
+		return actor, controlplane.Errorf(controlplane.CodeForbidden, "this token is not good for that: it lacks the scope %q", scope).
+			WithHint("make a token with that scope, or sign in with: slipway login")
 	}
 	return actor, nil
 }

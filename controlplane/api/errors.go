@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -17,6 +19,9 @@ import (
 var statuses = map[controlplane.Code]int{
 	controlplane.CodeInvalid:       http.StatusUnprocessableEntity,
 	controlplane.CodeUnprocessable: http.StatusUnprocessableEntity,
+	controlplane.CodeBaseURLPublic: http.StatusUnprocessableEntity,
+	controlplane.CodeQuota:         http.StatusConflict,
+	controlplane.CodeTooManyStarts: http.StatusTooManyRequests,
 	controlplane.CodeNotFound:      http.StatusNotFound,
 	controlplane.CodeConflict:      http.StatusConflict,
 	controlplane.CodeTooLarge:      http.StatusRequestEntityTooLarge,
@@ -34,21 +39,36 @@ var statuses = map[controlplane.Code]int{
 }
 
 // problem is a v1.Problem as an answer of huma.
-type problem struct{ v1.Problem }
+type problem struct {
+	v1.Problem
+	retryAfter time.Duration
+}
 
 func (p *problem) Error() string             { return p.Detail }
 func (p *problem) GetStatus() int            { return p.Status }
 func (p *problem) ContentType(string) string { return "application/problem+json" }
 
+// GetHeaders implements huma.HeadersError.
+func (p *problem) GetHeaders() http.Header {
+	h := http.Header{}
+	if p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", `Bearer realm="slipway"`)
+	}
+	if p.retryAfter > 0 {
+		h.Set("Retry-After", strconv.FormatInt(int64((p.retryAfter+time.Second-1)/time.Second), 10))
+	}
+	return h
+}
+
 // newProblem is what a caller may know of an error.
 func newProblem(ctx context.Context, err error) *problem {
-	p := &problem{v1.Problem{Type: "about:blank", RequestID: requestIDOf(ctx)}}
+	p := &problem{Problem: v1.Problem{Type: "about:blank", RequestID: requestIDOf(ctx)}}
 	known, ok := errors.AsType[*controlplane.Error](err)
 	if !ok {
 		known = controlplane.Errorf(controlplane.CodeInternal, "something broke inside the control plane").
 			WithHint("the log has more under request id %s", p.RequestID)
 	}
-	p.Status = statuses[known.Code]
+	p.Status, p.retryAfter = statuses[known.Code], known.RetryAfter
 	p.Title, p.Code, p.Detail, p.Hint = http.StatusText(p.Status), string(known.Code), known.What, known.Hint
 	for _, f := range known.Faults {
 		p.Errors = append(p.Errors, v1.Fault(f))
@@ -84,7 +104,7 @@ func init() {
 }
 
 func humaProblem(status int, message string, errs []error) *problem {
-	p := &problem{v1.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: string(controlplane.CodeInvalid), Detail: message}}
+	p := &problem{Problem: v1.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: string(controlplane.CodeInvalid), Detail: message}}
 	if status >= http.StatusInternalServerError {
 		p.Code = string(controlplane.CodeInternal)
 	}

@@ -57,7 +57,7 @@ func TestEveryOperationNeedsItsScope(t *testing.T) {
 		}
 		for scope, token := range tokens {
 			a := h.call(method, path, token, "")
-			refused := a.StatusCode == http.StatusForbidden && strings.Contains(a.body, "has not the scope")
+			refused := a.StatusCode == http.StatusForbidden && strings.Contains(a.body, "lacks the scope")
 			if refused == want[scope] {
 				t.Errorf("%s with the scope %s: %d %s", op, scope, a.StatusCode, a.body)
 			}

@@ -45,6 +45,16 @@ func (s *server) registerInstances(api huma.API) {
 		found, err := s.Service.Instance(ctx, actorOf(ctx), in.ID)
 		return s.oneInstance(ctx, found, err)
 	})
+	huma.Register(api, huma.Operation{
+		OperationID: "update-instance", Method: http.MethodPatch, Path: "/api/v1/instances/{id}", Tags: []string{"instances"},
+		Summary: "Change who may open an instance",
+	}, func(ctx context.Context, in *struct {
+		ByID
+		Body v1.InstancePatch
+	}) (*one[v1.Instance], error) {
+		changed, err := s.Service.UpdateInstance(ctx, actorOf(ctx), in.ID, (*controlplane.Visibility)(in.Body.Visibility))
+		return s.oneInstance(ctx, changed, err)
+	})
 	for _, verb := range []struct {
 		name, method, path, summary string
 		status                      int
@@ -85,7 +95,7 @@ type logsQuery struct {
 }
 
 func (s *server) logs(ctx context.Context, q *logsQuery) (*huma.StreamResponse, error) {
-	in, err := s.Service.Instance(ctx, actorOf(ctx), q.ID)
+	in, err := s.Service.InstanceForLogs(ctx, actorOf(ctx), q.ID)
 	if err != nil {
 		return nil, s.fail(ctx, err)
 	}

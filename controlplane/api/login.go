@@ -58,7 +58,7 @@ func (s *server) registerLogin(api huma.API) {
 	}, func(ctx context.Context, in *struct{ Body logoutRequest }) (*struct{}, error) {
 		actor := actorOf(ctx)
 		if in.Body.Everywhere && !actor.May(controlplane.ScopeWrite) {
-			return nil, s.fail(ctx, controlplane.Errorf(controlplane.CodeForbidden, "this token has not the scope write").WithHint("without everywhere it ends itself"))
+			return nil, s.fail(ctx, controlplane.Errorf(controlplane.CodeForbidden, "this token is not good for that: it lacks the scope %q", controlplane.ScopeWrite).WithHint("without everywhere it ends itself"))
 		}
 		_, err := s.Service.SignOut(ctx, actor, in.Body.Everywhere)
 		if err != nil {
@@ -110,7 +110,7 @@ func scopesFrom(texts []string) []controlplane.Scope {
 func (s *server) beginDevice(ctx context.Context, in *struct{ Body v1.DeviceRequest }) (*struct{ Body v1.DeviceLogin }, error) {
 	secret, code := identity.NewDeviceCode(), identity.NewUserCode()
 	err := s.Service.BeginDevice(ctx, controlplane.NewDevice{
-		Code: identity.HashToken(secret), UserCode: code, Name: in.Body.Name, Scopes: scopesFrom(in.Body.Scopes), Address: controlplane.ClientOf(ctx),
+		Code: identity.HashToken(secret), UserCode: code, Name: in.Body.Name, Scopes: scopesFrom(in.Body.Scopes), Address: controlplane.ClientAddress(ctx),
 	})
 	if err != nil {
 		return nil, s.fail(ctx, err)

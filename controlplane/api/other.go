@@ -36,6 +36,9 @@ func (s *server) registerOther(api huma.API) {
 type explained struct{ Body v1.Explanation }
 
 func (s *server) explain(ctx context.Context, r v1.ExplainRequest) (*explained, error) {
+	if err := s.Service.Allow(actorOf(ctx), controlplane.Explain); err != nil {
+		return nil, s.fail(ctx, err)
+	}
 	e, err := s.Explain(controlplane.ExplainRequest(r))
 	if err != nil {
 		return nil, s.fail(ctx, err)

@@ -55,7 +55,7 @@ func (s *server) registerTokens(api huma.API) {
 		if in.ID == "current" || in.ID == actor.Credential {
 			in.ID = actor.Credential
 		} else if !actor.May(controlplane.ScopeWrite) {
-			return nil, s.fail(ctx, controlplane.Errorf(controlplane.CodeForbidden, "this token has not the scope write").WithHint("it can end itself: current"))
+			return nil, s.fail(ctx, controlplane.Errorf(controlplane.CodeForbidden, "this token is not good for that: it lacks the scope %q", controlplane.ScopeWrite).WithHint("it can end itself: current"))
 		}
 		if err := s.Service.RevokeToken(ctx, actor, in.ID); err != nil {
 			return nil, s.fail(ctx, err)

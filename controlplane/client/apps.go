@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"mime"
 	"net/http"
 	"net/url"
 
@@ -61,6 +62,30 @@ func (c *Client) AllApps(ctx context.Context) iter.Seq2[v1.App, error] {
 // App is one app.
 func (c *Client) App(ctx context.Context, id string) (*v1.App, error) {
 	return get[v1.App](ctx, c, nil, "apps", id)
+}
+
+// UpdateApp changes an app.
+func (c *Client) UpdateApp(ctx context.Context, id string, p v1.AppPatch) (*v1.App, error) {
+	return send[v1.App](ctx, c, call{method: http.MethodPatch, path: []string{"apps", id}, body: p})
+}
+
+// DownloadBundle streams the archive that an app was imported from. Size is
+// in bytes, or -1 where the server does not say. The caller closes it.
+func (c *Client) DownloadBundle(ctx context.Context, id string) (archive io.ReadCloser, size int64, err error) {
+	k := call{method: http.MethodGet, path: []string{"apps", id, "bundle"}}
+	req, err := c.request(ctx, k, nil, http.Header{"Accept": {"application/zip, application/problem+json"}})
+	if err != nil {
+		return nil, 0, err
+	}
+	res, err := c.send(req)
+	if err != nil {
+		return nil, 0, err
+	}
+	if media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); media != "application/zip" {
+		res.Body.Close()
+		return nil, 0, c.strange("is %q, not a bundle", res.Header.Get("Content-Type"))
+	}
+	return &stream{c: c, ctx: ctx, body: res.Body}, res.ContentLength, nil
 }
 
 // DeleteApp deletes an app. With force, an admin's right, its instances are

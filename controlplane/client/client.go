@@ -19,7 +19,7 @@ import (
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 )
 
-// CallTimeout bounds every call but uploads and logs, the reading of the
+// CallTimeout bounds every call but those that stream, the reading of the
 // answer included.
 const CallTimeout = 60 * time.Second
 

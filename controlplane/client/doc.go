@@ -3,7 +3,8 @@
 //
 // A [Client] is safe for concurrent use. Every call takes a context, and a
 // call that is cancelled returns the context's error. A call that moves little
-// data ends after [CallTimeout]; uploads and logs end with their context only.
+// data ends after [CallTimeout]; bundles, logs and the audit as it is written
+// end with their context only.
 // IDs may be unique prefixes: the server completes them.
 //
 // Every other error is an *[Error]: what the server answered

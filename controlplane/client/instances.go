@@ -32,6 +32,11 @@ func (c *Client) Instance(ctx context.Context, id string) (*v1.Instance, error) 
 	return get[v1.Instance](ctx, c, nil, "instances", id)
 }
 
+// UpdateInstance changes an instance.
+func (c *Client) UpdateInstance(ctx context.Context, id string, p v1.InstancePatch) (*v1.Instance, error) {
+	return send[v1.Instance](ctx, c, call{method: http.MethodPatch, path: []string{"instances", id}, body: p})
+}
+
 // Suspend puts an instance to sleep; one that sleeps stays as it is.
 func (c *Client) Suspend(ctx context.Context, id string) (*v1.Instance, error) {
 	return send[v1.Instance](ctx, c, call{method: http.MethodPost, path: []string{"instances", id, "suspend"}})

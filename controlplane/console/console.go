@@ -109,7 +109,7 @@ func (s *console) actor(w http.ResponseWriter, r *http.Request) (controlplane.Ac
 	if clear {
 		s.Sessions.clear(w)
 	}
-	actor.Address = controlplane.ClientOf(r.Context())
+	actor.Address = controlplane.ClientAddress(r.Context())
 	return actor, err
 }
 

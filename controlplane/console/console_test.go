@@ -131,7 +131,7 @@ func (b *browser) sendText(method, target, body string, header ...string) answer
 	if err != nil {
 		b.Fatal(err)
 	}
-	r := httptest.NewRequestWithContext(controlplane.WithClient(b.Context(), "203.0.113.7"), method, target, strings.NewReader(body))
+	r := httptest.NewRequestWithContext(controlplane.WithClientAddress(b.Context(), "203.0.113.7"), method, target, strings.NewReader(body))
 	r.Host = u.Host
 	for name, values := range b.header {
 		r.Header[name] = values

@@ -33,7 +33,7 @@ func (s *console) useLink(w http.ResponseWriter, r *http.Request) {
 	}
 	secret := identity.NewSession()
 	n := &controlplane.NewSession{
-		ID: identity.SessionID(secret), ExpiresAt: s.Service.Now().Add(controlplane.SessionLife), Address: controlplane.ClientOf(r.Context()),
+		ID: identity.SessionID(secret), ExpiresAt: s.Service.Now().Add(controlplane.SessionLife), Address: controlplane.ClientAddress(r.Context()),
 	}
 	n.Replaces, _ = s.Sessions.id(r)
 	session, err := s.Service.UseLink(r.Context(), hash(r.PostFormValue("token")), n)

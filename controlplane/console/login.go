@@ -119,7 +119,7 @@ func (s *console) finish(r *http.Request, code string, l *identity.Login) (secre
 	if err != nil {
 		return "", nil, err
 	}
-	n.Address = controlplane.ClientOf(ctx)
+	n.Address = controlplane.ClientAddress(ctx)
 	n.Replaces, _ = s.Sessions.id(r)
 	session, err = s.Service.SignIn(ctx, &grant.Who, n)
 	return secret, session, err

@@ -322,13 +322,20 @@ func (t *tx) putApp(a *controlplane.App) {
 		}
 	}
 	t.put(appKey(a.ID), a)
+	if err := t.PutPolicy(a); err != nil {
+		return
+	}
+	t.written = append(t.written, func(rev int64) { a.Revision = rev })
+}
+
+func (t *tx) PutPolicy(a *controlplane.App) error {
 	roles, err := controlplane.VisitorRoles(t, a)
 	if err != nil {
 		t.fail(err)
-		return
+		return t.err
 	}
 	t.putPlain(routePolicyKey(a.ID), policyOf(a, roles))
-	t.written = append(t.written, func(rev int64) { a.Revision = rev })
+	return t.err
 }
 
 func (t *tx) putInstance(in *controlplane.Instance) {

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/access"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
@@ -21,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { etcdtest.Main(m) }
 
-var ada = controlplane.Actor{User: "ada"}
+var ada = controlplane.Actor{User: "ada", Full: true}
 
 // plant is a store, a yard and a manager that can be killed.
 type plant struct {
@@ -42,7 +43,7 @@ func newPlant(t *testing.T) *plant {
 	}
 	store := etcdtest.Shared(t).Open(t)
 	p := &plant{
-		T: t, store: store, service: controlplane.NewService(controlplane.Config{Store: store}), yard: newYard(), site: site, kill: func() {},
+		T: t, store: store, service: controlplane.NewService(controlplane.Config{Store: store, Access: access.Rules{}}), yard: newYard(), site: site, kill: func() {},
 		app: &controlplane.App{ID: uuid.NewString(), Name: "demo", Version: "1", Lifecycle: controlplane.OnDemand, AppMode: controlplane.Python},
 	}
 	t.Cleanup(func() { p.yard.Close(context.Background(), false, 0) })

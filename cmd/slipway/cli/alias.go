@@ -13,10 +13,18 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/client"
 )
 
-// aliasCommands are the commands below admin alias.
-func (p *program) aliasCommands() *cobra.Command {
-	return p.group("alias", "Give instances names of their own",
-		p.aliasList(), p.aliasGet(), p.aliasCreate(), p.aliasAssign(), p.aliasPromote(), p.aliasDelete())
+// aliasCommands are the commands below admin alias, and below alias, for the
+// user's own instances. What a caller may change is the server's to say.
+func (p *program) aliasCommands(path string) *cobra.Command {
+	c := p.group("alias", "Give instances names of their own",
+		p.aliasList(), p.aliasGet(), p.aliasCreate(path), p.aliasAssign(path), p.aliasPromote(), p.aliasDelete())
+	if path == "alias" {
+		c.Long = `Give your own instances names.
+
+It needs an installation that lets users do so (setting user_aliases).
+Admins name any instance, with: slipway admin alias`
+	}
+	return c
 }
 
 func (p *program) aliasList() *cobra.Command {
@@ -38,19 +46,18 @@ func (p *program) aliasGet() *cobra.Command {
 	})
 }
 
-func (p *program) aliasCreate() *cobra.Command {
+func (p *program) aliasCreate(path string) *cobra.Command {
 	c := &cobra.Command{
-		Use:   "create NAME [INSTANCE [PRIMARY]]",
-		Short: "Create an alias, and assign it",
-		Example: `  slipway admin alias create sales
-  slipway admin alias create sales 2efe9ed7-2bdd-4d02-9be6-f73a196d663d True`,
+		Use:     "create NAME [INSTANCE [PRIMARY]]",
+		Short:   "Create an alias, and assign it",
+		Example: "  slipway " + path + " create sales\n  slipway " + path + " create sales 2efe9ed7-2bdd-4d02-9be6-f73a196d663d True",
 	}
 	return p.aliasChange(c, func(ctx context.Context, api *client.Client, name string, target v1.AssignRequest) (*v1.Alias, error) {
 		return api.CreateAlias(ctx, v1.AliasRequest{Name: name, InstanceID: target.InstanceID, Primary: target.Primary})
 	})
 }
 
-func (p *program) aliasAssign() *cobra.Command {
+func (p *program) aliasAssign(path string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "assign NAME|ID [INSTANCE [PRIMARY]]",
 		Short: "Move an alias to an instance, or away from all",
@@ -58,8 +65,7 @@ func (p *program) aliasAssign() *cobra.Command {
 
 With True the alias becomes the instance's primary one: the address that its
 other addresses redirect to. Without, it is not primary any more.`,
-		Example: `  slipway admin alias assign sales 2efe9ed7-2bdd-4d02-9be6-f73a196d663d True
-  slipway admin alias assign sales`,
+		Example: "  slipway " + path + " assign sales 2efe9ed7-2bdd-4d02-9be6-f73a196d663d True\n  slipway " + path + " assign sales",
 	}
 	return p.aliasChange(c, func(ctx context.Context, api *client.Client, name string, target v1.AssignRequest) (*v1.Alias, error) {
 		return api.AssignAlias(ctx, name, target)

@@ -19,9 +19,10 @@ import (
 // appCommands are the commands below app, and below admin app: there without
 // those that are for a user's own work.
 func (p *program) appCommands(own bool) *cobra.Command {
-	c := p.group("app", "List, import, run and delete apps", p.appList(), p.appGet(), p.appImport(), p.appDelete())
+	c := p.group("app", "List, import, run and delete apps", p.appList(), p.appGet(), p.appImport(),
+		p.appUpdate(), p.appSetImage(), p.appDelete())
 	if own {
-		c.AddCommand(p.appRun(), p.bundleCommands())
+		c.AddCommand(p.appRun(), p.appDownload(), p.bundleCommands())
 	}
 	return c
 }
@@ -66,6 +67,63 @@ func (p *program) appRun() *cobra.Command {
 			return err
 		}
 		return p.settle(c.Context(), api, settling{in: in, goal: running, wait: wait, view: p.startedView})
+	}
+	return c
+}
+
+func (p *program) appUpdate() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "update ID",
+		Short: "Change who sees an app, or its tags",
+		Long: `Change who sees an app, or its tags. Nothing else of an app can change: a new
+version of it is a new app.`,
+		Example: `  slipway app update 3f2a9c -v ALL_USERS
+  slipway app update 3f2a9c --tags partners,beta`,
+		Args: takes(1, 1, "the app's ID"),
+	}
+	visibility := newVisibilityFlag(c, "who may see and run the app")
+	tags := c.Flags().StringSlice("tags", nil, "all `TAGS` that it is to have; an empty value takes them all away")
+	return p.appChange(c, func(ctx context.Context, api *client.Client, args []string) (*v1.App, error) {
+		var patch v1.AppPatch
+		if *visibility != "" {
+			patch.Visibility = new(visibility.String())
+		}
+		if c.Flags().Changed("tags") {
+			patch.Tags = tags
+		}
+		if patch == (v1.AppPatch{}) {
+			return nil, usageError(c, "there is nothing to change: give -v or --tags")
+		}
+		return api.UpdateApp(ctx, args[0], patch)
+	})
+}
+
+func (p *program) appSetImage() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "set-image ID IMAGE",
+		Short: "Set the image of a container app (admins)",
+		Args:  takes(2, 2, "the app's ID", "the image"),
+	}
+	return p.appChange(c, func(ctx context.Context, api *client.Client, args []string) (*v1.App, error) {
+		return api.UpdateApp(ctx, args[0], v1.AppPatch{Image: &args[1]})
+	})
+}
+
+// appChange completes a command that changes an app and shows it.
+func (p *program) appChange(c *cobra.Command, change func(context.Context, *client.Client, []string) (*v1.App, error)) *cobra.Command {
+	p.outputFlag(c)
+	wait := p.edgeWaitFlags(c, onEdges)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		api, err := p.client()
+		if err != nil {
+			return err
+		}
+		begin := p.now()
+		app, err := change(c.Context(), api, args)
+		if err != nil {
+			return err
+		}
+		return p.changed(c.Context(), api, changing{appView(app), wait, begin})
 	}
 	return c
 }

@@ -157,7 +157,7 @@ func (p *program) importCommand(c *cobra.Command) *cobra.Command {
 			return fmt.Errorf("read bundle: %w", err)
 		}
 		begin := p.now()
-		body, finish := p.uploading(archive, info.Size())
+		body, finish := p.transferring("uploading", archive, info.Size())
 		app, err := api.ImportBundle(c.Context(), client.Import{Archive: body, Size: info.Size(), Visibility: v.String()})
 		finish()
 		if err != nil {

@@ -42,6 +42,10 @@ type program struct {
 	width      int           // of the terminal, in columns
 	configFile string        // --config
 	output     string        // -o, whatever command has it
+	used       located       // the context of the client that was made last
+	host       string        // this machine's name
+	pause      func(context.Context, time.Duration) error
+	browse     func(url string) error // opens a browser
 }
 
 func newProgram(world IO) *program {
@@ -57,7 +61,8 @@ func newProgram(world IO) *program {
 	if world.Env == nil {
 		world.Env = os.Getenv
 	}
-	p := &program{IO: world, now: time.Now, poll: 250 * time.Millisecond, watch: time.Second}
+	p := &program{IO: world, now: time.Now, poll: 250 * time.Millisecond, watch: time.Second, pause: sleep, browse: openBrowser}
+	p.host, _ = os.Hostname() // it may have none: then a token's name does not tell
 	p.width = terminalWidth(world)
 	return p
 }
@@ -82,9 +87,10 @@ func (p *program) run(ctx context.Context, args []string, extra []*cobra.Command
 
 // Groups of commands in the help.
 const (
-	groupApps  = "apps"
-	groupAdmin = "admin"
-	groupEdge  = "edge"
+	groupApps   = "apps"
+	groupAccess = "access"
+	groupAdmin  = "admin"
+	groupEdge   = "edge"
 )
 
 func (p *program) root(extra []*cobra.Command) *cobra.Command {
@@ -100,6 +106,7 @@ first, 5 not allowed, 6 conflict, 7 wait timed out, 8 unavailable,
 	root.PersistentPreRun = takeKinds
 	root.AddGroup(
 		&cobra.Group{ID: groupApps, Title: "Apps and instances:"},
+		&cobra.Group{ID: groupAccess, Title: "Sign-in and configuration:"},
 		&cobra.Group{ID: groupAdmin, Title: "Administration:"},
 		&cobra.Group{ID: groupEdge, Title: "Server and edge:"},
 	)
@@ -109,8 +116,9 @@ first, 5 not allowed, 6 conflict, 7 wait timed out, 8 unavailable,
 			root.AddCommand(c)
 		}
 	}
-	add(groupApps, p.bundleCommands(), p.appCommands(true), p.instanceCommands())
-	add(groupAdmin, p.adminCommands(), p.routeCommands(), p.whoami())
+	add(groupApps, p.bundleCommands(), p.appCommands(true), p.instanceCommands(), p.aliasCommands("alias"), p.tagCommands(false))
+	add(groupAccess, p.login(), p.logout(), p.whoami(), p.tokenCommands(), p.configCommands())
+	add(groupAdmin, p.adminCommands(), p.routeCommands())
 	version := true
 	for _, c := range extra {
 		version = version && c.Name() != "version"
@@ -129,23 +137,35 @@ first, 5 not allowed, 6 conflict, 7 wait timed out, 8 unavailable,
 // adminCommands are the commands of users, and those that only admins may
 // use. What a caller may see and do is the server's to say.
 func (p *program) adminCommands() *cobra.Command {
-	admin := p.group("admin", "Administer apps, instances, aliases and edges")
-	admin.AddCommand(p.appCommands(false), p.instanceCommands(), p.aliasCommands(), p.edgeCommands())
+	admin := p.group("admin", "Administer apps, instances, aliases, tags, users and edges")
+	admin.AddCommand(p.appCommands(false), p.instanceCommands(), p.aliasCommands("admin alias"), p.tagCommands(true),
+		p.userCommands(), p.edgeCommands(), p.auditCommands())
 	return admin
+}
+
+// kinds are what -o name prints before an ID, by the commands that take it.
+var kinds = map[string][]string{
+	"app": {"app/"}, "instance": {"instance/"}, "alias": {"alias/", "instance/"}, "tag": {"tag/", "app/"},
+	"user": {"user/"}, "token": {"token/"},
 }
 
 // takeKinds lets what -o name prints, such as app/ID, stand for an ID.
 func takeKinds(c *cobra.Command, args []string) {
-	if !c.HasParent() || c.Name() == "import" {
+	if !c.HasParent() {
 		return
 	}
-	switch c.Parent().Name() {
-	case "app", "instance", "alias":
-	default:
-		return
+	switch c.Name() {
+	case "import":
+		return // a path
+	case "create":
+		if c.Parent().Name() == "token" {
+			return // a name for people
+		}
+	case "download", "set-image":
+		args = args[:min(1, len(args))] // then a path, or an image
 	}
 	for i, arg := range args {
-		for _, kind := range []string{"app/", "instance/", "alias/"} {
+		for _, kind := range kinds[c.Parent().Name()] {
 			if id, found := strings.CutPrefix(arg, kind); found {
 				args[i] = id
 			}
@@ -172,11 +192,12 @@ func (p *program) group(use, short string, commands ...*cobra.Command) *cobra.Co
 
 // client makes the client of a command.
 func (p *program) client() (*client.Client, error) {
-	c, err := p.config()
+	l, err := p.config()
 	if err != nil {
 		return nil, err
 	}
-	return client.New(client.Config{Endpoint: c.Endpoint, Token: c.Token})
+	p.used = l
+	return client.New(client.Config{Endpoint: l.Endpoint, Token: l.Token})
 }
 
 // path is where a path of an argument is.
@@ -189,7 +210,7 @@ func (p *program) path(name string) string {
 
 // say writes a line for people.
 func (p *program) say(format string, args ...any) {
-	fmt.Fprintln(p.Err, clean(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(p.Err, clean(redact(fmt.Sprintf(format, args...))))
 }
 
 func (p *program) warn(format string, args ...any) { p.say("warning: "+format, args...) }

@@ -29,6 +29,9 @@ var update = flag.Bool("update", false, "rewrite the golden files in testdata/sc
 //	hostile               puts control sequences into the first app
 //	down N                lets the API answer N calls with 503
 //	lags                  lets one of the two edges stand still
+//	devices CODE…         is what the next questions for a token of a device get; then it is approved
+//	asked NAME SCOPES     checks what the last sign-in asked for
+//	local                 takes the provider away
 //
 // and the variables TTY=1 makes stdout and stderr a terminal, STDIN is typed.
 func TestScripts(t *testing.T) {
@@ -74,6 +77,26 @@ func TestScripts(t *testing.T) {
 				defer f.mu.Unlock()
 				f.lags = true
 			},
+			"devices": func(ts *testscript.TestScript, _ bool, args []string) {
+				f := fake(ts)
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				f.access.devices = args
+			},
+			"asked": func(ts *testscript.TestScript, _ bool, args []string) {
+				f := fake(ts)
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				if got := f.access.asked; got.Name != args[0] || strings.Join(got.Scopes, ",") != args[1] {
+					ts.Fatalf("it asked for %q with %q", got.Name, got.Scopes)
+				}
+			},
+			"local": func(ts *testscript.TestScript, _ bool, _ []string) {
+				f := fake(ts)
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				f.access.provider = nil
+			},
 			"down": func(ts *testscript.TestScript, _ bool, args []string) {
 				f := fake(ts)
 				f.mu.Lock()
@@ -87,10 +110,21 @@ func TestScripts(t *testing.T) {
 // testProgram is a program whose clock stands still and which does not wait.
 func testProgram(world IO) *program {
 	p := newProgram(world)
-	p.now = func() time.Time { return fakeTime.Add(18*24*time.Hour + time.Hour) }
+	p.now = testNow
 	p.poll, p.watch = time.Millisecond, time.Millisecond
+	p.host = "workstation"
+	p.pause = func(ctx context.Context, d time.Duration) error {
+		p.say("(pause of %s)", d)
+		return ctx.Err()
+	}
+	p.browse = func(url string) error {
+		p.say("(a browser opens %s)", url)
+		return nil
+	}
 	return p
 }
+
+func testNow() time.Time { return fakeTime.Add(18*24*time.Hour + time.Hour) }
 
 func runSlipway(ts *testscript.TestScript, neg bool, args []string) {
 	tty := ts.Getenv("TTY") != ""
@@ -259,6 +293,13 @@ func TestWriteContext(t *testing.T) {
 	f, err := readFile(path)
 	if err != nil || f.Current != "local" || f.Contexts["far"].Endpoint != "https://far" || f.Contexts["local"].Token != "slw_b" {
 		t.Error(f, err)
+	}
+	use := func(f *contextFile) error { f.Current = "far"; return nil }
+	if err := editContexts(path, use); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := ReadLocalContext(path); err != nil || c.Token != "slw_b" {
+		t.Error(c, err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Error(info.Mode(), err)

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -36,6 +35,14 @@ const localContext = "local"
 
 const maxConfig = 1 << 20
 
+// located is a context, and where it was found.
+type located struct {
+	Context
+	file     string // that was read, or would be written; empty: there is no place for one
+	name     string // the context's in the file; empty: none of it
+	envToken bool   // the token is SLIPWAY_TOKEN's
+}
+
 // config finds the context of this run. The file is the first of --config,
 // SLIPWAY_CONFIG, ./.slipway/cli.toml and ~/.slipway/config.toml; of these the
 // last two need not exist. SLIPWAY_ENDPOINT and SLIPWAY_TOKEN override what
@@ -43,29 +50,34 @@ const maxConfig = 1 << 20
 //
 // A file's token is for the file's endpoint: where SLIPWAY_ENDPOINT names
 // another origin it is not sent there.
-func (p *program) config() (Context, error) {
-	var c Context
-	if name, asked := p.configPath(); name != "" {
+func (p *program) config() (located, error) {
+	var l located
+	file, asked := p.configPath()
+	if l.file = file; file != "" {
 		var err error
-		if c, err = p.readConfig(name); errors.Is(err, fs.ErrNotExist) && asked {
-			return c, controlplane.Errorf(controlplane.CodeNotFound, "read configuration %s: no such file", name)
+		if l.name, l.Context, err = p.readConfig(file); errors.Is(err, fs.ErrNotExist) && asked {
+			return l, noFile(file)
 		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return c, err
+			return l, err
 		}
 	}
 	if endpoint := p.Env("SLIPWAY_ENDPOINT"); endpoint != "" {
-		if !sameOrigin(endpoint, c.Endpoint) {
-			c.Token = ""
+		if !sameOrigin(endpoint, l.Endpoint) {
+			l.name, l.Token = "", ""
 		}
-		c.Endpoint = endpoint
+		l.Endpoint = endpoint
 	}
 	if token := p.Env("SLIPWAY_TOKEN"); token != "" {
-		c.Token = token
+		l.Token, l.envToken = token, true
 	}
-	if c.Endpoint == "" {
-		return c, controlplane.Errorf(controlplane.CodeUnauthorized, "no configuration says where Slipway is").WithHint(signInHint)
+	if l.Endpoint == "" {
+		return l, controlplane.Errorf(controlplane.CodeUnauthorized, "no configuration says where Slipway is").WithHint(signInHint)
 	}
-	return c, nil
+	return l, nil
+}
+
+func noFile(name string) error {
+	return controlplane.Errorf(controlplane.CodeNotFound, "read configuration %s: no such file", name)
 }
 
 // configPath is the file to read, and whether the user named it.
@@ -90,19 +102,29 @@ func (p *program) configPath() (name string, asked bool) {
 	return filepath.Join(home, ".slipway", "config.toml"), false
 }
 
-func (p *program) readConfig(name string) (Context, error) {
+func (p *program) readConfig(name string) (string, Context, error) {
+	f, err := p.readContexts(name)
+	if err != nil {
+		return "", Context{}, err
+	}
+	return f.current(name)
+}
+
+// readContexts reads a file that the user may have named, and warns where
+// others may read it too.
+func (p *program) readContexts(name string) (contextFile, error) {
 	info, err := os.Stat(name)
 	if err != nil {
-		return Context{}, fmt.Errorf("read configuration: %w", err)
+		return contextFile{}, fmt.Errorf("read configuration: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return Context{}, controlplane.Errorf(controlplane.CodeInvalid, "%s is not a file", name).
+		return contextFile{}, controlplane.Errorf(controlplane.CodeInvalid, "%s is not a file", name).
 			WithHint("give the file that slipway up writes: DATA/cli.toml")
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		p.warn("%s holds a token and is open to others on this machine; mend it with: chmod 600 %s", name, name)
 	}
-	return ReadContext(name)
+	return readFile(name)
 }
 
 // ReadContext reads the current context of a configuration file. The error is
@@ -112,7 +134,20 @@ func ReadContext(path string) (Context, error) {
 	if err != nil {
 		return Context{}, err
 	}
-	names := slices.Sorted(maps.Keys(f.Contexts))
+	_, c, err := f.current(path)
+	return c, err
+}
+
+// ReadLocalContext reads the context that WriteContext writes, whichever is
+// current; without one it is empty.
+func ReadLocalContext(path string) (Context, error) {
+	f, err := readFile(path)
+	return f.Contexts[localContext], err
+}
+
+// current is the context that the file says is current, or its only one.
+func (f *contextFile) current(path string) (string, Context, error) {
+	names := f.names()
 	name := f.Current
 	if name == "" && len(names) == 1 {
 		name = names[0]
@@ -120,16 +155,22 @@ func ReadContext(path string) (Context, error) {
 	c, ok := f.Contexts[name]
 	switch {
 	case ok && c.Endpoint == "":
-		return c, controlplane.Errorf(controlplane.CodeInvalid, "read configuration %s: context %q has no endpoint", path, name)
+		return name, c, controlplane.Errorf(controlplane.CodeInvalid, "read configuration %s: context %q has no endpoint", path, name)
 	case ok:
-		return c, nil
+		return name, c, nil
 	case f.Current == "":
-		return c, controlplane.Errorf(controlplane.CodeInvalid, "read configuration %s: it does not say which context is current", path).
-			WithHint(`add current = "NAME" at the top; it has the contexts: %s`, strings.Join(names, ", "))
+		return "", c, controlplane.Errorf(controlplane.CodeInvalid, "read configuration %s: it does not say which context is current", path).
+			WithHint("slipway config use-context NAME says so; it has the contexts: %s", strings.Join(names, ", "))
 	}
-	return c, controlplane.Errorf(controlplane.CodeInvalid, "read configuration %s: no context %q", path, name).
+	return "", c, noContext(path, name, names)
+}
+
+func noContext(path, name string, names []string) error {
+	return controlplane.Errorf(controlplane.CodeInvalid, "read configuration %s: no context %q", path, name).
 		WithHint("it has the contexts: %s", strings.Join(names, ", "))
 }
+
+func (f *contextFile) names() []string { return slices.Sorted(maps.Keys(f.Contexts)) }
 
 func readFile(path string) (contextFile, error) {
 	var f contextFile
@@ -154,59 +195,6 @@ func readFile(path string) (contextFile, error) {
 		return f, controlplane.Errorf(controlplane.CodeInvalid, "read configuration %s: %v", where, err)
 	}
 	return f, nil
-}
-
-// WriteContext makes endpoint and token the context "local" of a
-// configuration file, and the current one. Other contexts stay. The file
-// appears whole or not at all, with mode 0600; its folder is made.
-func WriteContext(path string, endpoint, token string) error {
-	f, err := readFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if f.Contexts == nil {
-		f.Contexts = map[string]Context{}
-	}
-	f.Current, f.Contexts[localContext] = localContext, Context{Endpoint: endpoint, Token: token}
-	var data bytes.Buffer
-	if err := toml.NewEncoder(&data).Encode(f); err != nil {
-		return fmt.Errorf("write configuration %s: %w", path, err)
-	}
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("write configuration: %w", err)
-	}
-	if err := replaceFile(path, &data, 0o600); err != nil {
-		return fmt.Errorf("write configuration: %w", err)
-	}
-	return nil
-}
-
-// replaceFile puts a file with that content in the place of path, by rename.
-func replaceFile(path string, content io.Reader, mode fs.FileMode) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			tmp.Close()
-			os.Remove(tmp.Name())
-		}
-	}()
-	if _, err := io.Copy(tmp, content); err != nil {
-		return err
-	}
-	if err := tmp.Chmod(mode); err != nil {
-		return err
-	}
-	if err := tmp.Sync(); err != nil {
-		return err
-	}
-	if err := tmp.Close(); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
 }
 
 func sameOrigin(a, b string) bool {

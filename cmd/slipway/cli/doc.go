@@ -18,5 +18,7 @@
 // Configuration. The first of --config, SLIPWAY_CONFIG, ./.slipway/cli.toml and
 // ~/.slipway/config.toml; see [ReadContext] and [WriteContext]. SLIPWAY_ENDPOINT
 // and SLIPWAY_TOKEN override it; a file's token is sent to the file's endpoint
-// only.
+// only. Signing in and out writes the same file, by rename and with mode 0600.
+// Tokens are read from standard input, never from the command line, and no
+// message repeats one.
 package cli

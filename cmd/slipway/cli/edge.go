@@ -104,6 +104,22 @@ func (p *program) onEveryEdge(ctx context.Context, api *client.Client, w *edgeWa
 	}
 }
 
+// changing is a change that was made: what to print, and how to wait for the
+// edges.
+type changing struct {
+	view  view
+	wait  *edgeWait
+	begin time.Time
+}
+
+// changed prints what a change led to, and waits until every edge has it.
+func (p *program) changed(ctx context.Context, api *client.Client, c changing) error {
+	if err := p.print(c.view); err != nil {
+		return err
+	}
+	return p.onEveryEdge(ctx, api, c.wait, c.begin)
+}
+
 func edgeCount(n int) string {
 	switch n {
 	case 0:

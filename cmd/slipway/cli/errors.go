@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"strings"
@@ -138,38 +139,49 @@ func exitCodeOfStatus(status int) int {
 		return ExitForbidden
 	case http.StatusConflict, http.StatusPreconditionFailed:
 		return ExitConflict
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return ExitUnavailable
 	}
 	return ExitFailed
 }
 
-const signInHint = "slipway up in this folder, or set SLIPWAY_ENDPOINT and SLIPWAY_TOKEN"
+const signInHint = "sign in with: slipway login URL; or run slipway up in this folder"
+
+// mendSignIn is how to mend a credential that the server does not take.
+func (p *program) mendSignIn() string {
+	switch {
+	case p.used.envToken:
+		return "what SLIPWAY_TOKEN holds has expired or was revoked, or is another server's; take it away and sign in with: slipway login"
+	case p.used.Token != "":
+		return "the token in " + p.used.file + " has expired or was revoked; sign in again with: slipway login"
+	}
+	return "sign in with: slipway login"
+}
 
 // problem is an error in the form of the API's.
-func problem(err error, code int) v1.Problem {
+func (p *program) problem(err error, code int) v1.Problem {
 	if e, ok := errors.AsType[*client.Error](err); ok {
-		p := e.Problem
-		p.Detail = e.Error()
-		if p.Hint == "" && code == ExitSignIn {
-			p.Hint = signInHint
+		doc := e.Problem
+		doc.Detail = e.Error()
+		if code == ExitSignIn {
+			doc.Hint = p.mendSignIn()
 		}
-		if p.Hint == "" && p.Status >= 500 && p.RequestID != "" {
-			p.Hint = "the server's log has the cause under request " + p.RequestID
+		if doc.Hint == "" && doc.Status >= 500 && doc.RequestID != "" {
+			doc.Hint = "the server's log has the cause under request " + doc.RequestID
 		}
-		return p
+		return doc
 	}
-	p := v1.Problem{Type: "about:blank", Title: titles[code], Detail: err.Error(), Code: string(controlplane.CodeOf(err))}
+	doc := v1.Problem{Type: "about:blank", Title: titles[code], Detail: err.Error(), Code: string(controlplane.CodeOf(err))}
 	if code == ExitInterrupted {
-		p.Detail, p.Code = "interrupted", "interrupted"
+		doc.Detail, doc.Code = "interrupted", "interrupted"
 	}
 	if e, ok := errors.AsType[*controlplane.Error](err); ok {
-		p.Hint = e.Hint
+		doc.Hint = e.Hint
 		for _, f := range e.Faults {
-			p.Errors = append(p.Errors, v1.Fault(f))
+			doc.Errors = append(doc.Errors, v1.Fault(f))
 		}
 	}
-	return p
+	return doc
 }
 
 var titles = map[int]string{
@@ -181,20 +193,20 @@ var titles = map[int]string{
 // printError writes an error to stderr: for people, or with -o json as a
 // problem document. One without a text has been printed already.
 func (p *program) printError(err error, code int) {
-	doc := problem(err, code)
+	doc := p.problem(err, code)
 	if doc.Detail == "" {
 		return
 	}
 	if p.output == "json" {
 		if data, err := encodeJSON(doc); err == nil {
-			_, _ = p.Err.Write(data) // there is no other place to say it
+			_, _ = io.WriteString(p.Err, redact(string(data))) // there is no other place to say it
 			return
 		}
 	}
 	p.say("error: %s", oneLine(headline(doc)))
 	for _, f := range doc.Errors {
 		if line := oneLine(controlplane.Fault(f).String()); len(doc.Errors) > 1 || !strings.Contains(doc.Detail, line) {
-			fmt.Fprintf(p.Err, "  %s\n", clean(line))
+			p.say("  %s", line)
 		}
 	}
 	if doc.Hint != "" {

@@ -30,12 +30,13 @@ type fakeAPI struct {
 	down      int            // answers to give 503 to
 	revision  int            // of the last change
 	lags      bool           // one of the two edges does not follow
+	access    fakeAccess
 }
 
 var fakeTime = time.Date(2026, time.January, 2, 3, 4, 5, 678900000, time.UTC)
 
 func newFakeAPI() *fakeAPI {
-	f := &fakeAPI{mux: http.NewServeMux(), ended: map[string]int{}, revision: 900}
+	f := &fakeAPI{mux: http.NewServeMux(), ended: map[string]int{}, revision: 900, access: newFakeAccess()}
 	f.addApp("ai.h2o.demo", "0.1.0", "Demo", "ON_DEMAND")
 	f.addApp("ai.h2o.crash", "1.0.0", "Crash", "ON_DEMAND")
 	f.addApp("ai.h2o.link", "1.0.0", "Link", "LINK")
@@ -62,9 +63,7 @@ func newFakeAPI() *fakeAPI {
 	handle("PUT /api/v1/aliases/{x}/assignment", 200, f.assign)
 	handle("POST /api/v1/aliases/{x}/promote", 200, f.promote)
 	handle("DELETE /api/v1/aliases/{x}", 204, f.deleteAlias)
-	handle("GET /api/v1/me", 200, func(r *http.Request) (any, error) {
-		return v1.Me{User: "admin@localhost", Admin: admin(r)}, nil
-	})
+	f.handleAccess(handle)
 	handle("POST /api/v1/explain", 200, explain)
 	handle("GET /api/v1/edges", 200, f.edges)
 	f.mux.HandleFunc("GET /api/v1/instances/{id}/logs", f.logs)
@@ -74,11 +73,11 @@ func newFakeAPI() *fakeAPI {
 func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	switch token := r.Header.Get("Authorization"); {
+	switch {
 	case f.down > 0:
 		f.down--
 		refuse(w, controlplane.Errorf(controlplane.CodeUnavailable, "the store does not answer"))
-	case token != "Bearer slw_admin" && token != "Bearer slw_user":
+	case f.caller(r) == nil && !anonymous(r):
 		refuse(w, controlplane.Errorf(controlplane.CodeUnauthorized, "the token is not known"))
 	default:
 		f.mux.ServeHTTP(w, r)
@@ -88,6 +87,10 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func admin(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer slw_admin" }
 
 func (f *fakeAPI) serve(w http.ResponseWriter, r *http.Request, status int, h func(*http.Request) (any, error)) {
+	if !admin(r) && (strings.Contains(r.URL.Path, "/audit") || strings.Contains(r.URL.Path, "/users")) {
+		refuse(w, controlplane.Errorf(controlplane.CodeForbidden, "that is the admins'"))
+		return
+	}
 	if !admin(r) && strings.Contains(r.URL.Path, "aliases") && r.Method != http.MethodGet {
 		refuse(w, controlplane.Errorf(controlplane.CodeForbidden, "aliases are changed by admins").WithHint("ask an admin"))
 		return
@@ -119,6 +122,9 @@ var fakeStatus = map[controlplane.Code]int{
 func refuse(w http.ResponseWriter, err error) {
 	e, _ := errors.AsType[*controlplane.Error](err)
 	status := fakeStatus[e.Code]
+	if strings.Contains(string(e.Code), "_") && status == 0 {
+		status = 400 // of a sign-in by device
+	}
 	if status == 0 {
 		status = 500
 	}

@@ -19,7 +19,7 @@ func (p *program) instanceCommands() *cobra.Command {
 		p.instanceList(), p.instanceGet(), p.instanceLogs(),
 		p.instanceChange("suspend", "Put an instance to sleep; a visit wakes it", asleep, (*client.Client).Suspend),
 		p.instanceChange("resume", "Start an instance that sleeps or failed", running, (*client.Client).Resume),
-		p.instanceTerminate())
+		p.instanceUpdate(), p.instanceTerminate())
 }
 
 func (p *program) instanceList() *cobra.Command {
@@ -56,6 +56,34 @@ func (p *program) instanceChange(use, short string, g goal, change func(*client.
 			return err
 		}
 		return p.settle(c.Context(), api, settling{in: in, goal: g, wait: wait, view: p.instanceView, after: true})
+	}
+	return c
+}
+
+func (p *program) instanceUpdate() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "update ID",
+		Short:   "Change who may open an instance",
+		Example: `  slipway instance update 2efe9e -v ALL_USERS`,
+		Args:    takes(1, 1, "the instance's ID"),
+	}
+	p.outputFlag(c)
+	visibility := newVisibilityFlag(c, "who may open the instance")
+	wait := p.edgeWaitFlags(c, onEdges)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if *visibility == "" {
+			return usageError(c, "there is nothing to change: give -v")
+		}
+		api, err := p.client()
+		if err != nil {
+			return err
+		}
+		begin := p.now()
+		in, err := api.UpdateInstance(c.Context(), args[0], v1.InstancePatch{Visibility: new(visibility.String())})
+		if err != nil {
+			return err
+		}
+		return p.changed(c.Context(), api, changing{p.instanceView(in), wait, begin})
 	}
 	return c
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"io"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -32,6 +33,12 @@ func clean(s string) string {
 		return r
 	}, s)
 }
+
+var tokens = regexp.MustCompile(`slw_[0-9A-Za-z_.~+/=-]+`)
+
+// redact leaves nothing of tokens but how they begin: errors and messages end
+// up in logs.
+func redact(s string) string { return tokens.ReplaceAllString(s, "slw_…") }
 
 // oneLine is s on one line, for a cell or a message.
 func oneLine(s string) string {

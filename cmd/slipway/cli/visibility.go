@@ -25,6 +25,15 @@ func (v *visibility) Set(s string) error {
 	return nil
 }
 
+// newVisibilityFlag is visibilityFlag for a command that changes it: nothing
+// is the default.
+func newVisibilityFlag(c *cobra.Command, usage string) *visibility {
+	v := visibilityFlag(c, usage)
+	*v = ""
+	c.Flags().Lookup("visibility").DefValue = ""
+	return v
+}
+
 // visibilityFlag adds -v to a command.
 func visibilityFlag(c *cobra.Command, usage string) *visibility {
 	v := visibility(controlplane.Private)

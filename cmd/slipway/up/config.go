@@ -3,6 +3,7 @@ package up
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -17,32 +18,33 @@ import (
 
 	"github.com/seed-dbc68772/slipway/caddymodule"
 	"github.com/seed-dbc68772/slipway/controlplane/client"
+	"github.com/seed-dbc68772/slipway/routing"
 )
 
-// checkListen holds the rule that nothing listens beyond loopback while nobody
-// has to sign in, and finds a busy port before anything is started.
+// checkListen finds a wrong address and a busy port before anything is started.
 func checkListen(listen string) error {
-	host, port, err := net.SplitHostPort(listen)
+	_, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return usage("--listen %q is not an address and a port", listen).WithHint("for example --listen 127.0.0.1:8080")
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return usage("--listen %q has no port between 1 and 65535", listen).WithHint("for example --listen 127.0.0.1:8080")
 	}
-	ip, err := netip.ParseAddr(host)
-	if !client.IsLocalhost(host) && (err != nil || !ip.IsLoopback()) {
-		return usage("--listen %s is not a loopback address: until there is sign-in, everybody who reaches it could open every instance", listen).
-			WithHint("listen on 127.0.0.1:%s, and reach it from elsewhere with: ssh -L %s:127.0.0.1:%s HOST", port, port, port)
+	addresses := []string{listen}
+	if reachOf(listen) != elsewhere {
+		// Many clients take localhost for ::1 first: another program there would
+		// get their requests, tokens included.
+		addresses = append(addresses, net.JoinHostPort("::1", port), net.JoinHostPort("127.0.0.1", port))
 	}
-	// Many clients take localhost for ::1 first: another program there would
-	// get their requests, tokens included.
-	for _, address := range []string{listen, net.JoinHostPort("::1", port), net.JoinHostPort("127.0.0.1", port)} {
+	for _, address := range addresses {
 		l, err := net.Listen("tcp", address)
 		switch {
 		case err == nil:
 			if err := l.Close(); err != nil {
 				return fail(err, "cannot listen on %s", address)
 			}
+		case address == listen && errors.Is(err, syscall.EADDRNOTAVAIL):
+			return fail(err, "cannot listen on %s", address).WithHint("--listen names an address of this machine, for example 127.0.0.1:8080")
 		case address == listen || errors.Is(err, syscall.EADDRINUSE):
 			return fail(err, "cannot listen on %s", address).WithHint("choose another port, for example: slipway up --listen 127.0.0.1:8081")
 		}
@@ -50,10 +52,57 @@ func checkListen(listen string) error {
 	return nil
 }
 
+// reach is from where an address to listen on is reached.
+type reach uint8
+
+const (
+	thisMachine reach = iota // loopback
+	everywhere               // all addresses, loopback too
+	elsewhere                // one address that is not loopback
+)
+
+func reachOf(listen string) reach {
+	host, _, _ := net.SplitHostPort(listen)
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case host == "", err == nil && ip.Unmap().IsUnspecified():
+		return everywhere
+	case client.IsLocalhost(host), err == nil && ip.Unmap().IsLoopback():
+		return thisMachine
+	}
+	return elsewhere
+}
+
+// checkReach refuses a base URL that does not lead to where this process
+// listens.
+func checkReach(listen string, site *routing.Site) error {
+	if reachOf(listen) != elsewhere || !client.IsLocalhost(site.BaseDomain()) {
+		return nil
+	}
+	return usage("%s does not lead to --listen %s", site.Origin(), listen).
+		WithHint("say how that address is called: --base-url http://apps.example.com, with *.apps.example.com for its instances")
+}
+
+// exposed is a warning for an address beyond loopback without encryption, or
+// nothing.
+func exposed(listen string, site *routing.Site) string {
+	if reachOf(listen) == thisMachine || site.Scheme() == "https" {
+		return ""
+	}
+	return fmt.Sprintf(`%s is reached from other machines without encryption: whoever is on the way reads
+cookies, tokens and pages, and can use them. Better, one of:
+  listen on 127.0.0.1, and reach it with: ssh -L PORT:127.0.0.1:PORT HOST
+  put a proxy with TLS in front, and say so: --base-url https://apps.example.com
+  run a Caddyfile with certificates: slipway run (docs/configuration.md)`, listen)
+}
+
 // readSettings reads --config.
+// It has one user, so that no app is kept from another's: base_url_sharing is
+// on unless the file says otherwise.
 func readSettings(path string) (*caddymodule.App, error) {
+	on := true
 	if path == "" {
-		return new(caddymodule.App), nil
+		return &caddymodule.App{Settings: caddymodule.Settings{BaseURLSharing: &on}}, nil
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -66,6 +115,9 @@ func readSettings(path string) (*caddymodule.App, error) {
 	if len(app.Etcd.Endpoints) > 0 {
 		return nil, usage("--config %s names an etcd, and slipway up runs its own", path).
 			WithHint("take the etcd setting out, or run the Caddyfile with: slipway run --config Caddyfile")
+	}
+	if app.BaseURLSharing == nil {
+		app.BaseURLSharing = &on
 	}
 	return app, nil
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -49,6 +50,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
+	if warning := exposed(o.Listen, r.site); warning != "" {
+		fmt.Fprintf(os.Stderr, "warning: %s\n", warning)
+	}
 	if err := r.start(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil // stopped while it started
@@ -93,6 +97,9 @@ func prepare(o Options) (r *run, err error) {
 	r.site, err = routing.NewSite(routing.SiteConfig{BaseURL: r.app.BaseURL, ConsoleHost: r.app.ConsoleHost})
 	if err != nil {
 		return nil, usage("the base URL cannot be used: %v", err).WithHint("for example --base-url http://localhost:8080")
+	}
+	if err := checkReach(o.Listen, r.site); err != nil {
+		return nil, err
 	}
 	if r.data, err = filepath.Abs(o.Data); err != nil {
 		return nil, fail(err, "cannot find the data folder %s", o.Data)
@@ -143,7 +150,7 @@ func (r *run) start(ctx context.Context) (err error) {
 			fmt.Fprintf(os.Stderr, "warning: the sample app does not start: %v\n", err)
 		}
 	}
-	r.greet(sampleURL)
+	r.greet(ctx, sampleURL)
 	return nil
 }
 
@@ -160,8 +167,8 @@ func (r *run) openLog() (*zap.Logger, error) {
 	return zap.New(core), nil
 }
 
-// adminToken writes the command line's context. A token that is still valid
-// is kept, so that what was given to a script goes on working.
+// adminToken writes the command line's context. A token that is still good is
+// kept, so that what was given to a script goes on working.
 func (r *run) adminToken(ctx context.Context, log *zap.Logger) error {
 	store, err := etcdstore.Open(etcdstore.Config{Endpoints: r.app.Etcd.Endpoints, Log: log})
 	if err != nil {
@@ -172,12 +179,14 @@ func (r *run) adminToken(ctx context.Context, log *zap.Logger) error {
 	if err := controlplane.EnsureLocalAdmin(ctx, store, time.Now); err != nil {
 		return fail(err, "cannot store the admin")
 	}
-	if old, err := cli.ReadContext(path); err == nil {
+	if old, err := cli.ReadLocalContext(path); err == nil {
 		r.token = old.Token
 	}
 	_, err = store.Update(ctx, func(tx controlplane.Tx) error {
-		_, err := tx.Token(identity.HashToken(r.token))
-		if controlplane.CodeOf(err) != controlplane.CodeNotFound {
+		switch old, err := tx.Token(identity.HashToken(r.token)); {
+		case err == nil && isAdminToken(old):
+			return nil
+		case err != nil && controlplane.CodeOf(err) != controlplane.CodeNotFound:
 			return err
 		}
 		r.token = identity.NewToken()
@@ -193,6 +202,17 @@ func (r *run) adminToken(ctx context.Context, log *zap.Logger) error {
 		return fail(err, "cannot write %s", path)
 	}
 	return nil
+}
+
+// isAdminToken reports whether a token is what this program needs. The file
+// may hold another since somebody signed in with fewer scopes, or for a while.
+func isAdminToken(t *controlplane.Token) bool {
+	for _, scope := range controlplane.Scopes {
+		if !slices.Contains(t.Scopes, scope) {
+			return false
+		}
+	}
+	return t.User == controlplane.LocalAdmin && t.ExpiresAt.IsZero()
 }
 
 // local is a client whose every connection goes to this process, whatever the
@@ -232,10 +252,41 @@ func (r *run) api() (*client.Client, error) {
 	return client.New(client.Config{Endpoint: r.localURL(), Token: r.token, HTTP: r.local()})
 }
 
-func (r *run) greet(sampleURL string) {
+// consoleLine is where the console is: without a provider as a link that signs
+// in.
+func (r *run) consoleLine(ctx context.Context) string {
+	line, err := r.signInLink(ctx)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "warning: no link to sign in with: %v\n", err)
+	}
+	if line == "" {
+		return r.site.ConsoleURL()
+	}
+	return line
+}
+
+// signInLink is empty where a provider signs people in.
+func (r *run) signInLink(ctx context.Context) (string, error) {
+	api, err := r.api()
+	if err != nil {
+		return "", err
+	}
+	info, err := api.LoginInfo(ctx)
+	if err != nil || info.Provider != nil {
+		return "", err
+	}
+	link, err := api.LoginLink(ctx)
+	if err != nil {
+		return "", err
+	}
+	within := time.Until(link.ExpiresAt).Round(time.Second)
+	return fmt.Sprintf("%s  (once, within %.0f s; slipway login --link gives another)", link.URL, within.Seconds()), nil
+}
+
+func (r *run) greet(ctx context.Context, sampleURL string) {
 	if !r.Quiet {
 		fmt.Fprintf(r.Out, "data in %s; Ctrl-C stops everything\n\n", r.data)
-		fmt.Fprintf(r.Out, "  Console     %s\n", r.site.ConsoleURL())
+		fmt.Fprintf(r.Out, "  Console     %s\n", r.consoleLine(ctx))
 		if sampleURL != "" {
 			fmt.Fprintf(r.Out, "  Sample app  %s\n", sampleURL)
 		}

@@ -6,14 +6,17 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/seed-dbc68772/slipway/caddymodule"
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/routing"
 )
 
 // told is all that a user reads of an error.
@@ -29,31 +32,34 @@ func told(t *testing.T, err error) string {
 	return e.What + "\n" + e.Hint
 }
 
-func TestListenIsLoopbackAlone(t *testing.T) {
+func TestCheckListen(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, free, _ := net.SplitHostPort(l.Addr().String())
 	l.Close()
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	_, taken, _ := net.SplitHostPort(busy.Addr().String())
 	for listen, want := range map[string]string{
 		"127.0.0.1:FREE": "", "127.1.2.3:FREE": "", "localhost:FREE": "", "LOCALHOST.:FREE": "", "[::1]:FREE": "",
-		"0.0.0.0:8080":        "not a loopback address",
-		"[::]:8080":           "not a loopback address",
-		":8080":               "not a loopback address",
-		"192.168.1.1:8080":    "not a loopback address",
-		"example.com:8080":    "not a loopback address",
-		"[::ffff:0.0.0.0]:80": "not a loopback address",
-		"8080":                "not an address and a port",
-		"127.0.0.1":           "not an address and a port",
-		"":                    "not an address and a port",
-		"127.0.0.1:http":      "no port between 1 and 65535",
-		"127.0.0.1:70000":     "no port between 1 and 65535",
-		"127.0.0.1:0":         "no port between 1 and 65535",
-		"localhost:":          "no port between 1 and 65535",
+		"0.0.0.0:BUSY":   "choose another port",
+		":BUSY":          "choose another port",
+		"192.0.2.1:FREE": "an address of this machine",
+		"8080":           "not an address and a port",
+		"127.0.0.1":      "not an address and a port",
+		"":               "not an address and a port",
+		"127.0.0.1:http": "no port between 1 and 65535",
+		"0.0.0.0:70000":  "no port between 1 and 65535",
+		"127.0.0.1:0":    "no port between 1 and 65535",
+		"localhost:":     "no port between 1 and 65535",
 	} {
 		t.Run(listen, func(t *testing.T) {
-			err := checkListen(strings.Replace(listen, "FREE", free, 1))
+			err := checkListen(strings.NewReplacer("FREE", free, "BUSY", taken).Replace(listen))
 			if want == "" {
 				if err != nil && !(listen == "[::1]:FREE" && noIPv6()) && !strings.HasPrefix(listen, "LOCALHOST") {
 					t.Error(err)
@@ -65,6 +71,41 @@ func TestListenIsLoopbackAlone(t *testing.T) {
 			}
 			if got := told(t, err); !strings.Contains(got, want) {
 				t.Errorf("got %q, want one with %q", got, want)
+			}
+		})
+	}
+}
+
+func TestReach(t *testing.T) {
+	for _, tc := range []struct {
+		listen, base string
+		refused      bool
+		warned       bool
+	}{
+		{"127.0.0.1:8080", "http://localhost:8080", false, false},
+		{"[::1]:8080", "http://localhost:8080", false, false},
+		{"localhost:8080", "http://apps.example.com", false, false},
+		{"0.0.0.0:8080", "http://localhost:8080", false, true},
+		{":8080", "http://localhost:8080", false, true},
+		{"[::]:8080", "http://apps.example.com:8080", false, true},
+		{"[::ffff:0.0.0.0]:8080", "https://apps.example.com", false, false},
+		{"192.0.2.1:8080", "http://localhost:8080", true, true},
+		{"192.0.2.1:8080", "http://apps.example.com:8080", false, true},
+		{"192.0.2.1:8080", "https://apps.example.com", false, false},
+		{"host.example.com:8080", "https://apps.localhost", true, false},
+	} {
+		t.Run(tc.listen+" as "+tc.base, func(t *testing.T) {
+			site, err := routing.NewSite(routing.SiteConfig{BaseURL: tc.base})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := checkReach(tc.listen, site); (err != nil) != tc.refused {
+				t.Errorf("error %v", err)
+			} else if err != nil && !strings.Contains(told(t, err), "--base-url") {
+				t.Errorf("error %v", err)
+			}
+			if got := exposed(tc.listen, site); (got != "") != tc.warned || tc.warned && !strings.Contains(got, "--base-url https://") {
+				t.Errorf("warning %q", got)
 			}
 		})
 	}
@@ -207,8 +248,23 @@ func TestSettings(t *testing.T) {
 	if _, err := readSettings(filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(told(t, err), "--config") {
 		t.Errorf("a missing file gives %v", err)
 	}
-	if app, err := readSettings(""); err != nil || cmp.Diff(caddymodule.Settings{}, app.Settings) != "" {
+	on := true
+	if app, err := readSettings(""); err != nil || cmp.Diff(caddymodule.Settings{BaseURLSharing: &on}, app.Settings) != "" {
 		t.Errorf("no file gives %v, %v", app, err)
+	}
+}
+
+func TestSharingIsOnUnlessTheFileSaysOtherwise(t *testing.T) {
+	for text, want := range map[string]bool{
+		"slipway {\n}\n": true, "slipway {\n\tbase_url_sharing\n}\n": true, "slipway {\n\tbase_url_sharing off\n}\n": false,
+	} {
+		path := filepath.Join(t.TempDir(), "slipway.conf")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if app, err := readSettings(path); err != nil || *app.BaseURLSharing != want {
+			t.Errorf("%q gives %+v, %v", text, app, err)
+		}
 	}
 }
 
@@ -259,6 +315,28 @@ func TestCaddyConfigListensOnNothingElse(t *testing.T) {
 	for _, bad := range []string{"2019", ":443", `":80"`} {
 		if strings.Contains(string(raw), bad) {
 			t.Errorf("the configuration names %s: %s", bad, strconv.Quote(string(raw)))
+		}
+	}
+}
+
+func TestAdminToken(t *testing.T) {
+	admin := func(change func(*controlplane.Token)) *controlplane.Token {
+		token := &controlplane.Token{User: controlplane.LocalAdmin, Scopes: slices.Clone(controlplane.Scopes)}
+		change(token)
+		return token
+	}
+	for _, tc := range []struct {
+		name   string
+		change func(*controlplane.Token)
+		want   bool
+	}{
+		{"as it was written", func(*controlplane.Token) {}, true},
+		{"of somebody else", func(t *controlplane.Token) { t.User = "dana" }, false},
+		{"with fewer scopes", func(t *controlplane.Token) { t.Scopes = t.Scopes[:2] }, false},
+		{"that ends", func(t *controlplane.Token) { t.ExpiresAt = time.Now().Add(time.Hour) }, false},
+	} {
+		if got := isAdminToken(admin(tc.change)); got != tc.want {
+			t.Errorf("a token %s: %v", tc.name, got)
 		}
 	}
 }

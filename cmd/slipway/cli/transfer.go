@@ -8,17 +8,21 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// uploading returns a reader of r, which has n bytes, that shows how far it is
-// read: as a bar on a terminal, and elsewhere as one line. finish takes the
-// bar away, and must be called before anything else is printed.
-func (p *program) uploading(r io.Reader, n int64) (body io.Reader, finish func()) {
+// transferring returns a reader of r, which has n bytes or, if that is below
+// 0, an unknown number, that shows how far it is read: as a bar on a terminal,
+// and elsewhere as one line. finish takes the bar away, and must be called
+// before anything else is printed; it may be called again.
+func (p *program) transferring(verb string, r io.Reader, n int64) (body io.Reader, finish func()) {
 	if !p.ErrTTY || p.Env("TERM") == "dumb" {
-		p.say("uploading %s", size(n))
+		if n >= 0 {
+			verb += " " + size(n)
+		}
+		p.say("%s", verb)
 		return r, func() {}
 	}
 	bar := progressbar.NewOptions64(n,
 		progressbar.OptionSetWriter(p.Err),
-		progressbar.OptionSetDescription("uploading"),
+		progressbar.OptionSetDescription(verb),
 		progressbar.OptionShowBytes(true),
 		progressbar.OptionUseIECUnits(true),
 		progressbar.OptionSetWidth(30),

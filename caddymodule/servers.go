@@ -2,8 +2,6 @@ package caddymodule
 
 import (
 	"errors"
-	"fmt"
-	"net/netip"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -31,17 +29,4 @@ func Servers(ctx caddy.Context, each func(server string, a caddy.NetworkAddress)
 		}
 	}
 	return nil
-}
-
-// onlyLoopback holds the rule that nothing listens beyond this machine while
-// nobody has to sign in: visibility is stored and not enforced yet.
-func onlyLoopback(ctx caddy.Context) error {
-	return Servers(ctx, func(name string, a caddy.NetworkAddress) error {
-		ip, err := netip.ParseAddr(a.Host)
-		if a.IsUnixNetwork() || a.Host == "localhost" || err == nil && ip.IsLoopback() {
-			return nil
-		}
-		return fmt.Errorf("server %s listens on %s: until there is sign-in, everybody who reaches it could open every instance; "+
-			"listen on loopback only, with the global option default_bind 127.0.0.1", name, a)
-	})
 }

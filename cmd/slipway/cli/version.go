@@ -5,29 +5,9 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 
 	"github.com/spf13/cobra"
 )
-
-func (p *program) whoami() *cobra.Command {
-	c := &cobra.Command{Use: "whoami", Short: "Show who you are to the server", Args: takes(0, 0)}
-	p.outputFlag(c, "json", "yaml", "name")
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		api, err := p.client()
-		if err != nil {
-			return err
-		}
-		me, err := api.Me(c.Context())
-		if err != nil {
-			return err
-		}
-		return p.print(view{value: me, names: []string{"user/" + me.User}, text: func(w io.Writer, _ bool) error {
-			return block(w, 0, []field{{"User", me.User}, {"Admin", strconv.FormatBool(me.Admin)}, {"Endpoint", api.Endpoint()}})
-		}})
-	}
-	return c
-}
 
 // build is what -o json says of this binary.
 type build struct {

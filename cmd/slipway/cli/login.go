@@ -1,0 +1,248 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/client"
+)
+
+// loginFlags are those of login and config setup.
+type loginFlags struct {
+	token, noBrowser bool
+	name, context    string
+	scopes           []string
+}
+
+func (p *program) loginFlags(c *cobra.Command) *loginFlags {
+	var f loginFlags
+	tokenFlag(c, &f.token, "sign in with a token, read from standard input (on a terminal without echo)")
+	c.Flags().BoolVar(&f.noBrowser, "no-browser", false, "do not open a browser here")
+	c.Flags().StringVar(&f.name, "name", "", "the `NAME` to list the new token by (default \"slipway on\" and this machine's name)")
+	c.Flags().StringVar(&f.context, "context", "", "save it as the context `NAME` (default the endpoint's context, or its host)")
+	c.Flags().StringSliceVar(&f.scopes, "scopes", nil, "bound what the new token is good for: `SCOPES` of read, write, open, admin")
+	return &f
+}
+
+func (p *program) login() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "login [URL]",
+		Short: "Sign in",
+		Long: `Sign in at the console of a Slipway, or again where the current context is.
+
+It prints an address and a code: open that in a browser, on this or any other
+machine, sign in there, and approve the code. It works over SSH. The token that
+comes of it is saved in the configuration file, as a context.
+
+A token of your own, made with "slipway token create" or at the console, is
+taken with --token, from standard input and never from the command line, where
+every user of the machine could read it.
+
+--link prints a link that signs you in at the console, once and within a
+minute: for the admin of an installation without a provider.`,
+		Example: `  slipway login https://console.example.com
+  slipway login --token < token.txt
+  slipway login --link`,
+		Args: takes(0, 1),
+	}
+	link := c.Flags().Bool("link", false, "print a link that signs in at the console")
+	f := p.loginFlags(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if *link {
+			if len(args) > 0 || !onlyFlags(c, "link", "config") {
+				return usageError(c, "--link is for the current context, and takes nothing else")
+			}
+			return p.loginLink(c.Context())
+		}
+		return p.signIn(c, args, f)
+	}
+	return c
+}
+
+// onlyFlags reports whether no other flags were given.
+func onlyFlags(c *cobra.Command, names ...string) bool {
+	only := true
+	c.Flags().Visit(func(f *pflag.Flag) { only = only && slices.Contains(names, f.Name) })
+	return only
+}
+
+// loginLink prints a one-time link to the console.
+func (p *program) loginLink(ctx context.Context) error {
+	api, err := p.client()
+	if err != nil {
+		return err
+	}
+	info, err := api.LoginInfo(ctx)
+	if err != nil {
+		return err
+	}
+	if info.Provider != nil {
+		return controlplane.Errorf(controlplane.CodeConflict, "%s signs people in here, not a link", oneLine(*info.Provider)).
+			WithHint("open %s in a browser", info.ConsoleURL)
+	}
+	l, err := api.LoginLink(ctx)
+	if err != nil {
+		return err
+	}
+	p.say("it signs you in once, within %.0f s:", max(0, l.ExpiresAt.Sub(p.now()).Seconds()))
+	_, err = fmt.Fprintln(p.Out, oneLine(l.URL))
+	return err
+}
+
+// signIn gets a token for an endpoint and saves both as a context.
+func (p *program) signIn(c *cobra.Command, args []string, f *loginFlags) error {
+	endpoint, err := p.loginEndpoint(c, args)
+	if err != nil {
+		return err
+	}
+	if f.context != "" && f.context != oneLine(f.context) {
+		return usageError(c, "%q is no name for a context", f.context)
+	}
+	file, _ := p.configPath()
+	if file == "" {
+		return controlplane.Errorf(controlplane.CodeInvalid, "there is no place for a configuration file").WithHint("name one with --config FILE")
+	}
+	if _, err := p.readContexts(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err // now, not after somebody has signed in
+	}
+	ctx := c.Context()
+	anonymous, err := client.New(client.Config{Endpoint: endpoint})
+	if err != nil {
+		return err
+	}
+	endpoint = anonymous.Endpoint()
+	if plainText(endpoint) {
+		p.warn("%s has no encryption: whoever is on the way reads the token and can use it", endpoint)
+	}
+	info, err := anonymous.LoginInfo(ctx)
+	if err != nil {
+		return err
+	}
+	token := ""
+	if f.token {
+		token, err = p.pastedToken(ctx)
+	} else {
+		token, err = p.deviceToken(ctx, anonymous, info, f)
+	}
+	if err != nil {
+		return err
+	}
+	return p.saveToken(ctx, saving{file: file, context: f.context, endpoint: endpoint, token: token, made: !f.token})
+}
+
+// loginEndpoint is where to sign in: as given, or where the context is.
+func (p *program) loginEndpoint(c *cobra.Command, args []string) (string, error) {
+	if len(args) == 0 {
+		l, err := p.config()
+		if controlplane.CodeOf(err) == controlplane.CodeUnauthorized || controlplane.CodeOf(err) == controlplane.CodeNotFound {
+			return "", usageError(c, "the URL is missing, and no configuration has one")
+		}
+		return l.Endpoint, err
+	}
+	target := args[0]
+	switch {
+	case target != redact(target):
+		return "", usageError(c, "a token is no argument: every user of this machine could read it. Give it on standard input, with --token")
+	case !strings.Contains(target, "://"):
+		scheme := "https://"
+		if u, err := url.Parse("http://" + target); err == nil && loopback(u.Hostname()) {
+			scheme = "http://"
+		}
+		target = scheme + target
+	}
+	return target, nil
+}
+
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return client.IsLocalhost(host) || err == nil && ip.IsLoopback()
+}
+
+// plainText reports whether a token travels readable to an endpoint.
+func plainText(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	return err == nil && u.Scheme == "http" && !loopback(u.Hostname())
+}
+
+// pastedToken reads a token.
+func (p *program) pastedToken(ctx context.Context) (string, error) {
+	token, err := p.secret(ctx, "Token")
+	switch {
+	case err != nil:
+		return "", err
+	case token == "":
+		return "", controlplane.Errorf(controlplane.CodeInvalid, "there is no token on standard input").WithHint("for example: slipway login --token < token.txt")
+	case !tokens.MatchString(token) || redact(token) != "slw_…":
+		// It may be a password, which is nobody's business but its owner's.
+		return "", controlplane.Errorf(controlplane.CodeInvalid, "that is no token of Slipway: those begin with slw_, and have no spaces").
+			WithHint("make one at the console, or with: slipway token create")
+	}
+	return token, nil
+}
+
+// saving is a token to save.
+type saving struct {
+	file, context, endpoint, token string
+	made                           bool // for this context: nobody else has it
+}
+
+// saveToken checks a token and saves it. One that was made for the context and
+// cannot be saved is revoked.
+func (p *program) saveToken(ctx context.Context, s saving) error {
+	api, err := client.New(client.Config{Endpoint: s.endpoint, Token: s.token})
+	if err != nil {
+		return err
+	}
+	me, err := api.Me(ctx)
+	if client.CodeOf(err) == controlplane.CodeUnauthorized && err != nil {
+		return controlplane.Errorf(controlplane.CodeUnauthorized, "%s does not take this token: it has expired or was revoked, or is another server's", s.endpoint).
+			WithHint("nothing was saved; sign in with a browser: slipway login %s", s.endpoint)
+	}
+	if err == nil {
+		err = editContexts(s.file, func(f *contextFile) error {
+			if s.context == "" {
+				s.context = f.contextFor(s.endpoint)
+			}
+			f.Current, f.Contexts[s.context] = s.context, Context{Endpoint: s.endpoint, Token: s.token}
+			return nil
+		})
+	}
+	if err != nil {
+		if s.made {
+			// Its own time: Ctrl-C may be why it cannot be saved.
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			err = errors.Join(err, api.RevokeToken(last, client.CurrentToken))
+		}
+		return err
+	}
+	until := ""
+	if me.ExpiresAt != nil {
+		until = ", until " + stamp(me.ExpiresAt) + " UTC"
+	}
+	p.say("signed in to %s as %s%s", s.endpoint, oneLine(me.User), until)
+	p.say("saved as context %s in %s", oneLine(s.context), s.file)
+	p.warnOfEnvironment(s.endpoint)
+	return nil
+}
+
+// warnOfEnvironment tells where the environment goes before what was saved.
+func (p *program) warnOfEnvironment(endpoint string) {
+	if p.Env("SLIPWAY_TOKEN") != "" {
+		p.warn("SLIPWAY_TOKEN is set, and goes before what was saved")
+	}
+	if other := p.Env("SLIPWAY_ENDPOINT"); other != "" && !sameOrigin(other, endpoint) {
+		p.warn("SLIPWAY_ENDPOINT is set, and goes before what was saved")
+	}
+}

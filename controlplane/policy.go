@@ -1,0 +1,132 @@
+package controlplane
+
+// Allow asks the one function who may do that (package access), of what is no
+// thing of its own. See allow for the errors.
+func (s *Service) Allow(actor Actor, do Action) error {
+	return s.allow(actor, do, nil, Errorf(CodeNotFound, "no such thing"))
+}
+
+// allow asks the one function who may do that. What the actor may not know of
+// is as if it were not there: then the error is absent. Other refusals are
+// CodeForbidden, and CodeUnauthorized where nobody is signed in.
+func (s *Service) allow(actor Actor, do Action, of *Resource, absent error) error {
+	if actor.User == "" && actor.Instance != "" {
+		return Errorf(CodeForbidden, "an instance's own token is not good for this").WithHint("use a personal token")
+	}
+	switch s.Access.Decide(&actor, do, of) {
+	case Allowed:
+		if need := scopeOf(do); !actor.May(need) {
+			return Errorf(CodeForbidden, "this token is not good for that: it lacks the scope %q", need).
+				WithHint("make a token with that scope, or sign in with: slipway login")
+		}
+		return nil
+	case SignIn:
+		return signIn()
+	case Forbidden:
+		return forbidden(do)
+	}
+	return absent
+}
+
+// scopeOf is the scope that a token needs for it.
+func scopeOf(do Action) Scope {
+	switch do {
+	case SeeApp, DownloadApp, SeeInstance, ReadLogs, SeeAlias, SeeTags, SeeSecretNames, SeeEdges, SeeAudit, Explain:
+		return ScopeRead
+	case OpenInstance:
+		return ScopeOpen
+	}
+	return ScopeWrite
+}
+
+func signIn() error {
+	return Errorf(CodeUnauthorized, "this needs a sign-in").WithHint("sign in with: slipway login")
+}
+
+// forbidden says what is refused to somebody who may know that it is there.
+func forbidden(do Action) error {
+	const askAdmin = "ask an admin"
+	switch do {
+	case RunApp:
+		return Errorf(CodeForbidden, "this app is started by its owner and by admins").WithHint("ask its owner")
+	case UpdateApp, DeleteApp, DownloadApp:
+		return Errorf(CodeForbidden, "this app belongs to somebody else").WithHint("ask its owner")
+	case ImportApp:
+		return Errorf(CodeForbidden, "visitors import no apps").WithHint("ask an admin for full access")
+	case ImportContainer:
+		return Errorf(CodeForbidden, "apps that bring their own image or address are imported by admins").
+			WithHint("ask an admin to run: slipway admin app import FILE")
+	case SetImage:
+		return Errorf(CodeForbidden, "the image of an app is set by admins").WithHint(askAdmin)
+	case OpenInstance, ReadLogs, ChangeInstance:
+		return Errorf(CodeForbidden, "this instance belongs to somebody else").WithHint("ask its owner")
+	case ChangeAlias, ManageAliases:
+		return Errorf(CodeForbidden, "aliases are changed by admins").
+			WithHint("ask an admin; with the setting user_aliases owners change those of their own instances")
+	case ManageTags:
+		return Errorf(CodeForbidden, "tags are created and deleted by admins").WithHint(askAdmin)
+	case AssignTag:
+		return Errorf(CodeForbidden, "this tag is changed and given by who has one of its admin roles").WithHint(askAdmin)
+	}
+	return Errorf(CodeForbidden, "this is for admins").WithHint(askAdmin)
+}
+
+// noSuch is the one answer for what is not there and for what the actor may
+// not know of.
+func noSuch(actor Actor, kind, id string) error {
+	if actor.Anonymous() {
+		return signIn()
+	}
+	return Errorf(CodeNotFound, "no %s %q", kind, id).WithHint("slipway %s list shows them", kind)
+}
+
+// appFor reads an app within a transaction, for something that the actor wants
+// to do with it.
+func (s *Service) appFor(tx Tx, actor Actor, do Action, id string) (*App, error) {
+	absent := noSuch(actor, "app", id)
+	app, err := tx.App(id)
+	if CodeOf(err) == CodeNotFound {
+		return nil, absent
+	}
+	if err != nil {
+		return nil, err
+	}
+	roles, err := VisitorRoles(tx, app)
+	if err != nil {
+		return nil, err
+	}
+	return app, s.allow(actor, do, ResourceOfApp(app, roles), absent)
+}
+
+// instanceFor reads an instance likewise.
+func (s *Service) instanceFor(tx Tx, actor Actor, do Action, id string) (*Instance, error) {
+	absent := noSuch(actor, "instance", id)
+	in, err := tx.Instance(id)
+	if CodeOf(err) == CodeNotFound {
+		return nil, absent
+	}
+	if err != nil {
+		return nil, err
+	}
+	of, err := instanceResource(tx, in)
+	if err != nil {
+		return nil, err
+	}
+	return in, s.allow(actor, do, of, absent)
+}
+
+// instanceResource is an instance as a resource, with what its app says.
+func instanceResource(tx Tx, in *Instance) (*Resource, error) {
+	app, err := tx.App(in.AppID)
+	if CodeOf(err) == CodeNotFound {
+		return ResourceOfInstance(in, nil, nil), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	roles, err := VisitorRoles(tx, app)
+	if err != nil {
+		return nil, err
+	}
+	return ResourceOfInstance(in, app, roles), nil
+}
