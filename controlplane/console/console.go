@@ -68,6 +68,9 @@ func (s *console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 	if strings.HasPrefix(r.URL.Path, "/api/") {
+		if id, present := s.Sessions.id(r); present && id == "" {
+			s.Sessions.clear(w)
+		}
 		s.API.ServeHTTP(w, r)
 		return
 	}
