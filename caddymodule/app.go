@@ -143,6 +143,17 @@ type Settings struct {
 
 	// DOMAIN (default) or BASE_URL, for apps that name none. Control plane.
 	RoutingMode string `json:"routing_mode,omitempty"`
+	// The OpenID provider that people sign in at. Default: none; then there is
+	// one local admin, whom one-time links sign in. Control plane.
+	OIDC *OIDC `json:"oidc,omitempty"`
+	// Where the provider's tokens hold roles: names with dots between them.
+	// Default: realm_access.roles. Control plane.
+	RolesClaim string `json:"roles_claim,omitempty"`
+	// The role that makes an admin. Default: admin. Control plane.
+	AdminRole string `json:"admin_role,omitempty"`
+	// The role that gives full access; who has neither is a visitor. Default:
+	// none; then everybody who signs in has full access. Control plane.
+	FullAccessRole string `json:"full_access_role,omitempty"`
 	// Names that no alias may have, beside the console's label. Default: api
 	// www admin auth login instance static mail. Control plane.
 	ReservedAliases []string `json:"reserved_aliases,omitempty"`
@@ -177,6 +188,11 @@ type Settings struct {
 func (s *Settings) setDefaults() {
 	setDefault(&s.AliasRedirect, "safe")
 	setDefault(&s.RoutingMode, string(controlplane.Domain))
+	setDefault(&s.RolesClaim, "realm_access.roles")
+	setDefault(&s.AdminRole, "admin")
+	if s.OIDC != nil && s.OIDC.Scopes == nil {
+		s.OIDC.Scopes = []string{"profile", "email"}
+	}
 	setDefault(&s.Hold, caddy.Duration(time.Minute))
 	setDefault(&s.FirstByteTimeout, caddy.Duration(5*time.Minute))
 	setDefault(&s.HealthTimeout, caddy.Duration(90*time.Second))
@@ -222,6 +238,7 @@ func (s *Settings) validate() error {
 			errs = append(errs, fmt.Errorf("%s is a number above 0, not %d", name, n))
 		}
 	}
+	errs = append(errs, s.OIDC.validate())
 	return errors.Join(errs...)
 }
 

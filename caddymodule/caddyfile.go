@@ -60,6 +60,13 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		}
 //		alias_redirect safe|strict
 //		routing_mode DOMAIN|BASE_URL
+//		oidc ISSUER CLIENT_ID {
+//			client_secret_file FILE
+//			scopes NAME...
+//			ca FILE
+//		}
+//		roles_claim PATH
+//		admin_role | full_access_role ROLE
 //		reserved_aliases NAME...
 //		trusted_proxies ADDRESS|CIDR...
 //		hold | first_byte_timeout | health_timeout | stop_grace DURATION
@@ -131,6 +138,14 @@ func (p *parser) option() error {
 		return p.one(&s.AliasRedirect)
 	case "routing_mode":
 		return p.one(&s.RoutingMode)
+	case "oidc":
+		return p.oidc()
+	case "roles_claim":
+		return p.one(&s.RolesClaim)
+	case "admin_role":
+		return p.one(&s.AdminRole)
+	case "full_access_role":
+		return p.one(&s.FullAccessRole)
 	case "reserved_aliases":
 		if s.ReservedAliases = p.RemainingArgs(); len(s.ReservedAliases) == 0 {
 			return p.ArgErr()

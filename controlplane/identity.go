@@ -18,6 +18,9 @@ type User struct {
 	// Epoch grows when something that was issued to the user must end: a role
 	// changed, the user was disabled, or signed out everywhere.
 	Epoch int64 `json:"epoch,omitempty"`
+	// SignedOut is the epoch since which sessions are good: that of the last
+	// sign-out everywhere. A role that changes ends passes, and no session.
+	SignedOut int64 `json:"signed_out,omitempty"`
 
 	CreatedAt  time.Time `json:"created_at"`
 	UpdatedAt  time.Time `json:"updated_at"`
@@ -31,7 +34,7 @@ type User struct {
 type Session struct {
 	ID    string `json:"id"` // of the secret's hash, see identity.SessionID
 	User  string `json:"user"`
-	Epoch int64  `json:"epoch,omitempty"` // the user's; a session of an older one has ended
+	Epoch int64  `json:"epoch,omitempty"` // the user's when it began; see User.SignedOut
 
 	// ProviderSession is the provider's own name of it (sid), for its end.
 	ProviderSession string `json:"provider_session,omitempty"`

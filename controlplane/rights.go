@@ -41,6 +41,9 @@ func (s *Service) Authenticate(ctx context.Context, hash string) (a Actor, err e
 		}
 		a = s.Rights.Actor(user)
 		a.Credential, a.Until, a.Scopes = token.ID, token.ExpiresAt, token.Scopes
+		if a.Scopes == nil {
+			a.Scopes = []Scope{} // of a token, nil would be everything
+		}
 		a.Admin = a.Admin && a.May(ScopeAdmin)
 		return nil
 	})
@@ -48,6 +51,21 @@ func (s *Service) Authenticate(ctx context.Context, hash string) (a Actor, err e
 		err = Errorf(CodeUnauthorized, "this token is not valid here").WithHint("sign in again with: slipway login")
 	}
 	return a, err
+}
+
+// require holds what the tables say of an action that is about no one thing.
+// Which scope a token needs depends on the operation.
+func (s *Service) require(a *Actor, do Action) error {
+	if a.User == "" && a.Instance != "" {
+		return Errorf(CodeForbidden, "an instance's own token is not good for this").WithHint("use a personal token")
+	}
+	switch s.Access.Decide(a, do, nil) {
+	case Allowed:
+		return nil
+	case SignIn:
+		return signIn()
+	}
+	return forbidden(do)
 }
 
 // EnsureLocalAdmin makes sure that there is the local admin.

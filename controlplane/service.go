@@ -8,7 +8,7 @@ import (
 )
 
 // Config is what a Service works with. All fields but ReservedAliases, Changes,
-// Quotas and Now are required.
+// Quotas, Provider and Now are required.
 type Config struct {
 	Store Store
 	// Edges knows the live edges.
@@ -25,6 +25,10 @@ type Config struct {
 	Rights Rights
 	// Quotas bound what users have and start.
 	Quotas Quotas
+	// Passes signs what edges check by themselves.
+	Passes Passes
+	// Provider is the issuer of the OpenID provider; empty without one.
+	Provider string
 	// Launchers are asked whether an app can run, by its mode.
 	Launchers LauncherSet
 	// RoutingMode is for apps that name none (setting routing_mode).
@@ -49,6 +53,7 @@ type LauncherSet interface {
 type Service struct {
 	Config
 	bundles sync.Mutex // held from a bundle's commit until its record decides its fate
+	limits  limits
 }
 
 // NewService makes a service.

@@ -21,7 +21,6 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/api"
 	"github.com/seed-dbc68772/slipway/controlplane/blobs"
 	"github.com/seed-dbc68772/slipway/controlplane/bundle"
-	"github.com/seed-dbc68772/slipway/controlplane/console"
 	"github.com/seed-dbc68772/slipway/controlplane/identity"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/lifecycle"
@@ -81,11 +80,12 @@ func (c *ControlPlane) Provision(ctx caddy.Context) error {
 // running is a control plane at work.
 type running struct {
 	api, console http.Handler
+	people       *people
 	modules      map[string]LauncherModule
 	launchers    map[string]launcher.Launcher
 	grace        time.Duration
 	cancel       context.CancelFunc
-	manager      sync.WaitGroup
+	manager      sync.WaitGroup // and all else that runs
 }
 
 // StartControlPlane implements caddymodule.ControlPlaneModule.
@@ -106,7 +106,13 @@ func (c *ControlPlane) StartControlPlane(ctx context.Context, d caddymodule.Cont
 		}
 		r.launchers[name] = l
 	}
+	people, err := newPeople(ctx, d)
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	r.people = people
 	service := controlplane.NewService(controlplane.Config{
+		Passes: people.keys, Provider: people.issuer(), Rights: people.rights,
 		Store: d.Store, Edges: d.Store, Changes: d.Changes, Blobs: kept, ReadBundle: readBundle(d.Settings.MaxUpload), Launchers: r,
 		Access: rules(d.Settings), Quotas: quotas(d.Settings), RoutingMode: controlplane.RoutingMode(d.Settings.RoutingMode), MaxUpload: d.Settings.MaxUpload,
 		ReservedAliases: append(slices.Clone(d.Settings.ReservedAliases), consoleLabel(d)...),
@@ -132,15 +138,15 @@ func (c *ControlPlane) StartControlPlane(ctx context.Context, d caddymodule.Cont
 	})
 	ctx, r.cancel = context.WithCancel(ctx)
 	r.manager.Go(func() { manager.Run(ctx) })
+	people.run(ctx, &r.manager, service)
 	select {
 	case <-manager.Settled():
 	case <-time.After(settleLimit):
 		d.Log.Warn("some instances have not been compared with what runs; their routes may be of an earlier life")
 	}
-	r.api = api.New(api.Config{
+	r.api, r.console = people.handlers(service, api.Config{
 		Service: service, Launchers: r.launchers, Site: d.Site, Explain: d.Explain, Log: d.Log.Named("api"),
 	})
-	r.console = console.New(service, d.Site)
 	return r, nil
 }
 
@@ -191,6 +197,9 @@ func (r *running) Close() error {
 	if r.cancel != nil {
 		r.cancel()
 		r.manager.Wait()
+	}
+	if r.people != nil {
+		r.people.close()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), r.grace+10*time.Second)
 	defer cancel()

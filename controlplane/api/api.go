@@ -15,7 +15,7 @@ import (
 	"github.com/seed-dbc68772/slipway/routing"
 )
 
-// Config is what the API serves. All fields are required.
+// Config is what the API serves. All fields but Session are required.
 type Config struct {
 	Service   *controlplane.Service
 	Launchers map[string]launcher.Launcher // for logs, by the name that records give
@@ -23,6 +23,10 @@ type Config struct {
 	// Explain tells what the edge of this process would do with a request.
 	Explain func(controlplane.ExplainRequest) (*controlplane.Explanation, error)
 	Log     *zap.Logger
+	// Session finds who is signed in at the console's host by its cookie: the
+	// zero Actor for nobody. An error is of one whom a foreign page perhaps
+	// sent. Elsewhere it is nil, and cookies do not count.
+	Session func(*http.Request) (controlplane.Actor, error)
 }
 
 // server carries the operations.
@@ -64,6 +68,10 @@ func (s *server) register() huma.API {
 	s.registerEdges(api)
 	s.registerAudit(api)
 	s.registerOther(api)
+	s.registerLogin(api)
+	s.registerTokens(api)
+	s.registerTickets(api)
+	s.registerUsers(api)
 	return api
 }
 
@@ -86,15 +94,11 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if strings.HasPrefix(r.URL.Path, "/api/v1/") {
-		actor, err := s.authenticate(r)
-		if err != nil && len(r.Header.Values("Authorization")) == 0 && publicOperations[pattern] {
-			err = nil // the tables say whether there is something for everybody
+		actor, err := s.authorize(r, pattern)
+		if actor.Anonymous() || anonymousOperations[pattern] {
+			w = challenger{w}
 		}
-		actor.Address = controlplane.ClientAddress(ctx)
 		if err != nil {
-			if controlplane.CodeOf(err) == controlplane.CodeUnauthorized {
-				h.Set("WWW-Authenticate", `Bearer realm="slipway"`)
-			}
 			writeProblem(w, newProblem(ctx, err))
 			return
 		}
@@ -102,10 +106,6 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mux.ServeHTTP(w, r)
 }
-
-// publicOperations are those of apps that are shown to people who are not
-// signed in, if the tables say so of any.
-var publicOperations = map[string]bool{"GET /api/v1/apps": true, "GET /api/v1/apps/{id}": true}
 
 // clean reports whether the path is spelled the one way that the mux would
 // not redirect: a redirect would follow the client's spelling of a host.

@@ -31,6 +31,11 @@ var statuses = map[controlplane.Code]int{
 	controlplane.CodeUnavailable:   http.StatusServiceUnavailable,
 	controlplane.CodeTimeout:       http.StatusGatewayTimeout,
 	controlplane.CodeInternal:      http.StatusInternalServerError,
+	controlplane.CodeTooMany:       http.StatusTooManyRequests,
+	controlplane.CodePending:       http.StatusBadRequest,
+	controlplane.CodeSlowDown:      http.StatusBadRequest,
+	controlplane.CodeDenied:        http.StatusBadRequest,
+	controlplane.CodeExpired:       http.StatusBadRequest,
 }
 
 // problem is a v1.Problem as an answer of huma.

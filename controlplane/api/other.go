@@ -21,12 +21,6 @@ type explainQuery struct {
 
 func (s *server) registerOther(api huma.API) {
 	huma.Register(api, huma.Operation{
-		OperationID: "me", Method: http.MethodGet, Path: "/api/v1/me", Summary: "Who the caller is",
-	}, func(ctx context.Context, _ *struct{}) (*struct{ Body v1.Me }, error) {
-		actor := actorOf(ctx)
-		return &struct{ Body v1.Me }{v1.Me{User: actor.User, Admin: actor.Admin, FullAccess: actor.Full}}, nil
-	})
-	huma.Register(api, huma.Operation{
 		OperationID: "explain", Method: http.MethodGet, Path: "/api/v1/explain", Summary: "What an edge answers to a request, and why",
 	}, func(ctx context.Context, in *explainQuery) (*explained, error) {
 		return s.explain(ctx, v1.ExplainRequest{URL: in.URL, Method: in.Method, WebSocket: in.WebSocket})

@@ -1,102 +1,141 @@
-// Package console serves the console's host: for now a read-only list of what
-// runs, with links.
 package console
 
 import (
-	"bytes"
-	"html/template"
 	"net/http"
+	"strings"
+
+	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
-	"github.com/seed-dbc68772/slipway/controlplane/lifecycle"
+	"github.com/seed-dbc68772/slipway/controlplane/identity"
 	"github.com/seed-dbc68772/slipway/routing"
 )
 
-// row is one instance of the list.
-type row struct {
-	URL, Title, Status, ID, Mode, Owner, Reason string
+// Config is what the console works with. All fields but Provider are required.
+type Config struct {
+	Service *controlplane.Service
+	Site    *routing.Site
+	// API answers below /api/, and takes the cookies of Sessions.
+	API      http.Handler
+	Sessions *Sessions
+	// Provider signs people in; nil where one-time links do.
+	Provider *identity.Provider
+	Sealer   *identity.Sealer
+	Log      *zap.Logger
 }
 
-// shown is how many instances and apps the list holds.
-const shown = 1000
+type console struct {
+	Config
+	origin string // of this host, without a final slash
+	pages  map[string]methods
+}
+
+// methods are the handlers of one path.
+type methods struct{ get, post http.HandlerFunc }
 
 // New makes the handler of the console's host.
-func New(service *controlplane.Service, site *routing.Site) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		header := w.Header()
-		header.Set("Cache-Control", "no-store")
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Referrer-Policy", "no-referrer")
-		header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-		switch {
-		case r.URL.Path != "/":
-			http.Error(w, "There is no such page.", http.StatusNotFound)
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			header.Set("Allow", "GET, HEAD")
-			http.Error(w, "The console is read-only.", http.StatusMethodNotAllowed)
-		default:
-			body, err := render(r, service, site)
-			if err != nil {
-				http.Error(w, "The store does not answer; try again.", http.StatusServiceUnavailable)
-				return
-			}
-			header.Set("Content-Type", "text/html; charset=utf-8")
-			_, _ = w.Write(body) // a visitor who left needs no answer
-		}
-	})
+func New(c Config) http.Handler {
+	s := &console{Config: c, origin: strings.TrimSuffix(c.Site.ConsoleURL(), "/")}
+	s.pages = map[string]methods{
+		"/":       {get: s.list},
+		"/login":  {get: s.login},
+		"/logout": {post: s.logout},
+		"/device": {get: s.device, post: s.decideDevice},
+		"/tokens": {get: s.tokens, post: s.changeTokens},
+	}
+	if c.Provider != nil {
+		s.pages["/callback"] = methods{get: s.callback}
+		s.pages["/backchannel-logout"] = methods{post: s.backChannelLogout}
+	} else {
+		s.pages["/link"] = methods{get: s.link, post: s.useLink}
+	}
+	return s
 }
 
-func render(r *http.Request, service *controlplane.Service, site *routing.Site) ([]byte, error) {
-	ctx, page := r.Context(), controlplane.Page{Limit: shown}
-	// Nobody is signed in: what only they see who are is not there.
-	instances, err := service.Instances(ctx, controlplane.Actor{}, page)
-	if err != nil && controlplane.CodeOf(err) != controlplane.CodeUnauthorized {
-		return nil, err
+// formLimit is the size of the largest form, in bytes.
+const formLimit = 64 << 10
+
+func (s *console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Security-Policy", policy(""))
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
+	if s.Site.Scheme() == "https" {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
-	apps, err := service.Apps(ctx, controlplane.Actor{}, page)
-	if err != nil && controlplane.CodeOf(err) != controlplane.CodeUnauthorized {
-		return nil, err
+	if strings.HasPrefix(r.URL.Path, "/api/") {
+		s.API.ServeHTTP(w, r)
+		return
 	}
-	rows := make([]row, len(instances.Items))
-	for i, in := range instances.Items {
-		rows[i] = row{
-			URL: lifecycle.CanonicalURL(site, in), Title: in.AppName + " " + in.AppVersion,
-			Status: string(in.Status), ID: in.ID, Mode: string(in.RoutingMode), Owner: in.Owner,
+	if s.Sessions.protection.Check(r) != nil {
+		s.fail(w, r, errForeign)
+		return
+	}
+	page, known := s.pages[r.URL.Path]
+	if id, open := strings.CutPrefix(r.URL.Path, "/open/"); open {
+		page, known = methods{get: func(w http.ResponseWriter, r *http.Request) { s.open(w, r, id) }}, true
+	}
+	switch {
+	case !known:
+		s.fail(w, r, controlplane.Errorf(controlplane.CodeNotFound, "there is no such page").WithHint("the console begins at %s", s.Site.ConsoleURL()))
+	case page.get != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		page.get(w, r)
+	case page.post != nil && r.Method == http.MethodPost:
+		r.Body = http.MaxBytesReader(w, r.Body, formLimit)
+		page.post(w, r)
+	default:
+		allow := "GET, HEAD"
+		if page.get == nil {
+			allow = "POST"
+		} else if page.post != nil {
+			allow += ", POST"
 		}
-		if in.Reason != nil {
-			rows[i].Reason = in.Reason.String()
-		}
+		h.Set("Allow", allow)
+		s.show(w, r, http.StatusMethodNotAllowed, view{Title: "This does not work here", Text: "The page does not take " + r.Method + "."})
 	}
-	var out bytes.Buffer
-	err = list.Execute(&out, map[string]any{
-		"Instances": rows, "Apps": apps.Items, "More": instances.NextAfter != "" || apps.NextAfter != "",
-	})
-	return out.Bytes(), err
 }
 
-var list = template.Must(template.New("list").Parse(`<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>Slipway</title>
-<style>
-body{font:1rem/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;width:100%;margin-bottom:2rem}
-th,td{text-align:left;padding:.35rem .75rem .35rem 0;border-bottom:1px solid color-mix(in srgb,currentColor 20%,transparent);vertical-align:top}
-code{font-size:.85em}
-</style>
-<h1>Slipway</h1>
-<h2>Instances</h2>
-{{if .Instances}}<table>
-<tr><th scope="col">App<th scope="col">Status<th scope="col">Open<th scope="col">Owner
-{{range .Instances}}<tr><td>{{.Title}}<br><code>{{.ID}}</code><td>{{.Status}}{{with .Reason}}<br>{{.}}{{end}}<td><a href="{{.URL}}" rel="noopener noreferrer">{{.URL}}</a><br>{{.Mode}}<td>{{.Owner}}
-{{end}}</table>{{else}}<p>None yet. Start one with <code>slipway app run ID</code>.{{end}}
-<h2>Apps</h2>
-{{if .Apps}}<table>
-<tr><th scope="col">App<th scope="col">Description<th scope="col">Owner
-{{range .Apps}}<tr><td>{{.Title}} {{.Version}}<br><code>{{.ID}}</code><td>{{.Description}}<td>{{.Owner}}
-{{end}}</table>{{else}}<p>None yet. Import one with <code>slipway bundle import</code>.{{end}}
-{{if .More}}<p>There are more; <code>slipway instance list</code> and <code>slipway app list</code> show all.{{end}}
-</html>
-`))
+// errForeign is the answer to a form of another host.
+var errForeign = controlplane.Errorf(controlplane.CodeForbidden, "this form was not sent by the console").WithHint("go to the console, and try again there")
+
+// actor is who is signed in; the zero Actor for nobody. Unusable cookies are
+// cleared. What the store does not answer is an error.
+func (s *console) actor(w http.ResponseWriter, r *http.Request) (controlplane.Actor, error) {
+	actor, clear, err := s.Sessions.find(r)
+	if clear {
+		s.Sessions.clear(w)
+	}
+	actor.Address = controlplane.ClientAddress(r.Context())
+	return actor, err
+}
+
+// formActor is who sent a form of ours; false where the answer is written.
+func (s *console) formActor(w http.ResponseWriter, r *http.Request) (actor controlplane.Actor, ok bool) {
+	if !s.Sessions.ours(r) {
+		s.fail(w, r, errForeign)
+		return actor, false
+	}
+	if err := r.ParseForm(); err != nil {
+		s.fail(w, r, controlplane.Errorf(controlplane.CodeInvalid, "the form cannot be read"))
+		return actor, false
+	}
+	actor, err := s.actor(w, r)
+	if err == nil && actor.User == "" {
+		err = controlplane.Errorf(controlplane.CodeUnauthorized, "nobody is signed in any more").WithHint("sign in, and try again")
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return actor, false
+	}
+	return actor, true
+}
+
+// redirect answers 302 to a URL of ours or of the provider's.
+func redirect(w http.ResponseWriter, to string) {
+	w.Header().Set("Location", to)
+	w.WriteHeader(http.StatusFound)
+}

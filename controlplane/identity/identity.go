@@ -1,5 +1,12 @@
-// Package identity makes the credentials that Slipway issues. All of them
-// begin with "slw_".
+// Package identity makes the credentials that Slipway issues, all of which
+// begin with "slw_", and asks an OpenID provider who people are.
+//
+// What edges check by themselves is a [Pass], signed by a [Keyring]. All else is
+// a random secret of which the store knows the hash.
+//
+// A [Provider] is spoken to by the authorization code flow with PKCE, state and
+// nonce. Its refresh and ID tokens are kept sealed (see [Sealer]); a [Poller]
+// asks it every 5 minutes whether sessions go on, and what roles people have.
 package identity
 
 import (
@@ -14,6 +21,56 @@ import (
 
 // NewToken makes a personal token of 256 random bits or more.
 func NewToken() string { return "slw_" + rand.Text() + rand.Text() }
+
+// The secrets that browsers and command lines get for a while. Each kind has a
+// beginning of its own, and is never taken for another.
+func newSecret(kind string) string { return "slw_" + kind + "_" + rand.Text() + rand.Text() }
+
+// NewSession makes the secret of a console session's cookie.
+func NewSession() string { return newSecret("s") }
+
+// NewTicket makes the secret of a one-time ticket to an instance.
+func NewTicket() string { return newSecret("o") }
+
+// NewLink makes the secret of a one-time link.
+func NewLink() string { return newSecret("l") }
+
+// NewDeviceCode makes what a command line asks for its token with.
+func NewDeviceCode() string { return newSecret("d") }
+
+// SessionID is what the store knows of a session's secret, and what passes name
+// it by: 128 bits of its SHA-256, hexadecimal. Empty for what is no session's.
+func SessionID(secret string) string {
+	if !strings.HasPrefix(secret, "slw_s_") {
+		return ""
+	}
+	return HashToken(secret)[:32]
+}
+
+// consonants make no words, and are not mistaken for digits (RFC 8628 §6.1).
+const consonants = "BCDFGHJKLMNPQRSTVWXZ"
+
+// NewUserCode makes what a person compares and types: 8 consonants, 34 bits.
+func NewUserCode() string {
+	code := make([]byte, 0, 8)
+	for len(code) < cap(code) {
+		var b [1]byte
+		rand.Read(b[:])
+		// 240 is a multiple of 20: each letter is as likely as another.
+		if b[0] < 240 {
+			code = append(code, consonants[int(b[0])%len(consonants)])
+		}
+	}
+	return string(code)
+}
+
+// ShownUserCode is a user code as people read it: BCDF-GHJK.
+func ShownUserCode(code string) string {
+	if len(code) != 8 {
+		return code
+	}
+	return code[:4] + "-" + code[4:]
+}
 
 // NewID makes the ID of a token, by which it is listed and revoked.
 func NewID() string { return strings.ToLower(rand.Text()[:16]) }

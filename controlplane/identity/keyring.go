@@ -44,8 +44,10 @@ type Keyring struct {
 // makes one.
 func NewKeyring(ctx context.Context, store KeyStore, now func() time.Time) (*Keyring, error) {
 	k := &Keyring{store: store, now: now}
-	err := k.Rotate(ctx)
-	return k, err
+	if err := k.Rotate(ctx); err != nil {
+		return nil, err
+	}
+	return k, nil
 }
 
 // Run rotates the keys until ctx ends. failed is told of each time when that
@@ -126,3 +128,29 @@ func (k *Keyring) Read(token string) (*Pass, error) {
 		return nil
 	})
 }
+
+// Issue implements controlplane.Passes. A sign-in without an end lasts as long
+// as the pass.
+func (k *Keyring) Issue(a *controlplane.Actor, instance string, bearer bool) (string, time.Time, error) {
+	now, use, holder := k.now(), PassCookie, *a
+	if bearer {
+		use = PassBearer
+	}
+	if holder.Until.IsZero() {
+		holder.Until = now.Add(PassLife)
+	}
+	p := NewPass(&holder, use, instance, now)
+	text, err := k.Sign(p)
+	return text, time.Unix(p.Expires, 0).UTC(), err
+}
+
+// Holder implements controlplane.Passes.
+func (k *Keyring) Holder(pass string) (controlplane.Actor, string, error) {
+	p, err := k.Read(pass)
+	if err != nil || p.Use != PassCookie || !p.Alive(k.now()) {
+		return controlplane.Actor{}, "", errPass
+	}
+	return p.Actor(), p.Instance, nil
+}
+
+var _ controlplane.Passes = (*Keyring)(nil)

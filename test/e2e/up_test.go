@@ -50,8 +50,8 @@ func TestUpPrintsURLsThatAnswer(t *testing.T) {
 		}
 		return response.StatusCode, string(body)
 	}
-	if status, body := visit(urls["Console"]); status != 200 || !strings.Contains(body, urls["Sample app"]) {
-		t.Errorf("console %s: %d, or no link to the sample", urls["Console"], status)
+	if status, body := visit(urls["Console"]); status != 200 || !strings.Contains(body, "Sign in") || strings.Contains(body, urls["Sample app"]) {
+		t.Errorf("console %s: %d, or it shows the sample to anybody", urls["Console"], status)
 	}
 	status, body := visit(urls["Sample app"])
 	if status != 200 || !strings.Contains(body, urls["Sample app"]) || !strings.Contains(body, "DOMAIN") {

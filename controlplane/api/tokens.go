@@ -1,0 +1,71 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/identity"
+)
+
+func (s *server) registerTokens(api huma.API) {
+	huma.Register(api, huma.Operation{
+		OperationID: "list-tokens", Method: http.MethodGet, Path: "/api/v1/tokens", Tags: []string{"identity"}, Summary: "List the caller's personal tokens",
+	}, func(ctx context.Context, _ *struct{}) (*page[v1.Token], error) {
+		actor := actorOf(ctx)
+		tokens, err := s.Service.Tokens(ctx, actor)
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		out := &page[v1.Token]{v1.List[v1.Token]{Items: make([]v1.Token, len(tokens)), Revision: revision(0)}}
+		for i, token := range tokens {
+			out.Body.Items[i] = tokenView(token, actor.Credential)
+		}
+		return out, nil
+	})
+	huma.Register(api, huma.Operation{
+		OperationID: "create-token", Method: http.MethodPost, Path: "/api/v1/tokens", Tags: []string{"identity"}, DefaultStatus: http.StatusCreated,
+		Summary: "Make a personal token", Description: "A token makes none that may do more than itself, or lives longer.",
+	}, func(ctx context.Context, in *struct{ Body v1.TokenRequest }) (*struct{ Body v1.NewToken }, error) {
+		secret := identity.NewToken()
+		n := controlplane.NewToken{ID: identity.NewID(), Hash: identity.HashToken(secret), Name: in.Body.Name, Scopes: scopesFrom(in.Body.Scopes)}
+		if text := value(in.Body.ExpiresIn); text != "" {
+			life, err := time.ParseDuration(text)
+			if err != nil || life <= 0 {
+				return nil, s.fail(ctx, controlplane.Errorf(controlplane.CodeInvalid, "expires_in %q is not a duration above 0", text).WithHint("for example 720h"))
+			}
+			n.Life = life
+		}
+		token, err := s.Service.CreateToken(ctx, actorOf(ctx), n)
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		return &struct{ Body v1.NewToken }{v1.NewToken{Token: tokenView(token, ""), Secret: secret}}, nil
+	})
+	huma.Register(api, huma.Operation{
+		OperationID: "revoke-token", Method: http.MethodDelete, Path: "/api/v1/tokens/{id}", Tags: []string{"identity"}, DefaultStatus: http.StatusNoContent,
+		Summary: "End a personal token, and what was issued for it", Description: `The ID "current" is the token that the call is made with, whatever its scopes.`,
+	}, func(ctx context.Context, in *ByID) (*struct{}, error) {
+		actor := actorOf(ctx)
+		if in.ID == "current" || in.ID == actor.Credential {
+			in.ID = actor.Credential
+		} else if !actor.May(controlplane.ScopeWrite) {
+			return nil, s.fail(ctx, controlplane.Errorf(controlplane.CodeForbidden, "this token is not good for that: it lacks the scope %q", controlplane.ScopeWrite).WithHint("it can end itself: current"))
+		}
+		if err := s.Service.RevokeToken(ctx, actor, in.ID); err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		return nil, nil
+	})
+}
+
+func tokenView(t *controlplane.Token, current string) v1.Token {
+	return v1.Token{
+		ID: t.ID, Name: t.Name, Scopes: texts(scopeTexts(t.Scopes)), CreatedAt: t.CreatedAt, ExpiresAt: optional(t.ExpiresAt), Current: t.ID == current,
+	}
+}

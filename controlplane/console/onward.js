@@ -1,0 +1,1 @@
+const onward=document.getElementById("onward").href;location.replace(onward+encodeURIComponent(location.hash.slice(1)))

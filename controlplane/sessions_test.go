@@ -1,0 +1,153 @@
+package controlplane_test
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
+)
+
+func TestASignOutEndsOneSessionOrAll(t *testing.T) {
+	in := people(t)
+	ada := controlplane.Identity{Subject: "1", Username: "ada"}
+	first, second, bob := in.signIn(ada), in.signIn(ada), in.signIn(controlplane.Identity{Subject: "2", Username: "bob"})
+	ended := func(s *controlplane.Session) bool {
+		_, err := in.SessionActor(t.Context(), s.ID)
+		return controlplane.CodeOf(err) == controlplane.CodeUnauthorized
+	}
+	got, err := in.SignOut(t.Context(), in.actor(first), false)
+	wantCode(t, err, "")
+	if got == nil || got.ID != first.ID || !ended(first) || ended(second) || !in.revoked(etcdstore.RecordOfCredential(first.ID)) {
+		t.Errorf("after a sign-out: %+v", got)
+	}
+	third := in.signIn(ada)
+	_, err = in.SignOut(t.Context(), in.actor(third), true)
+	wantCode(t, err, "")
+	if !ended(second) || !ended(third) || ended(bob) || !in.revoked(etcdstore.RecordOfUser("ada")) {
+		t.Error("after a sign-out everywhere")
+	}
+	if fourth := in.signIn(ada); ended(fourth) {
+		t.Error("a later session has ended")
+	}
+	_, err = in.SignOut(t.Context(), controlplane.Actor{}, true)
+	wantCode(t, err, controlplane.CodeUnauthorized)
+}
+
+func TestATokenSignsItselfOut(t *testing.T) {
+	in := people(t)
+	ada := in.actor(in.signIn(controlplane.Identity{Subject: "1", Username: "ada"}))
+	_, err := in.CreateToken(t.Context(), ada, controlplane.NewToken{ID: "t1", Hash: "h1"})
+	wantCode(t, err, "")
+	_, err = in.CreateToken(t.Context(), ada, controlplane.NewToken{ID: "t2", Hash: "h2"})
+	wantCode(t, err, "")
+	a, err := in.Authenticate(t.Context(), "h1")
+	wantCode(t, err, "")
+	session, err := in.SignOut(t.Context(), a, true)
+	wantCode(t, err, "")
+	if session != nil || !in.revoked(etcdstore.RecordOfCredential("t1")) {
+		t.Errorf("%+v", session)
+	}
+	_, err = in.Authenticate(t.Context(), "h1")
+	wantCode(t, err, controlplane.CodeUnauthorized)
+	_, err = in.Authenticate(t.Context(), "h2")
+	wantCode(t, err, "")
+	_, err = in.SessionActor(t.Context(), ada.Credential)
+	wantCode(t, err, controlplane.CodeUnauthorized)
+}
+
+func TestASessionEndsInTime(t *testing.T) {
+	in := people(t)
+	s := in.signIn(controlplane.Identity{Subject: "1", Username: "ada"})
+	in.now = s.ExpiresAt.Add(-time.Second)
+	_, err := in.SessionActor(t.Context(), s.ID)
+	wantCode(t, err, "")
+	in.now = s.ExpiresAt
+	_, err = in.SessionActor(t.Context(), s.ID)
+	wantCode(t, err, controlplane.CodeUnauthorized)
+	for _, id := range []string{"", "nothing", s.ID + "x"} {
+		_, err := in.SessionActor(t.Context(), id)
+		wantCode(t, err, controlplane.CodeUnauthorized)
+	}
+}
+
+// Several control planes ask the provider once.
+func TestOneOfManyChecksASession(t *testing.T) {
+	in := people(t)
+	s := in.signIn(controlplane.Identity{Subject: "1", Username: "ada"})
+	got, err := in.ClaimCheck(t.Context(), s.ID, in.now.Add(-time.Second))
+	if err != nil || got != nil {
+		t.Fatalf("not due: %+v, %v", got, err)
+	}
+	in.now = in.now.Add(6 * time.Minute)
+	before := in.now.Add(-5 * time.Minute)
+	var claimed atomic.Int32
+	var all sync.WaitGroup
+	for range 5 {
+		all.Go(func() {
+			if got, err := in.ClaimCheck(t.Context(), s.ID, before); err != nil {
+				t.Error(err)
+			} else if got != nil {
+				claimed.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	same(t, "claims", claimed.Load(), int32(1))
+	// One that has ended by itself goes.
+	_, err = in.SignOut(t.Context(), controlplane.Actor{User: "ada"}, true)
+	wantCode(t, err, "")
+	got, err = in.ClaimCheck(t.Context(), s.ID, in.now.Add(time.Hour))
+	if err != nil || got != nil {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if list, err := in.store.Sessions(t.Context(), controlplane.Page{}); err != nil || len(list.Items) != 0 {
+		t.Errorf("%v, %v", list.Items, err)
+	}
+}
+
+func TestTheProviderEndsSessions(t *testing.T) {
+	for name, c := range map[string]struct {
+		issuer, subject string
+		bySession       bool
+		first, second   bool // ended
+	}{
+		"one session":               {issuer, "1", true, true, false},
+		"one session, no subject":   {issuer, "", true, true, false},
+		"a subject":                 {issuer, "1", false, true, true},
+		"another's session":         {issuer, "2", true, false, false},
+		"another subject":           {issuer, "2", false, false, false},
+		"another provider":          {"https://evil.example", "1", true, false, false},
+		"another provider, subject": {"https://evil.example", "1", false, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := people(t)
+			ada := controlplane.Identity{Subject: "1", Username: "ada"}
+			first, second := in.signIn(ada), in.signIn(ada)
+			sid := ""
+			if c.bySession {
+				sid = first.ProviderSession
+			}
+			wantCode(t, in.ProviderSignOut(t.Context(), c.issuer, c.subject, sid), "")
+			for s, want := range map[*controlplane.Session]bool{first: c.first, second: c.second} {
+				_, err := in.SessionActor(t.Context(), s.ID)
+				same(t, s.ID+" has ended", err != nil, want)
+			}
+		})
+	}
+}
+
+func TestSomethingIsUsedOnce(t *testing.T) {
+	in := people(t)
+	for i, want := range []bool{true, false, false} {
+		first, err := in.FirstUse(t.Context(), controlplane.OnceLogout, "jti", time.Minute)
+		if err != nil || first != want {
+			t.Errorf("use %d: %v, %v", i, first, err)
+		}
+	}
+	if first, err := in.FirstUse(t.Context(), controlplane.OnceLogin, "jti", time.Minute); err != nil || !first {
+		t.Errorf("another kind: %v, %v", first, err)
+	}
+}

@@ -1,0 +1,140 @@
+package controlplane
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The life of personal tokens, and how many a user has at most.
+const (
+	TokenLife    = 30 * 24 * time.Hour // where none is asked for
+	MaxTokenLife = 365 * 24 * time.Hour
+	maxTokens    = 100
+)
+
+// NewToken is a personal token that is to be made. The secret is known to the
+// caller alone.
+type NewToken struct {
+	ID, Hash string // of the secret, as in Token
+	Name     string
+	Scopes   []Scope       // none: read and open
+	Life     time.Duration // 0: TokenLife
+}
+
+// CreateToken makes a personal token of the actor's. A token makes none that
+// may do more than itself, or lives longer.
+func (s *Service) CreateToken(ctx context.Context, a Actor, n NewToken) (token *Token, err error) {
+	if err := s.require(&a, HaveTokens); err != nil {
+		return nil, err
+	}
+	if n.Scopes == nil {
+		n.Scopes = []Scope{ScopeRead, ScopeOpen}
+	}
+	scopes, err := validScopes(n.Scopes)
+	if err != nil {
+		return nil, err
+	}
+	for _, scope := range scopes {
+		if !a.May(scope) {
+			return nil, Errorf(CodeForbidden, "this token has not the scope %s, and gives it to no other", scope).
+				WithHint("make the token at the console, or with a token that has the scope")
+		}
+	}
+	if n.Life == 0 {
+		n.Life = TokenLife
+	}
+	if n.Life < 0 || n.Life > MaxTokenLife {
+		return nil, Errorf(CodeInvalid, "a token lives for at most %d days", MaxTokenLife/(24*time.Hour)).WithHint("give expires_in as 720h, for example")
+	}
+	_, err = s.Store.Update(ctx, func(tx Tx) error {
+		token = &Token{Hash: n.Hash, ID: n.ID, User: a.User, Name: shortened(n.Name), Scopes: scopes, CreatedAt: s.now()}
+		token.ExpiresAt = token.CreatedAt.Add(n.Life)
+		if a.Scopes != nil && !a.Until.IsZero() && a.Until.Before(token.ExpiresAt) {
+			token.ExpiresAt = a.Until
+		}
+		return s.putToken(tx, &a, token)
+	})
+	return token, err
+}
+
+func (s *Service) putToken(tx Tx, a *Actor, token *Token) error {
+	tokens, err := tx.TokensOf(a.User)
+	if err != nil {
+		return err
+	}
+	if len(tokens) >= maxTokens {
+		return Errorf(CodeConflict, "you have %d tokens already", len(tokens)).WithHint("revoke what is not used any more: the console lists your tokens")
+	}
+	s.audit(tx, *a, "token.create", "token/"+token.ID, strings.TrimSpace(token.Name+" "+scopesText(token.Scopes)))
+	return tx.Put(token)
+}
+
+// validScopes are the scopes in order, each once, with those that they come with.
+func validScopes(asked []Scope) ([]Scope, error) {
+	for _, scope := range asked {
+		if !slices.Contains(Scopes, scope) {
+			return nil, Errorf(CodeInvalid, "there is no scope %q", scope).WithHint("the scopes are read, write, open and admin")
+		}
+	}
+	var scopes []Scope
+	for _, scope := range Scopes {
+		if slices.Contains(asked, scope) || scope == ScopeRead && slices.Contains(asked, ScopeWrite) {
+			scopes = append(scopes, scope)
+		}
+	}
+	if len(scopes) == 0 {
+		return nil, Errorf(CodeInvalid, "a token needs a scope").WithHint("the scopes are read, write, open and admin")
+	}
+	return scopes, nil
+}
+
+func scopesText(scopes []Scope) string {
+	text := make([]string, len(scopes))
+	for i, scope := range scopes {
+		text[i] = string(scope)
+	}
+	return strings.Join(text, ",")
+}
+
+// Tokens are the actor's own.
+func (s *Service) Tokens(ctx context.Context, a Actor) (tokens []*Token, err error) {
+	if err := s.require(&a, HaveTokens); err != nil {
+		return nil, err
+	}
+	_, err = s.Store.Update(ctx, func(tx Tx) error {
+		tokens, err = tx.TokensOf(a.User)
+		return err
+	})
+	return tokens, err
+}
+
+// RevokeToken ends a token of the actor's, and what was issued for it.
+func (s *Service) RevokeToken(ctx context.Context, a Actor, id string) error {
+	if err := s.require(&a, HaveTokens); err != nil {
+		return err
+	}
+	_, err := s.Store.Update(ctx, func(tx Tx) error {
+		token, err := ownToken(tx, a.User, id)
+		if err != nil {
+			return err
+		}
+		if token == nil {
+			return Errorf(CodeNotFound, "no token %q", id)
+		}
+		tx.RevokeCredential(token.ID)
+		s.audit(tx, a, "token.revoke", "token/"+token.ID, token.Name)
+		return tx.Delete(token)
+	})
+	return err
+}
+
+// ownToken is a user's token of this ID; nil where there is none.
+func ownToken(tx Tx, user, id string) (*Token, error) {
+	tokens, err := tx.TokensOf(user)
+	if at := slices.IndexFunc(tokens, func(t *Token) bool { return t.ID == id }); at >= 0 {
+		return tokens[at], err
+	}
+	return nil, err
+}

@@ -1,0 +1,189 @@
+package controlplane_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
+)
+
+func TestATokenMakesNoneThatMayMoreThanItself(t *testing.T) {
+	in := people(t)
+	session := in.actor(in.signIn(controlplane.Identity{Subject: "0", Username: "root", Roles: []string{"root"}}))
+	made := 0
+	create := func(a controlplane.Actor, life time.Duration, scopes ...controlplane.Scope) (*controlplane.Token, error) {
+		made++
+		return in.CreateToken(t.Context(), a, controlplane.NewToken{ID: fmt.Sprint("t", made), Hash: fmt.Sprint("h", made), Scopes: scopes, Life: life})
+	}
+	token, err := create(session, 0)
+	wantCode(t, err, "")
+	same(t, "scopes", fmt.Sprint(token.Scopes), "[read open]")
+	token, err = create(session, time.Hour, "admin", "write")
+	wantCode(t, err, "")
+	same(t, "scopes", fmt.Sprint(token.Scopes), "[read write admin]")
+	admin, err := in.Authenticate(t.Context(), token.Hash)
+	wantCode(t, err, "")
+	same(t, "admin", admin.Admin, true)
+	_, err = create(admin, 0, "open")
+	wantCode(t, err, controlplane.CodeForbidden, "scope open")
+	child, err := create(admin, 0, "write")
+	wantCode(t, err, "")
+	if !child.ExpiresAt.Equal(token.ExpiresAt) {
+		t.Errorf("the child lives until %v, its parent until %v", child.ExpiresAt, token.ExpiresAt)
+	}
+	weak, err := in.Authenticate(t.Context(), child.Hash)
+	wantCode(t, err, "")
+	same(t, "admin", weak.Admin, false)
+	_, err = create(weak, 0, "admin")
+	wantCode(t, err, controlplane.CodeForbidden)
+	for _, scopes := range [][]controlplane.Scope{{"root"}, {"read", ""}, {}} {
+		_, err = create(session, 0, scopes...)
+		wantCode(t, err, controlplane.CodeInvalid)
+	}
+	_, err = create(session, controlplane.MaxTokenLife+time.Second, "read")
+	wantCode(t, err, controlplane.CodeInvalid)
+	for _, nobody := range []controlplane.Actor{{}, {Instance: "x"}} {
+		if _, err = create(nobody, 0, "read"); err == nil {
+			t.Errorf("%+v has a token", nobody)
+		}
+	}
+}
+
+func TestATokenIsRevokedByItsOwner(t *testing.T) {
+	in := people(t)
+	ada, bob := in.actor(in.signIn(controlplane.Identity{Subject: "1", Username: "ada"})), in.actor(in.signIn(controlplane.Identity{Subject: "2", Username: "bob"}))
+	_, err := in.CreateToken(t.Context(), ada, controlplane.NewToken{ID: "t1", Hash: "h1", Name: "ci"})
+	wantCode(t, err, "")
+	wantCode(t, in.RevokeToken(t.Context(), bob, "t1"), controlplane.CodeNotFound)
+	wantCode(t, in.RevokeToken(t.Context(), ada, "t1"), "")
+	wantCode(t, in.RevokeToken(t.Context(), ada, "t1"), controlplane.CodeNotFound)
+	_, err = in.Authenticate(t.Context(), "h1")
+	wantCode(t, err, controlplane.CodeUnauthorized)
+	if !in.revoked(etcdstore.RecordOfCredential("t1")) || !slices.Contains(in.audit(), "ada token.revoke token/t1") {
+		t.Errorf("edges do not know, or %v", in.audit())
+	}
+}
+
+func TestAUserHasSoManyTokens(t *testing.T) {
+	in := people(t)
+	ada := in.actor(in.signIn(controlplane.Identity{Subject: "1", Username: "ada"}))
+	var err error
+	n := 0
+	for ; err == nil && n < 200; n++ {
+		_, err = in.CreateToken(t.Context(), ada, controlplane.NewToken{ID: fmt.Sprint("t", n), Hash: fmt.Sprint("h", n)})
+	}
+	wantCode(t, err, controlplane.CodeConflict)
+	same(t, "tokens", n-1, 100)
+}
+
+// device is a login that waits.
+func (in *installation) device(code string, scopes ...controlplane.Scope) {
+	in.Helper()
+	wantCode(in.T, in.BeginDevice(in.Context(), controlplane.NewDevice{Code: "hash of " + code, UserCode: code, Name: "laptop", Scopes: scopes, Address: "198.51.100.4"}), "")
+}
+
+func (in *installation) take(code string) (*controlplane.Token, controlplane.Code) {
+	in.Helper()
+	sessions++
+	token, err := in.TakeDeviceToken(in.Context(), "hash of "+code, controlplane.NewToken{ID: fmt.Sprint("d", sessions), Hash: fmt.Sprint("dh", sessions)})
+	if err != nil {
+		return nil, controlplane.CodeOf(err)
+	}
+	return token, ""
+}
+
+func TestADeviceLogin(t *testing.T) {
+	const code = "BCDFGHJK"
+	for name, c := range map[string]struct {
+		do   func(in *installation, a controlplane.Actor) error
+		want controlplane.Code
+	}{
+		"nobody decides": {func(*installation, controlplane.Actor) error { return nil }, controlplane.CodePending},
+		"approved": {func(in *installation, a controlplane.Actor) error {
+			return in.DecideDevice(in.Context(), a, "bcdf-ghjk", true)
+		}, ""},
+		"denied": {func(in *installation, a controlplane.Actor) error {
+			return in.DecideDevice(in.Context(), a, code, false)
+		}, controlplane.CodeDenied},
+		"too late": {func(in *installation, _ controlplane.Actor) error {
+			in.now = in.now.Add(controlplane.DeviceLife)
+			return nil
+		}, controlplane.CodeExpired},
+		"approved, and disabled since": {func(in *installation, a controlplane.Actor) error {
+			if err := in.DecideDevice(in.Context(), a, code, true); err != nil {
+				return err
+			}
+			_, err := in.DisableUser(in.Context(), controlplane.Actor{User: "x", Admin: true}, a.User, true)
+			return err
+		}, controlplane.CodeDenied},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := people(t)
+			ada := in.actor(in.signIn(controlplane.Identity{Subject: "1", Username: "ada"}))
+			in.device(code, controlplane.ScopeWrite)
+			d, err := in.Device(t.Context(), ada, code)
+			wantCode(t, err, "")
+			same(t, "shown", d.Name+d.Address+fmt.Sprint(d.Scopes), "laptop198.51.100.4[read write]")
+			wantCode(t, c.do(in, ada), "")
+			token, got := in.take(code)
+			same(t, "answer", got, c.want)
+			if token == nil {
+				return
+			}
+			same(t, "token", token.User+fmt.Sprint(token.Scopes)+token.Name, "ada[read write]laptop")
+			_, got = in.take(code)
+			same(t, "a second time", got, controlplane.CodeExpired)
+			wantCode(t, in.DecideDevice(t.Context(), ada, code, false), controlplane.CodeNotFound)
+		})
+	}
+}
+
+func TestWhoAsksTooOftenIsSlowedDown(t *testing.T) {
+	in := people(t)
+	in.device("BCDFGHJK")
+	for i, step := range []struct {
+		after time.Duration
+		want  controlplane.Code
+	}{
+		{0, controlplane.CodePending}, {5 * time.Second, controlplane.CodePending}, {2 * time.Second, controlplane.CodeSlowDown},
+		{5 * time.Second, controlplane.CodeSlowDown}, {15 * time.Second, controlplane.CodePending},
+	} {
+		in.now = in.now.Add(step.after)
+		if _, got := in.take("BCDFGHJK"); got != step.want {
+			t.Errorf("step %d: %s, want %s", i, got, step.want)
+		}
+	}
+	if _, got := in.take("NOTHING"); got != controlplane.CodeExpired {
+		t.Errorf("an unknown code: %s", got)
+	}
+}
+
+func TestDeviceLoginsAreBounded(t *testing.T) {
+	in := people(t)
+	ada := in.actor(in.signIn(controlplane.Identity{Subject: "1", Username: "ada"}))
+	begin := func(n int, address string) error {
+		return in.BeginDevice(t.Context(), controlplane.NewDevice{Code: fmt.Sprint("c", address, n), UserCode: fmt.Sprint("u", address, n), Address: address})
+	}
+	for n := range 30 {
+		wantCode(t, begin(n, fmt.Sprintf("2001:db8::%d", n+1)), "")
+	}
+	wantCode(t, begin(30, "2001:db8::ffff"), controlplane.CodeTooMany)
+	wantCode(t, begin(31, "2001:db8:0:1::1"), "")
+	wantCode(t, begin(31, "2001:db8:0:1::1"), controlplane.CodeConflict) // a user code is one login's
+	in.now = in.now.Add(controlplane.DeviceLife)
+	wantCode(t, begin(32, "2001:db8::ffff"), "")
+	// Codes are not to be tried out.
+	var err error
+	n := 0
+	for ; n < 50 && controlplane.CodeOf(err) != controlplane.CodeTooMany; n++ {
+		_, err = in.Device(t.Context(), ada, "ZZZZZZZZ")
+	}
+	same(t, "guesses", n-1, 20)
+	token := ada
+	token.Scopes = controlplane.Scopes
+	wantCode(t, in.DecideDevice(t.Context(), token, "x", true), controlplane.CodeForbidden)
+	wantCode(t, in.DecideDevice(t.Context(), controlplane.Actor{}, "x", true), controlplane.CodeUnauthorized)
+}

@@ -1,0 +1,231 @@
+package controlplane_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/access"
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
+)
+
+const issuer = "https://auth.example.com"
+
+// people is an installation with the tables, whose time is now.
+func people(t *testing.T) *installation {
+	in := install(t)
+	in.now = time.Now()
+	in.Access = access.Rules{}
+	in.Rights = controlplane.Rights{AdminRole: "root", FullRole: "full"}
+	in.Provider = issuer
+	return in
+}
+
+var sessions int
+
+// signIn signs somebody in, by a new session.
+func (in *installation) signIn(who controlplane.Identity) *controlplane.Session {
+	in.Helper()
+	sessions++
+	who.Issuer = issuer
+	s, err := in.SignIn(in.Context(), &who, &controlplane.NewSession{
+		ID: fmt.Sprintf("session-%d", sessions), ProviderSession: fmt.Sprintf("sid-%d", sessions), ExpiresAt: in.now.Add(controlplane.SessionLife), Address: "203.0.113.7",
+	})
+	if err != nil {
+		in.Fatal(err)
+	}
+	return s
+}
+
+func (in *installation) actor(s *controlplane.Session) controlplane.Actor {
+	in.Helper()
+	a, err := in.SessionActor(in.Context(), s.ID)
+	if err != nil {
+		in.Fatal(err)
+	}
+	return a
+}
+
+// audit is what was recorded: "actor action object".
+func (in *installation) audit() (lines []string) {
+	in.Helper()
+	list, err := in.store.Audit(in.Context(), controlplane.Page{})
+	if err != nil {
+		in.Fatal(err)
+	}
+	for _, r := range list.Items {
+		lines = append(lines, r.Actor+" "+r.Action+" "+r.Object)
+	}
+	return lines
+}
+
+// revoked reports whether edges are told of an end.
+func (in *installation) revoked(name string) bool {
+	in.Helper()
+	resp, err := in.client.Get(in.Context(), etcdtest.Prefix(in.T)+etcdstore.RecordRouteKey(name))
+	if err != nil {
+		in.Fatal(err)
+	}
+	return len(resp.Kvs) == 1
+}
+
+func TestNamesAreClaimedForGood(t *testing.T) {
+	in := people(t)
+	for i, c := range []struct {
+		who  controlplane.Identity
+		want string
+	}{
+		{controlplane.Identity{Username: "Ada", Email: "a@example.com"}, "Ada"},
+		{controlplane.Identity{Username: "ada"}, "ada-2"},
+		{controlplane.Identity{Username: "ADA"}, "ADA-3"},
+		{controlplane.Identity{Username: "admin"}, "admin-2"},
+		{controlplane.Identity{Username: "System"}, "System-2"},
+		{controlplane.Identity{Email: "bob+x@example.com"}, "bob+x@example.com"},
+		{controlplane.Identity{}, "sub-6"},
+		{controlplane.Identity{Username: "../../etc"}, "etc"},
+		{controlplane.Identity{Username: "..", Email: "c@example.com"}, "c@example.com"},
+		{controlplane.Identity{Username: "--help"}, "help"},
+		{controlplane.Identity{Username: "a/b c\x00d\né"}, "a-b-c-d"},
+		{controlplane.Identity{Username: strings.Repeat("x", 300)}, strings.Repeat("x", 95)},
+		{controlplane.Identity{Username: strings.Repeat("x", 300)}, strings.Repeat("x", 95) + "-2"},
+	} {
+		c.who.Subject = fmt.Sprintf("sub-%d", i)
+		if s := in.signIn(c.who); s.User != c.want {
+			t.Errorf("%+v is called %q, want %q", c.who, s.User, c.want)
+		}
+		c.who.Username, c.who.Email = "other", "other@example.com"
+		if s := in.signIn(c.who); s.User != c.want {
+			t.Errorf("%+v is later called %q, want %q", c.who, s.User, c.want)
+		}
+	}
+}
+
+func TestTwoOfOneNameAtOnceAreTwo(t *testing.T) {
+	in := people(t)
+	names := make(chan string, 4)
+	for i := range cap(names) {
+		go func() {
+			s, err := in.SignIn(t.Context(), &controlplane.Identity{Issuer: issuer, Subject: fmt.Sprint(i), Username: "eve"},
+				&controlplane.NewSession{ID: fmt.Sprintf("at-once-%d", i), ExpiresAt: in.now.Add(time.Hour)})
+			if err != nil {
+				t.Error(err)
+				names <- err.Error()
+				return
+			}
+			names <- s.User
+		}()
+	}
+	var all []string
+	for range cap(names) {
+		all = append(all, <-names)
+	}
+	slices.Sort(all)
+	same(t, "names", strings.Join(all, " "), "eve eve-2 eve-3 eve-4")
+}
+
+func TestRolesMakeRights(t *testing.T) {
+	in := people(t)
+	for name, c := range map[string]struct {
+		roles       []string
+		admin, full bool
+	}{
+		"nobody": {nil, false, false}, "full": {[]string{"full"}, false, true}, "admin": {[]string{"x", "root"}, true, true}, "others": {[]string{"Root", "admin", ""}, false, false},
+	} {
+		a := in.actor(in.signIn(controlplane.Identity{Subject: name, Username: name, Roles: c.roles}))
+		if a.Admin != c.admin || a.Full != c.full || a.Scopes != nil || a.Until.IsZero() {
+			t.Errorf("%s: %+v", name, a)
+		}
+	}
+}
+
+func TestChangedRolesEndPassesAndNoSession(t *testing.T) {
+	in := people(t)
+	ada := controlplane.Identity{Subject: "1", Username: "ada", Roles: []string{"full", "root"}}
+	first, second := in.signIn(ada), in.signIn(ada)
+	before := in.actor(first)
+	ada.Issuer, ada.Roles = issuer, []string{"root", "full"} // the same
+	wantCode(t, in.Renewed(t.Context(), first.ID, &ada, nil, nil), "")
+	if in.actor(first).Epoch != before.Epoch {
+		t.Error("the order of roles is a change")
+	}
+	ada.Roles = []string{"full"}
+	wantCode(t, in.Renewed(t.Context(), first.ID, &ada, []byte("r2"), nil), "")
+	for _, s := range []*controlplane.Session{first, second} {
+		if a := in.actor(s); a.Admin || a.Epoch <= before.Epoch {
+			t.Errorf("%s: %+v", s.ID, a)
+		}
+	}
+	if !in.revoked(etcdstore.RecordOfUser("ada")) || !slices.Contains(in.audit(), "system user.roles user/ada") {
+		t.Errorf("edges do not know, or %v", in.audit())
+	}
+	// An answer that says nothing of roles changes none.
+	wantCode(t, in.Renewed(t.Context(), first.ID, &controlplane.Identity{Issuer: issuer, Subject: "1", Partial: true}, nil, nil), "")
+	if a := in.actor(first); !a.Full {
+		t.Errorf("after a partial answer: %+v", a)
+	}
+	wantCode(t, in.Renewed(t.Context(), first.ID, &controlplane.Identity{Issuer: issuer, Subject: "1"}, nil, nil), "")
+	if a := in.actor(first); a.Full {
+		t.Errorf("without roles: %+v", a)
+	}
+	// Somebody else's answer ends the session.
+	wantCode(t, in.Renewed(t.Context(), first.ID, &controlplane.Identity{Issuer: issuer, Subject: "2"}, nil, nil), "")
+	_, err := in.SessionActor(t.Context(), first.ID)
+	wantCode(t, err, controlplane.CodeUnauthorized)
+}
+
+func TestADisabledUserHasNothing(t *testing.T) {
+	in := people(t)
+	root := in.actor(in.signIn(controlplane.Identity{Subject: "0", Username: "root", Roles: []string{"root"}}))
+	ada := controlplane.Identity{Subject: "1", Username: "Ada"}
+	session := in.signIn(ada)
+	token, err := in.CreateToken(t.Context(), in.actor(session), controlplane.NewToken{ID: "t1", Hash: strings.Repeat("0", 64)})
+	wantCode(t, err, "")
+	_, err = in.DisableUser(t.Context(), in.actor(session), "root", true)
+	wantCode(t, err, controlplane.CodeForbidden)
+	_, err = in.DisableUser(t.Context(), root, "root", true)
+	wantCode(t, err, controlplane.CodeConflict)
+	_, err = in.DisableUser(t.Context(), root, "nobody", true)
+	wantCode(t, err, controlplane.CodeNotFound)
+	_, err = in.DisableUser(t.Context(), root, "ADA", true)
+	wantCode(t, err, "")
+	_, err = in.SessionActor(t.Context(), session.ID)
+	wantCode(t, err, controlplane.CodeUnauthorized)
+	_, err = in.Authenticate(t.Context(), token.Hash)
+	wantCode(t, err, controlplane.CodeUnauthorized)
+	_, err = in.SignIn(t.Context(), &controlplane.Identity{Issuer: issuer, Subject: "1"}, &controlplane.NewSession{ID: "x", ExpiresAt: in.now.Add(time.Hour)})
+	wantCode(t, err, controlplane.CodeForbidden, "disabled")
+	if !in.revoked(etcdstore.RecordOfUser("ada")) {
+		t.Error("edges do not know")
+	}
+	_, err = in.DisableUser(t.Context(), root, "ada", false)
+	wantCode(t, err, "")
+	_, err = in.SessionActor(t.Context(), session.ID)
+	wantCode(t, err, controlplane.CodeUnauthorized) // a session does not come back
+	_, err = in.Authenticate(t.Context(), token.Hash)
+	wantCode(t, err, "")
+	for _, want := range []string{"Ada user.sign_in user/Ada", "Ada token.create token/t1", "root user.disable user/Ada", "root user.enable user/Ada"} {
+		if !slices.Contains(in.audit(), want) {
+			t.Errorf("audit %q lacks %s", in.audit(), want)
+		}
+	}
+}
+
+func TestUsersAreTheAdmins(t *testing.T) {
+	in := people(t)
+	root := in.actor(in.signIn(controlplane.Identity{Subject: "0", Username: "root", Roles: []string{"root"}}))
+	ada := in.actor(in.signIn(controlplane.Identity{Subject: "1", Username: "ada", Roles: []string{"full"}}))
+	for code, a := range map[controlplane.Code]controlplane.Actor{controlplane.CodeForbidden: ada, controlplane.CodeUnauthorized: {}, "": root} {
+		_, err := in.Users(t.Context(), a, controlplane.Page{})
+		wantCode(t, err, code)
+		_, err = in.User(t.Context(), a, "ada")
+		wantCode(t, err, code)
+	}
+	list, err := in.Users(t.Context(), root, controlplane.Page{})
+	if err != nil || len(list.Items) != 2 {
+		t.Errorf("%v, %v", list.Items, err)
+	}
+}
