@@ -76,6 +76,12 @@ func (s *Service) CreateAlias(ctx context.Context, actor Actor, n NewAlias) (*Al
 // led words where an alias leads to.
 func led(from, to string, primary bool) string {
 	detail := change("instance", from, to)
+	switch {
+	case from == "" && to == "":
+		return ""
+	case from == to:
+		detail = "instance " + to
+	}
 	if primary && to != "" {
 		detail += ", primary"
 	}
