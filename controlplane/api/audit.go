@@ -78,9 +78,12 @@ func (s *server) followAudit(ctx context.Context, q *auditQuery, filter controlp
 		}
 	}
 	watch, stop := context.WithCancel(ctx)
-	records, ready, ended := make(chan *controlplane.AuditRecord), make(chan struct{}), make(chan error, 1)
+	records, ready := make(chan *controlplane.AuditRecord), make(chan struct{})
+	ended, done := make(chan error, 1), make(chan struct{})
 	go func() {
-		ended <- s.Service.FollowAudit(watch, actorOf(ctx), filter, after, func() { close(ready) }, func(r *controlplane.AuditRecord) {
+		defer close(done)
+		what := controlplane.AuditFollow{AuditFilter: filter, After: after, Ready: func() { close(ready) }}
+		ended <- s.Service.FollowAudit(watch, actorOf(ctx), what, func(r *controlplane.AuditRecord) {
 			select {
 			case records <- r:
 			case <-watch.Done():
@@ -94,7 +97,10 @@ func (s *server) followAudit(ctx context.Context, q *auditQuery, filter controlp
 		return nil, s.fail(ctx, err)
 	}
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
-		defer func() { stop(); <-ended }()
+		defer func() {
+			stop()
+			<-done
+		}()
 		r, w := humago.Unwrap(hctx)
 		w.Header().Set("Content-Type", "text/event-stream")
 		out := eventWriter{w, http.NewResponseController(w)}
@@ -109,8 +115,7 @@ func (s *server) followAudit(ctx context.Context, q *auditQuery, filter controlp
 				err = out.write(":\n\n")
 			case <-checks.C:
 				err = s.still(r, controlplane.SeeAudit)
-			case err = <-ended:
-				ended <- err
+			case <-done:
 				return
 			case <-ctx.Done():
 				return
