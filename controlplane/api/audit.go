@@ -63,7 +63,6 @@ func (s *server) audit(ctx context.Context, q *auditQuery) (*huma.StreamResponse
 // Of a stream of events.
 const (
 	keepAlive    = 15 * time.Second // between two comments, by which a caller who left is noticed
-	recheck      = 3 * time.Second  // between two questions whether the caller still may
 	eventTimeout = 20 * time.Second // for one write
 )
 
@@ -114,7 +113,7 @@ func (s *server) followAudit(ctx context.Context, q *auditQuery, filter controlp
 			case <-comments.C:
 				err = out.write(":\n\n")
 			case <-checks.C:
-				err = s.still(r, controlplane.SeeAudit)
+				err = s.still(r, func(a controlplane.Actor) error { return s.Service.Allow(a, controlplane.SeeAudit) })
 			case <-done:
 				return
 			case <-ctx.Done():
@@ -122,18 +121,6 @@ func (s *server) followAudit(ctx context.Context, q *auditQuery, filter controlp
 			}
 		}
 	}}, nil
-}
-
-// still says whether who called may do that even now.
-func (s *server) still(r *http.Request, do controlplane.Action) error {
-	actor, err := s.authenticate(r)
-	if controlplane.CodeOf(err) == controlplane.CodeUnavailable {
-		return nil // the store is away: nothing comes either
-	}
-	if err == nil {
-		err = s.Service.Allow(actor, do)
-	}
-	return err
 }
 
 // eventWriter writes server-sent events.
