@@ -65,7 +65,7 @@ func (s *Service) CreateAlias(ctx context.Context, actor Actor, n NewAlias) (*Al
 			s.audit(tx, actor, "alias.create", "alias/"+name, "")
 			return tx.Put(out.Alias)
 		}
-		if err := s.assign(ctx, tx, actor, out, n.InstanceID, n.Primary); err != nil {
+		if err := s.assign(ctx, tx, actor, out, n); err != nil {
 			return err
 		}
 		s.audit(tx, actor, "alias.create", "alias/"+name, led("", out.InstanceID, n.Primary))
@@ -76,6 +76,12 @@ func (s *Service) CreateAlias(ctx context.Context, actor Actor, n NewAlias) (*Al
 // led words where an alias leads to.
 func led(from, to string, primary bool) string {
 	detail := change("instance", from, to)
+	switch {
+	case from == "" && to == "":
+		return ""
+	case from == to:
+		detail = "instance " + to
+	}
 	if primary && to != "" {
 		detail += ", primary"
 	}
@@ -113,7 +119,7 @@ func (s *Service) AssignAlias(ctx context.Context, actor Actor, nameOrID, instan
 			return tx.Put(out.Alias)
 		}
 		out.UpdatedAt = s.now()
-		if err := s.assign(ctx, tx, actor, out, instanceID, primary); err != nil {
+		if err := s.assign(ctx, tx, actor, out, NewAlias{InstanceID: instanceID, Primary: primary}); err != nil {
 			return err
 		}
 		s.audit(tx, actor, "alias.assign", "alias/"+out.Name, led(before, out.InstanceID, primary))
@@ -123,19 +129,19 @@ func (s *Service) AssignAlias(ctx context.Context, actor Actor, nameOrID, instan
 
 // assign points out.Alias at an instance and writes both, if that changes
 // anything.
-func (s *Service) assign(ctx context.Context, tx Tx, actor Actor, out *AliasState, instanceID string, primary bool) error {
-	found, err := s.Instance(ctx, actor, instanceID)
+func (s *Service) assign(ctx context.Context, tx Tx, actor Actor, out *AliasState, to NewAlias) error {
+	found, err := s.Instance(ctx, actor, to.InstanceID)
 	if err != nil {
-		return unusableTarget(err, instanceID)
+		return unusableTarget(err, to.InstanceID)
 	}
 	target, err := s.instanceFor(tx, actor, ChangeAlias, found.ID)
 	if err != nil {
-		return unusableTarget(err, instanceID)
+		return unusableTarget(err, to.InstanceID)
 	}
 	if !target.Status.Live() {
 		return Errorf(CodeUnprocessable, "instance %s is terminated", target.ID).WithHint("slipway instance list shows the live ones")
 	}
-	if out.InstanceID == target.ID && (target.PrimaryAlias == out.Name) == primary {
+	if out.InstanceID == target.ID && (target.PrimaryAlias == out.Name) == to.Primary {
 		out.Alias, err = tx.Alias(out.Name) // as it was
 		return err
 	}
@@ -147,7 +153,7 @@ func (s *Service) assign(ctx context.Context, tx Tx, actor Actor, out *AliasStat
 	if err := tx.Put(out.Alias); err != nil {
 		return err
 	}
-	if primary {
+	if to.Primary {
 		return s.setPrimary(tx, target.ID, out.Name)
 	}
 	if wasPrimary {

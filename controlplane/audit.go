@@ -74,18 +74,24 @@ func (s *Service) AuditRecords(ctx context.Context, actor Actor, f AuditFilter, 
 	}}, p)
 }
 
-// FollowAudit calls sink with the records that come after this revision, until
-// ctx ends; revision 0 is now. The error is CodeStale where the store does not
-// remember so far back; ready is called when it does, before the first record.
-func (s *Service) FollowAudit(ctx context.Context, actor Actor, f AuditFilter, after int64, ready func(), sink func(*AuditRecord)) error {
+// AuditFollow says what of the audit is followed.
+type AuditFollow struct {
+	AuditFilter
+	After int64  // the revision after which it begins; 0 is now
+	Ready func() // is called before the first record, if the store remembers so far back
+}
+
+// FollowAudit calls sink with the records that come, until ctx ends. The error
+// is CodeStale where the store does not remember so far back.
+func (s *Service) FollowAudit(ctx context.Context, actor Actor, f AuditFollow, sink func(*AuditRecord)) error {
 	if err := s.Allow(actor, SeeAudit); err != nil {
 		return err
 	}
-	list, err := s.Store.Audit(ctx, Page{Limit: 1, Revision: after})
+	list, err := s.Store.Audit(ctx, Page{Limit: 1, Revision: f.After})
 	if err != nil {
 		return err
 	}
-	ready()
+	f.Ready()
 	return s.Store.WatchAudit(ctx, list.Revision, func(records []*AuditRecord) {
 		for _, r := range records {
 			if f.has(r) {

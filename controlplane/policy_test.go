@@ -288,7 +288,7 @@ func TestScopes(t *testing.T) {
 	}
 	reader := ada
 	reader.Scopes = []controlplane.Scope{controlplane.ScopeRead}
-	if _, err := in.Service.App(t.Context(), reader, app.ID); err != nil {
+	if _, err := in.App(t.Context(), reader, app.ID); err != nil {
 		t.Error(err)
 	}
 	_, err := in.RunApp(t.Context(), reader, app.ID, "")
@@ -349,7 +349,7 @@ func everything(in *installation, app, run string) map[string]func(controlplane.
 			return err
 		},
 		"follow audit": func(a controlplane.Actor) error {
-			return in.FollowAudit(ctx, a, controlplane.AuditFilter{}, 0, func() {}, nil)
+			return in.FollowAudit(ctx, a, controlplane.AuditFollow{}, nil)
 		},
 		"explain": func(a controlplane.Actor) error { return in.Allow(a, controlplane.Explain) },
 	}

@@ -43,7 +43,9 @@ func (s *Service) setTags(tx Tx, actor Actor, app *App, c AppChange) (detail str
 	if c.Tags == nil {
 		return "", nil
 	}
-	want := slices.Compact(slices.Sorted(slices.Values(*c.Tags)))
+	want := append([]string{}, *c.Tags...)
+	slices.Sort(want)
+	want = slices.Compact(want)
 	if len(want) > maxTags {
 		return "", Errorf(CodeInvalid, "%d tags are more than an app may have: %d", len(want), maxTags)
 	}

@@ -140,7 +140,8 @@ func visible[T any](ctx context.Context, of kind[T], p Page) (out List[T], err e
 		}
 		out.Revision = page.Revision
 		for _, item := range page.Items {
-			switch err := of.may(item); {
+			err := of.may(item)
+			switch {
 			case err == nil && len(out.Items) == limit:
 				out.NextAfter = of.id(out.Items[limit-1])
 				return out, nil
@@ -150,9 +151,13 @@ func visible[T any](ctx context.Context, of kind[T], p Page) (out List[T], err e
 				return out, err
 			}
 			if scanned++; scanned == maxScan {
-				out.NextAfter = between(last, of.id(item))
-				if len(out.Items) == limit {
+				switch {
+				case len(out.Items) == limit:
 					out.NextAfter = of.id(out.Items[limit-1])
+				case err == nil:
+					out.NextAfter = of.id(item)
+				default:
+					out.NextAfter = between(last, of.id(item))
 				}
 				return out, nil
 			}

@@ -63,7 +63,6 @@ func (s *server) audit(ctx context.Context, q *auditQuery) (*huma.StreamResponse
 // Of a stream of events.
 const (
 	keepAlive    = 15 * time.Second // between two comments, by which a caller who left is noticed
-	recheck      = 3 * time.Second  // between two questions whether the caller still may
 	eventTimeout = 20 * time.Second // for one write
 )
 
@@ -78,9 +77,12 @@ func (s *server) followAudit(ctx context.Context, q *auditQuery, filter controlp
 		}
 	}
 	watch, stop := context.WithCancel(ctx)
-	records, ready, ended := make(chan *controlplane.AuditRecord), make(chan struct{}), make(chan error, 1)
+	records, ready := make(chan *controlplane.AuditRecord), make(chan struct{})
+	ended, done := make(chan error, 1), make(chan struct{})
 	go func() {
-		ended <- s.Service.FollowAudit(watch, actorOf(ctx), filter, after, func() { close(ready) }, func(r *controlplane.AuditRecord) {
+		defer close(done)
+		what := controlplane.AuditFollow{AuditFilter: filter, After: after, Ready: func() { close(ready) }}
+		ended <- s.Service.FollowAudit(watch, actorOf(ctx), what, func(r *controlplane.AuditRecord) {
 			select {
 			case records <- r:
 			case <-watch.Done():
@@ -94,7 +96,10 @@ func (s *server) followAudit(ctx context.Context, q *auditQuery, filter controlp
 		return nil, s.fail(ctx, err)
 	}
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
-		defer func() { stop(); <-ended }()
+		defer func() {
+			stop()
+			<-done
+		}()
 		r, w := humago.Unwrap(hctx)
 		w.Header().Set("Content-Type", "text/event-stream")
 		out := eventWriter{w, http.NewResponseController(w)}
@@ -108,27 +113,14 @@ func (s *server) followAudit(ctx context.Context, q *auditQuery, filter controlp
 			case <-comments.C:
 				err = out.write(":\n\n")
 			case <-checks.C:
-				err = s.still(r, controlplane.SeeAudit)
-			case err = <-ended:
-				ended <- err
+				err = s.still(r, func(a controlplane.Actor) error { return s.Service.Allow(a, controlplane.SeeAudit) })
+			case <-done:
 				return
 			case <-ctx.Done():
 				return
 			}
 		}
 	}}, nil
-}
-
-// still says whether who called may do that even now.
-func (s *server) still(r *http.Request, do controlplane.Action) error {
-	actor, err := s.authenticate(r)
-	if controlplane.CodeOf(err) == controlplane.CodeUnavailable {
-		return nil // the store is away: nothing comes either
-	}
-	if err == nil {
-		err = s.Service.Allow(actor, do)
-	}
-	return err
 }
 
 // eventWriter writes server-sent events.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 
@@ -103,12 +104,20 @@ func (s *server) logs(ctx context.Context, q *logsQuery) (*huma.StreamResponse, 
 	if l == nil {
 		return nil, s.fail(ctx, controlplane.Errorf(controlplane.CodeUnavailable, "launcher %q of this instance is not configured here", in.Launcher))
 	}
+	ctx, end := context.WithCancel(ctx)
 	logs, err := l.Logs(ctx, in.ID, launcher.LogOptions{Follow: q.Follow, Previous: q.Previous})
 	if err != nil {
+		end()
 		return nil, s.fail(ctx, err)
 	}
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
+		defer end()
 		defer logs.Close()
+		r, _ := humago.Unwrap(hctx)
+		defer s.endWithRight(r, func(a controlplane.Actor) error {
+			_, err := s.Service.InstanceForLogs(ctx, a, in.ID)
+			return err
+		}, end)()
 		hctx.SetHeader("Content-Type", "text/plain; charset=utf-8")
 		hctx.SetHeader("X-Content-Type-Options", "nosniff")
 		stream(hctx.BodyWriter(), logs)

@@ -18,6 +18,7 @@ import (
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 )
 
 // What only the control plane sets is no field of any body.
@@ -280,20 +281,52 @@ func TestTheAuditIsFollowed(t *testing.T) {
 	}
 	// Who may not any more reads nothing more.
 	lines, _ = follow("", "")
-	if _, err := s.store.Update(t.Context(), func(tx controlplane.Tx) error {
-		user, err := tx.User("root")
-		if err != nil {
-			return err
-		}
-		user.Roles = nil
-		return tx.Put(user)
-	}); err != nil {
-		t.Fatal(err)
-	}
+	s.demote("root")
 	for lines.Scan() {
 		if strings.HasPrefix(lines.Text(), "data") {
 			t.Errorf("after the end of the right: %s", lines.Text())
 		}
+	}
+	if err := lines.Err(); err != nil {
+		t.Errorf("the stream was not ended: %v", err)
+	}
+}
+
+// tail is a launcher whose logs never end by themselves.
+type tail struct{ launcher.Launcher }
+
+func (tail) Logs(ctx context.Context, _ string, _ launcher.LogOptions) (io.ReadCloser, error) {
+	r, w := io.Pipe()
+	go func() {
+		_, _ = io.WriteString(w, "first\n")
+		<-ctx.Done()
+		w.Close()
+	}()
+	return r, nil
+}
+
+func TestLogsEndWithTheRightToReadThem(t *testing.T) {
+	s := newScene(t, []string{"GET", "/api/v1/instances/{id}/logs"})
+	server := httptest.NewServer(s.with(map[string]launcher.Launcher{"none": tail{}}))
+	t.Cleanup(server.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, "GET", server.URL+"/api/v1/instances/"+s.run+"/logs?follow=true", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+s.tokens["admin"])
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	lines := bufio.NewScanner(res.Body)
+	if !lines.Scan() || lines.Text() != "first" {
+		t.Fatalf("%d %q %v", res.StatusCode, lines.Text(), lines.Err())
+	}
+	s.demote("root")
+	for lines.Scan() {
 	}
 	if err := lines.Err(); err != nil {
 		t.Errorf("the stream was not ended: %v", err)

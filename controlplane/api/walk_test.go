@@ -20,6 +20,7 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/blobs"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
 	"github.com/seed-dbc68772/slipway/controlplane/identity"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/routing"
 )
 
@@ -115,6 +116,7 @@ type scene struct {
 	*house
 	tokens   map[string]string // by column
 	instance string
+	site     *routing.Site
 	words    []string // of the row
 }
 
@@ -150,9 +152,31 @@ func newScene(t *testing.T, words []string) *scene {
 	if s.service.Passes, err = identity.NewKeyring(t.Context(), s.store, time.Now); err != nil {
 		t.Fatal(err)
 	}
-	s.handler = api.New(api.Config{Service: s.service, Site: site, Explain: explain, Log: zap.NewNop()})
+	s.site = site
+	s.handler = s.with(nil)
 	s.fill(digest)
 	return s
+}
+
+// with is the API with these launchers.
+func (s *scene) with(l map[string]launcher.Launcher) http.Handler {
+	return api.New(api.Config{Service: s.service, Launchers: l, Site: s.site, Explain: explain, Log: zap.NewNop()})
+}
+
+// demote takes all roles from a user.
+func (s *scene) demote(name string) {
+	s.Helper()
+	_, err := s.store.Update(s.Context(), func(tx controlplane.Tx) error {
+		user, err := tx.User(name)
+		if err != nil {
+			return err
+		}
+		user.Roles = nil
+		return tx.Put(user)
+	})
+	if err != nil {
+		s.Fatal(err)
+	}
 }
 
 // fill writes the records: the app of otto with the instance of olga.

@@ -22,6 +22,7 @@ type fakeAccess struct {
 	asked    v1.DeviceRequest
 	provider *string
 	loggedIn int // sign-ins by device
+	follows  int // streams of the audit
 }
 
 type fakeToken struct {
@@ -308,7 +309,7 @@ func (f *fakeAPI) serveAudit(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	first := map[string]int{"918": 919, "920": 921}[r.Header.Get("Last-Event-ID")]
-	if first == 0 {
+	if f.access.follows++; first == 0 || f.access.follows > 9 { // no more, whatever is asked for
 		refuse(w, controlplane.Errorf(controlplane.CodeForbidden, "the audit is not yours to read any more"))
 		return
 	}
