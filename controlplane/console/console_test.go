@@ -286,7 +286,7 @@ func TestEachPageHasItsHeaders(t *testing.T) {
 				if a.StatusCode != want.status || h.Get("Allow") != want.allow {
 					t.Errorf("%s: status %d, Allow %q", target, a.StatusCode, h.Get("Allow"))
 				}
-				if h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Referrer-Policy") != "no-referrer" ||
+				if h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Referrer-Policy") != "same-origin" ||
 					h.Get("Cross-Origin-Opener-Policy") != "same-origin" || h.Get("Cross-Origin-Resource-Policy") != "same-origin" || h.Get("Permissions-Policy") == "" ||
 					!strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") || strings.Contains(csp, "unsafe") ||
 					(h.Get("Strict-Transport-Security") != "") != (scheme == "https") {
