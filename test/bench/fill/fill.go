@@ -6,6 +6,8 @@ package fill
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
@@ -48,6 +50,12 @@ func Alias(name string, instance routing.ID) clientv3.Op {
 // be "".
 func Instance(id routing.ID, endpoint, primary string) clientv3.Op {
 	return clientv3.OpPut(etcdstore.DefaultPrefix+etcdstore.InstanceRouteKey(id), record(endpoint, primary))
+}
+
+// Private is the operation that writes an instance that its owner alone opens.
+func Private(id routing.ID, endpoint, owner string) clientv3.Op {
+	value := strings.NewReplacer("PUBLIC", "PRIVATE", `"bench"`, strconv.Quote(owner)).Replace(record(endpoint, ""))
+	return clientv3.OpPut(etcdstore.DefaultPrefix+etcdstore.InstanceRouteKey(id), value)
 }
 
 // ID is the ID of the i-th instance.
