@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,6 +66,37 @@ func TestSessionsAreAskedAboutAtTheProvider(t *testing.T) {
 			}
 			sweep(0)
 		})
+	}
+}
+
+// Two control planes ask about many sessions once.
+func TestManySessionsAreSharedOut(t *testing.T) {
+	h, c := newHouse(t, oidctest.Config{RefreshAlways: true})
+	const many = 20
+	people := make([]*person, many)
+	for i := range people {
+		people[i] = h.person("ada")
+		people[i].enter()
+	}
+	c.ahead = 5*time.Minute + time.Second
+	h.idp.Skew(c.ahead)
+	before := h.idp.Counts().Refresh
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			if err := h.poller.Sweep(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	if got := h.idp.Counts().Refresh - before; got != many {
+		t.Errorf("%d refreshes, want %d", got, many)
+	}
+	for _, p := range people {
+		if !p.signedIn() {
+			t.Error("a session has ended")
+		}
 	}
 }
 

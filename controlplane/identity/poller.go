@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -13,8 +14,9 @@ import (
 // How often the provider is asked about a session, and how often it is looked
 // which are due.
 const (
-	checkEvery = 5 * time.Minute
-	sweepEvery = 20 * time.Second
+	checkEvery   = 5 * time.Minute
+	sweepEvery   = 20 * time.Second
+	checksAtOnce = 8 // of each control plane
 )
 
 // The uses of sealed tokens.
@@ -57,19 +59,41 @@ func (p *Poller) Sweep(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, session := range list.Items {
-			if len(session.Refresh) == 0 || !session.CheckedAt.Before(before) {
-				continue
-			}
-			if err := p.check(ctx, session.ID, before); err != nil {
-				return err
-			}
+		if err := p.checkAll(ctx, list.Items, before); err != nil {
+			return err
 		}
 		if list.NextAfter == "" {
 			return nil
 		}
 		page.After, page.Revision = list.NextAfter, list.Revision
 	}
+}
+
+// checkAll asks about those that are due, some at once, until one fails.
+func (p *Poller) checkAll(ctx context.Context, sessions []*controlplane.Session, before time.Time) error {
+	var all sync.WaitGroup
+	room, failed := make(chan struct{}, checksAtOnce), make(chan error, 1)
+	for _, session := range sessions {
+		if len(session.Refresh) == 0 || !session.CheckedAt.Before(before) {
+			continue
+		}
+		room <- struct{}{}
+		if len(failed) > 0 {
+			break
+		}
+		all.Go(func() {
+			defer func() { <-room }()
+			if err := p.check(ctx, session.ID, before); err != nil {
+				select {
+				case failed <- err:
+				default: // the first one says it
+				}
+			}
+		})
+	}
+	all.Wait()
+	close(failed)
+	return <-failed
 }
 
 // check asks about one session, if no other control plane does.
