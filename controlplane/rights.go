@@ -68,6 +68,28 @@ func (s *Service) require(a *Actor, do Action) error {
 	return forbidden(do)
 }
 
+// AuthenticateInstance is the instance whose own token this is, while that start
+// of it goes on. It may ask who it is, and nothing that is a user's. The error
+// is CodeUnauthorized.
+func (s *Service) AuthenticateInstance(ctx context.Context, token string) (Actor, error) {
+	refused := Errorf(CodeUnauthorized, "this token is not valid here").
+		WithHint("it is good for one start of an instance: the file SLIPWAY_TOKEN_FILE holds the present one")
+	id, generation, ok := s.ReadInstanceToken(token)
+	if !ok {
+		return Actor{}, refused
+	}
+	in, err := s.Store.Instance(ctx, id)
+	switch {
+	case CodeOf(err) == CodeNotFound:
+		return Actor{}, refused
+	case err != nil:
+		return Actor{}, err
+	case in.Generation != generation || !in.Status.Live():
+		return Actor{}, refused
+	}
+	return Actor{Instance: id}, nil
+}
+
 // EnsureLocalAdmin makes sure that there is the local admin.
 func EnsureLocalAdmin(ctx context.Context, store Store, now func() time.Time) error {
 	_, err := store.Update(ctx, func(tx Tx) error {

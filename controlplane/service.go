@@ -29,6 +29,9 @@ type Config struct {
 	Passes Passes
 	// Provider is the issuer of the OpenID provider; empty without one.
 	Provider string
+	// ReadInstanceToken tells whose an instance's own token is; false where it is
+	// nobody's (identity.ReadInstanceToken).
+	ReadInstanceToken func(token string) (instanceID string, generation int64, ok bool)
 	// Launchers are asked whether an app can run, by its mode.
 	Launchers LauncherSet
 	// RoutingMode is for apps that name none (setting routing_mode).

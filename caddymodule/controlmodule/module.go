@@ -112,7 +112,8 @@ func (c *ControlPlane) StartControlPlane(ctx context.Context, d caddymodule.Cont
 	}
 	r.people = people
 	service := controlplane.NewService(controlplane.Config{
-		Passes: people.keys, Provider: people.issuer(), Rights: people.rights,
+		ReadInstanceToken: func(token string) (string, int64, bool) { return identity.ReadInstanceToken(key, token) },
+		Passes:            people.keys, Provider: people.issuer(), Rights: people.rights,
 		Store: d.Store, Edges: d.Store, Changes: d.Changes, Blobs: kept, ReadBundle: readBundle(d.Settings.MaxUpload), Launchers: r,
 		Access: rules(d.Settings), Quotas: quotas(d.Settings), RoutingMode: controlplane.RoutingMode(d.Settings.RoutingMode), MaxUpload: d.Settings.MaxUpload,
 		ReservedAliases: append(slices.Clone(d.Settings.ReservedAliases), consoleLabel(d)...),

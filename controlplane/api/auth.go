@@ -45,6 +45,10 @@ func (s *server) authorize(r *http.Request, pattern string) (controlplane.Actor,
 		}
 		return actor, nil
 	}
+	if actor.Instance != "" && pattern != "GET /api/v1/me" {
+		return actor, controlplane.Errorf(controlplane.CodeForbidden, "an instance's own token is not good for that").
+			WithHint("use a personal token: slipway token create")
+	}
 	if scope := scopeOf(r.Method, pattern); scope != "" && !actor.May(scope) {
 		return actor, controlplane.Errorf(controlplane.CodeForbidden, "this token is not good for that: it lacks the scope %q", scope).
 			WithHint("make a token with that scope, or sign in with: slipway login")
@@ -67,6 +71,9 @@ func (s *server) authenticate(r *http.Request) (controlplane.Actor, error) {
 	if len(headers) != 1 || !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return controlplane.Actor{}, controlplane.Errorf(controlplane.CodeUnauthorized, "this is no bearer token").
 			WithHint("send Authorization: Bearer slw_…")
+	}
+	if identity.IsInstanceToken(token) {
+		return s.Service.AuthenticateInstance(r.Context(), token)
 	}
 	return s.Service.Authenticate(r.Context(), identity.HashToken(token))
 }

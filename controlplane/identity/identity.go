@@ -16,6 +16,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -89,5 +90,26 @@ func InstanceToken(key []byte, instanceID string, generation int64) string {
 	subject := fmt.Sprintf("%s.%d", instanceID, generation)
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(subject))
-	return "slw_i_" + base64.RawURLEncoding.EncodeToString(mac.Sum([]byte(subject+".")))
+	return instancePrefix + base64.RawURLEncoding.EncodeToString(mac.Sum([]byte(subject+".")))
+}
+
+const instancePrefix = "slw_i_"
+
+// IsInstanceToken reports whether a credential says that it is an instance's.
+func IsInstanceToken(token string) bool { return strings.HasPrefix(token, instancePrefix) }
+
+// ReadInstanceToken returns whose token it is, and of which generation; false
+// where nobody made it with this key.
+func ReadInstanceToken(key []byte, token string) (instanceID string, generation int64, ok bool) {
+	text, _ := strings.CutPrefix(token, instancePrefix)
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(raw) <= sha256.Size {
+		return "", 0, false
+	}
+	instanceID, count, found := strings.Cut(strings.TrimSuffix(string(raw[:len(raw)-sha256.Size]), "."), ".")
+	generation, err = strconv.ParseInt(count, 10, 64)
+	if err != nil || !found || !hmac.Equal([]byte(InstanceToken(key, instanceID, generation)), []byte(token)) {
+		return "", 0, false
+	}
+	return instanceID, generation, true
 }

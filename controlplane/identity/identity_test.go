@@ -52,6 +52,29 @@ func TestInstanceToken(t *testing.T) {
 	}
 }
 
+func TestReadInstanceToken(t *testing.T) {
+	const id = "0b5ab1de-3a5e-4f0c-9d0f-5a0c0f6c1a01"
+	key := []byte(strings.Repeat("k", 32))
+	token := identity.InstanceToken(key, id, 3)
+	if got, generation, ok := identity.ReadInstanceToken(key, token); got != id || generation != 3 || !ok {
+		t.Errorf("%s, %d, %t", got, generation, ok)
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(token, "slw_i_"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := []byte(strings.Replace(string(raw), ".3.", ".4.", 1))
+	for name, forged := range map[string]string{
+		"another key": identity.InstanceToken([]byte(strings.Repeat("l", 32)), id, 3), "another generation": "slw_i_" + base64.RawURLEncoding.EncodeToString(other),
+		"cut": token[:len(token)-2], "longer": token + "AA", "without the prefix": strings.TrimPrefix(token, "slw_i_"), "nothing": "slw_i_", "no base64": "slw_i_!",
+		"a personal token": identity.NewToken(), "spelled otherwise": token + "=",
+	} {
+		if _, _, ok := identity.ReadInstanceToken(key, forged); ok {
+			t.Errorf("%s is taken", name)
+		}
+	}
+}
+
 // signature is the last 32 bytes of a token.
 func signature(t *testing.T, token string) string {
 	t.Helper()
