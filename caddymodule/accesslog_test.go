@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/identity"
 )
 
 // logged turns the access log of an edge on, as the example does it, and
@@ -113,8 +114,17 @@ func TestTheAccessLogSaysWhatBecameOfARequest(t *testing.T) {
 	if diff := cmp.Diff(map[string]any{"outcome": "denied"}, ours(4)); diff != "" {
 		t.Errorf("refused: %s", diff)
 	}
+	shut, keys := instance(3, addr), e.keys()
+	shut.Visibility = controlplane.Private
+	e.put(shut)
+	e.do("GET", urlOf(shut)+"/", "Cookie", cookieOf(shut)+"="+e.pass(keys, visitors["owner"], identity.PassCookie, shut.ID, nil))
+	eventually(t, "the line of a visitor who is known", func() bool { return len(lines()) == 5 })
+	if got := lines()[4]["user_hash"]; got != "dca1e37ebee59f12" {
+		t.Errorf("user_hash %v", got)
+	}
+	revision = float64(e.table().Table().Revision())
 	e.do("GET", "http://"+base+"/livez")
-	if diff := cmp.Diff(map[string]any{"route_revision": revision}, ours(5)); diff != "" {
+	if diff := cmp.Diff(map[string]any{"route_revision": revision}, ours(6)); diff != "" {
 		t.Errorf("control plane: %s", diff)
 	}
 
@@ -127,7 +137,7 @@ func TestTheAccessLogSaysWhatBecameOfARequest(t *testing.T) {
 	asleep.Status, asleep.Endpoint, asleep.Generation = controlplane.Deployed, addr, 2
 	e.put(asleep)
 	<-answered
-	got := ours(6)
+	got := ours(7)
 	if ms, ok := got["hold_ms"].(float64); !ok || ms < 0 || ms > 5000 || got["outcome"] != "held" || got["upstream"] != addr {
 		t.Errorf("held: %v", got)
 	}

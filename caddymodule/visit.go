@@ -92,6 +92,9 @@ func (h *Handler) note(w http.ResponseWriter, r *http.Request, v *visit, outcome
 		line.Add(zap.String("instance_id", v.instance.ID.String()))
 		line.Add(zap.String("app", v.instance.App))
 	}
+	if known := v.admission.visitor.Known; known != nil {
+		line.Add(zap.String("user_hash", known.UserHash()))
+	}
 	if v.held > 0 {
 		line.Add(zap.Int64("hold_ms", v.held.Milliseconds()))
 	}

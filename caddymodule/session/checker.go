@@ -2,6 +2,8 @@ package session
 
 import (
 	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -130,6 +132,8 @@ func (c *Checker) verify(t *routing.Table, token string) *Known {
 		return nil
 	}
 	k.token, k.pass, k.instance, k.actor = token, pass, id, pass.Actor()
+	sum := sha256.Sum256([]byte("slipway user " + strings.ToLower(pass.User)))
+	k.hash = hex.EncodeToString(sum[:8])
 	k.user = etcdstore.RecordOfUser(strings.ToLower(pass.User))
 	k.credential = etcdstore.RecordOfCredential(pass.Credential)
 	return k
@@ -145,12 +149,17 @@ type Known struct {
 	// verified by.
 	keyName, user, credential string
 	key                       *routing.Record
+	hash                      string // of the user's name, for logs
 
 	renewal renewal
 }
 
 // Token is the pass itself, for a cookie.
 func (k *Known) Token() string { return k.token }
+
+// UserHash stands for the user in logs: 16 hexadecimal digits that are one
+// user's at every edge.
+func (k *Known) UserHash() string { return k.hash }
 
 // Actor is who holds it, with the rights of when it was issued.
 func (k *Known) Actor() *controlplane.Actor { return &k.actor }
