@@ -231,7 +231,7 @@ var own = []struct {
 	{"status under a prefix of an alias", "q-main.{base}", "/instance/{Q}/.slipway/status", 200, itself, ""},
 	{"status with a query", "{D}.{base}", "/.slipway/status?a", 200, itself, ""},
 	{"wait", "{D}.{base}", "/.slipway/wait", 404, itself, ""},
-	{"ticket", "{D}.{base}", "/.slipway/ticket", 404, itself, ""},
+	{"ticket", "{D}.{base}", "/.slipway/ticket", 401, itself, ""},
 	{"another name", "{D}.{base}", "/.slipway/other", 404, itself, ""},
 	{"none", "{D}.{base}", "/.slipway/", 404, itself, ""},
 	{"wait under a prefix", "{base}", "/instance/{B}/.slipway/wait", 404, itself, ""},

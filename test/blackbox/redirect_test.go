@@ -168,18 +168,24 @@ func (e *edge) wantRedirect(t *testing.T, a answer, status int, to string) {
 // a bearer.
 func TestWebSocketsOfAPrivateInstance(t *testing.T) {
 	w := setUp(t)
+	ticket, err := w.api.Ticket(t.Context(), w.ids["V"])
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, x := range []struct {
 		name, host string
 		fields     []string
 		status     int
 	}{
-		{"at its canonical URL", "{V}.{base}", nil, 101},
+		{"at its canonical URL", "{V}.{base}", nil, 401},
+		{"at its canonical URL, with a bearer", "{V}.{base}", []string{"Authorization: Bearer " + ticket.Token}, 101},
 		{"at another name", "v-alias.{base}", nil, 302},
 		{"at another name, with a cookie", "v-alias.{base}", []string{"Cookie: a=b"}, 302},
 		{"at another name, with a password", "v-alias.{base}", []string{"Authorization: Basic Zm9vOmJhcg=="}, 302},
 		{"at another name, with an empty bearer", "v-alias.{base}", []string{"Authorization: Bearer "}, 302},
-		{"at another name, with a bearer", "v-alias.{base}", []string{"Authorization: Bearer x"}, 101},
-		{"at another name, with a bearer in small letters", "v-alias.{base}", []string{"Authorization: bearer x"}, 101},
+		{"at another name, with a bearer", "v-alias.{base}", []string{"Authorization: Bearer " + ticket.Token}, 101},
+		{"at another name, with a bearer of the app's", "v-alias.{base}", []string{"Authorization: Bearer x"}, 401},
+		{"at another name, with a bearer in small letters", "v-alias.{base}", []string{"Authorization: bearer " + ticket.Token}, 101},
 	} {
 		w.both(t, x.name, func(t *testing.T, e *edge) {
 			a, _ := e.talk(t, request("GET", x.host, "/ws", append(x.fields, webSocket)...))

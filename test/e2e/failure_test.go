@@ -84,7 +84,7 @@ func TestWhatDoesNotRunSaysWhy(t *testing.T) {
 
 	t.Run("an app that ends at once", func(t *testing.T) {
 		appID := s.importApp(app{Name: "exits", Env: map[string]string{"EXIT_AT_ONCE": "1"}})
-		s.cli("app", "run", appID, "--wait").wants(t, 1, "crashed", "slipway instance logs")
+		s.cli("app", "run", appID, "-v", "PUBLIC", "--wait").wants(t, 1, "crashed", "slipway instance logs")
 		instance := id(s.must("instance", "list", "-o", "name"))
 		in := s.instance(instance)
 		if in.Status != "FAILED" || in.Reason == nil || in.Reason.Code != "crashed" {
