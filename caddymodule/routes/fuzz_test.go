@@ -45,7 +45,11 @@ func FuzzLive(f *testing.F) {
 				y.sink(etcdstore.Batch{Revision: revision, Full: true, Cluster: 1, Events: all[cut:]})
 			case 6: // one that is broken off, and lists nothing
 				y.sink(etcdstore.Batch{Revision: revision, Full: true, First: true, More: true, Cluster: 1})
-			case 7: // progress
+			case 7:
+				events = []etcdstore.Event{policy(n, "ann", revision), revoked(n, revision)}
+				if n > 5 {
+					events[0].Value, events[1].Value = nil, nil
+				}
 			}
 			if step%8 != 5 && step%8 != 6 {
 				model.apply(events)
@@ -95,6 +99,10 @@ func (m *model) check(t *testing.T, table *routing.Table) {
 	instances, aliases := table.Len()
 	if instances != wantInstances || aliases != wantAliases {
 		t.Fatalf("%d instances and %d aliases, want %d and %d", instances, aliases, wantInstances, wantAliases)
+	}
+	wantPolicies, wantRecords := want.LenOthers()
+	if policies, records := table.LenOthers(); policies != wantPolicies || records != wantRecords {
+		t.Fatalf("%d policies and %d records, want %d and %d", policies, records, wantPolicies, wantRecords)
 	}
 	for key, change := range m.good {
 		if !table.Has(change) {

@@ -43,6 +43,43 @@ func TestAListIsADifference(t *testing.T) {
 	}
 }
 
+// What else edges obey follows lists and changes as routes do. Removals of it are
+// never held: most take a right away.
+func TestWhatElseEdgesObey(t *testing.T) {
+	y := newYard(t, routes.Config{})
+	want := func(policies, records int) {
+		t.Helper()
+		if n, m := y.Table().LenOthers(); n != policies || m != records {
+			t.Errorf("%d policies and %d records, want %d and %d", n, m, policies, records)
+		}
+	}
+	all := puts(0, 30, "ann", 5)
+	y.list(5, etcdstore.AtStart, append(all, policy(0, "ann", 5), policy(1, "bob", 5), revoked(1, 5), revoked(2, 5))...)
+	want(2, 2)
+	p, r := y.Table().Policy("0"), y.Table().Record("revoked/user/2")
+	if p == nil || p.Owner != "ann" || !p.Managed || !p.Identity || p.Visibility != routing.AllUsers || strings.Join(p.VisitorRoles, " ") != "a b" {
+		t.Errorf("policy %+v", p)
+	}
+	if r == nil || r.Epoch != 2 {
+		t.Errorf("record %+v", r)
+	}
+	y.watch(6, policy(0, "eve", 6), etcdstore.Event{Key: "routes/policy/1", Value: []byte(`{"lifecycle":"x"}`), Revision: 6},
+		etcdstore.Event{Key: "routes/settings", Value: []byte(`{"base_url_sharing":true}`), Revision: 6})
+	want(2, 3)
+	if got := y.Table().Policy("0").Owner + y.Table().Policy("1").Owner; got != "evebob" || y.Status().RefusedNow != 1 {
+		t.Errorf("owners %s, refused %d", got, y.Status().RefusedNow)
+	}
+	kept := y.Table().Policy("0")
+	y.list(7, etcdstore.Asked, append(puts(0, 1, "ann", 5), policy(0, "eve", 6))...)
+	want(1, 0)
+	if y.Table().Policy("0") != kept {
+		t.Error("what is the same was replaced")
+	}
+	if held := y.Status().Held; held != 29 {
+		t.Errorf("%d are held, want the 29 instances", held)
+	}
+}
+
 func TestABrokenOffListLeavesNothing(t *testing.T) {
 	y := newYard(t, routes.Config{})
 	y.sink(etcdstore.Batch{Revision: 4, Full: true, First: true, More: true, Cluster: 1, Events: puts(0, 5, "ann", 4)})
@@ -206,7 +243,7 @@ func TestDeletionsOfTheWatchAreDoneAtOnce(t *testing.T) {
 
 func TestDriftIsFoundAndLoggedAndListedAnew(t *testing.T) {
 	y := newYard(t, routes.Config{VerifyEvery: time.Millisecond})
-	truth := append(puts(0, 5, "ann", 5), poison(9, 5))
+	truth := append(puts(0, 5, "ann", 5), poison(9, 5), policy(1, "ann", 5), revoked(1, 5))
 	var mu sync.Mutex
 	asked := 0
 	y.listAt = func(revision int64) ([]etcdstore.Event, error) {
@@ -224,15 +261,15 @@ func TestDriftIsFoundAndLoggedAndListedAnew(t *testing.T) {
 		t.Fatalf("drift out of nothing: %+v", s)
 	}
 	mu.Lock()
-	truth = append(puts(1, 4, "ann", 5), put(4, "eve", 5), put(7, "new", 5), poison(9, 5))
+	truth = append(puts(1, 4, "ann", 5), put(4, "eve", 5), put(7, "new", 5), poison(9, 5), policy(1, "eve", 5))
 	mu.Unlock()
 	select {
 	case <-y.config.Relist:
 	case <-time.After(20 * time.Second):
 		t.Fatal("no list was asked for")
 	}
-	if s := y.Status(); s.Drift < 3 {
-		t.Errorf("drift %d, want 1 gone, 1 new, 1 changed", s.Drift)
+	if s := y.Status(); s.Drift < 5 {
+		t.Errorf("drift %d, want 2 gone, 1 new, 2 changed", s.Drift)
 	}
 	if y.logs.FilterMessageSnippet("not what the store says").Len() == 0 {
 		t.Error("it is not logged")

@@ -137,6 +137,16 @@ func alias(name string, n int, revision int64) etcdstore.Event {
 	return etcdstore.Event{Key: etcdstore.AliasRouteKey(name), Value: []byte(`{"v":1,"instance_id":"` + id(n).String() + `"}`), Revision: revision}
 }
 
+func policy(n int, owner string, revision int64) etcdstore.Event {
+	value := fmt.Sprintf(`{"v":1,"owner":%q,"lifecycle":"MANAGED","visibility":"ALL_USERS","visitor_roles":["a","b"],"title":"T","identity":true}`, owner)
+	return etcdstore.Event{Key: etcdstore.PolicyRouteKey(fmt.Sprint(n % 3)), Value: []byte(value), Revision: revision}
+}
+
+func revoked(n int, revision int64) etcdstore.Event {
+	key := etcdstore.RecordRouteKey(etcdstore.RecordOfUser(fmt.Sprint(n % 3)))
+	return etcdstore.Event{Key: key, Value: fmt.Appendf(nil, `{"v":1,"epoch":%d}`, n), Revision: revision}
+}
+
 func puts(from, to int, owner string, revision int64) (events []etcdstore.Event) {
 	for n := from; n < to; n++ {
 		events = append(events, put(n, owner, revision))

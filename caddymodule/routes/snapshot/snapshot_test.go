@@ -17,7 +17,8 @@ import (
 
 var header = snapshot.Header{Cluster: 0xfedcba9876543210, Prefix: "/slipway/v1/"}
 
-// numbered is a table of n instances and n/5 aliases.
+// numbered is a table of n instances, n/5 aliases, and n/10 policies and as many
+// other records.
 func numbered(n int, revision int64) *routing.Table {
 	changes := make([]routing.Change, 0, n+n/5)
 	for i := range n {
@@ -35,6 +36,14 @@ func numbered(n int, revision int64) *routing.Table {
 			changes = append(changes, routing.PutAlias(routing.Alias{Name: in.Primary, Instance: id, Assigned: i%10 == 0}))
 		}
 		changes = append(changes, routing.PutInstance(in))
+		if i%10 == 0 {
+			p := routing.Policy{App: in.App, Owner: in.Owner, Title: "An app", Managed: i%20 == 0, Visibility: in.Visibility, Identity: i%30 == 0}
+			for role := range i % 4 {
+				p.VisitorRoles = append(p.VisitorRoles, fmt.Sprintf("role-%d", role))
+			}
+			changes = append(changes, routing.PutPolicy(p),
+				routing.PutRecord(routing.Record{Name: fmt.Sprintf("revoked/user/%d", i), Value: `{"epoch":1}`, Epoch: int64(i) - 5}))
+		}
 	}
 	return routing.NewTable().Apply(revision, changes)
 }
@@ -57,6 +66,12 @@ func contents(table *routing.Table) map[string]string {
 	}
 	for a := range table.AllAliases() {
 		all["alias "+a.Name] = fmt.Sprintf("%+v", *a)
+	}
+	for p := range table.AllPolicies() {
+		all["policy "+p.App] = fmt.Sprintf("%+v", *p)
+	}
+	for r := range table.AllRecords() {
+		all["record "+r.Name] = fmt.Sprintf("%+v", *r)
 	}
 	return all
 }
