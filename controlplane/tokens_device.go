@@ -198,8 +198,10 @@ func (s *Service) TakeDeviceToken(ctx context.Context, code string, n NewToken) 
 		case d.Denied:
 			return Errorf(CodeDenied, "the sign-in was denied")
 		case d.User == "":
-			refused = s.pending(d)
-			s.putDevice(tx, d)
+			var noted bool
+			if noted, refused = s.pending(d); noted {
+				s.putDevice(tx, d)
+			}
 			return nil
 		}
 		user, err := tx.User(d.User)
@@ -223,15 +225,18 @@ func (s *Service) TakeDeviceToken(ctx context.Context, code string, n NewToken) 
 	return token, err
 }
 
-// pending notes a question that came before the approval.
-func (s *Service) pending(d *DeviceLogin) error {
+// pending notes a question that came before the approval. Not noted is that of
+// somebody who was told often enough: anybody may ask, and each note is a write.
+func (s *Service) pending(d *DeviceLogin) (noted bool, refused error) {
 	now := s.now()
 	// A request takes its time: what is early by a second is not early.
 	early := !d.AskedAt.IsZero() && now.Sub(d.AskedAt) < d.Interval-time.Second
-	d.AskedAt = now
-	if early {
-		d.Interval += DeviceInterval
-		return Errorf(CodeSlowDown, "ask every %d seconds", int(d.Interval.Seconds()))
+	if noted = !early || d.Interval < maxDeviceInterval; noted {
+		d.AskedAt = now
 	}
-	return Errorf(CodePending, "nobody has approved the sign-in yet")
+	if early {
+		d.Interval = min(d.Interval+DeviceInterval, maxDeviceInterval)
+		return noted, Errorf(CodeSlowDown, "ask every %d seconds", int(d.Interval.Seconds()))
+	}
+	return noted, Errorf(CodePending, "nobody has approved the sign-in yet")
 }

@@ -161,6 +161,28 @@ func TestWhoAsksTooOftenIsSlowedDown(t *testing.T) {
 	}
 }
 
+func TestWhoAsksAllTheTimeWritesNothing(t *testing.T) {
+	in := people(t)
+	in.device("BCDFGHJK")
+	revision := func() int64 {
+		apps, err := in.Store.Apps(t.Context(), controlplane.Page{})
+		wantCode(t, err, "")
+		return apps.Revision
+	}
+	for range 20 {
+		in.take("BCDFGHJK")
+	}
+	before := revision()
+	for range 20 {
+		_, got := in.take("BCDFGHJK")
+		same(t, "answer", got, controlplane.CodeSlowDown)
+	}
+	same(t, "writes", revision()-before, int64(0))
+	in.now = in.now.Add(time.Minute)
+	_, got := in.take("BCDFGHJK")
+	same(t, "a minute later", got, controlplane.CodePending)
+}
+
 func TestDeviceLoginsAreBounded(t *testing.T) {
 	in := people(t)
 	ada := in.actor(in.signIn(controlplane.Identity{Subject: "1", Username: "ada"}))
