@@ -2,8 +2,10 @@ package caddymodule
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/seed-dbc68772/slipway/caddymodule/session"
 	"github.com/seed-dbc68772/slipway/caddymodule/upstream"
@@ -62,9 +64,18 @@ func identityOf(in *routing.Instance, known *session.Known) *upstream.Identity {
 	id := &upstream.Identity{Instance: in.ID.String()}
 	if known != nil {
 		actor := known.Actor()
-		id.User, id.Email, id.Roles = actor.User, actor.Email, strings.Join(actor.Roles, ",")
+		id.User, id.Email, id.Roles = actor.User, actor.Email, rolesForApps(actor.Roles)
 	}
 	return id
+}
+
+// rolesForApps joins roles by commas. One that an app would read as others, or
+// as another, is left out.
+func rolesForApps(roles []string) string {
+	roles = slices.DeleteFunc(slices.Clone(roles), func(role string) bool {
+		return strings.Contains(role, ",") || strings.TrimSpace(role) != role || strings.ContainsFunc(role, unicode.IsControl)
+	})
+	return strings.Join(roles, ",")
 }
 
 // sameOrigin reports whether the one Origin of a request is this one.

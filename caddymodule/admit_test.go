@@ -459,7 +459,7 @@ func TestAnAppThatAsksIsToldWhoVisitsIt(t *testing.T) {
 	app := appOf(asks, controlplane.OnDemand)
 	app.Manifest.Runtime.EnableOIDC = true
 	e.put(asks, other, app, appOf(other, controlplane.OnDemand))
-	actor := controlplane.Actor{User: "fay", Email: "fay@example.com", Full: true, Roles: []string{"a", "b"}}
+	actor := controlplane.Actor{User: "fay", Email: "fay@example.com", Full: true, Roles: []string{"a", "b", "x,admin", " admin", "admin\r\n"}}
 	forged := []string{"X-Slipway-User", "root", "x-slipway-roles", "admin", "X_Slipway_User", "root", "Connection", "X-Slipway-User, X-Slipway-Instance", "X-Slipway-Email", "root@"}
 	pass := func(in *controlplane.Instance) []string {
 		return append(forged, "Cookie", cookieOf(in)+"="+e.pass(keys, &actor, identity.PassCookie, in.ID, nil))

@@ -10,11 +10,14 @@ import (
 const (
 	DeviceLife     = 10 * time.Minute
 	DeviceInterval = 5 * time.Second // between two questions; more after each that comes too early
+	// maxDeviceInterval is the most that becomes of it.
+	maxDeviceInterval = time.Minute
 	// deviceStarts bound how many wait for their approval, for each control
-	// plane; deviceGuesses how many user codes a user may try.
+	// plane; deviceGuesses how many user codes a user may look at and decide
+	// about: a sign-in takes two (RFC 8628 §5.1).
 	deviceStarts     = 1000 // in DeviceLife
 	deviceStartsEach = 30   // of one source, in DeviceLife
-	deviceGuesses    = 20   // of one user, in DeviceLife
+	deviceGuesses    = 40   // of one user, in DeviceLife
 )
 
 // What a device login answers until it is approved (RFC 8628 §3.5).
@@ -111,9 +114,6 @@ func (s *Service) Device(ctx context.Context, a Actor, userCode string) (d *Devi
 	if err := s.mayApprove(&a); err != nil {
 		return nil, err
 	}
-	if !s.limits.allow("device guesses of "+a.User, limit{deviceGuesses, DeviceLife}, s.Now()) {
-		return nil, Errorf(CodeTooMany, "too many codes were tried").WithHint("wait some minutes, and type the code as the command line shows it")
-	}
 	_, err = s.Store.Update(ctx, func(tx Tx) error {
 		d, err = s.waitingDevice(tx, userCode)
 		return err
@@ -122,13 +122,16 @@ func (s *Service) Device(ctx context.Context, a Actor, userCode string) (d *Devi
 }
 
 // mayApprove holds that tokens are given by people who are signed in at the
-// console, and by no token.
+// console, and by no token; and that nobody tries codes out.
 func (s *Service) mayApprove(a *Actor) error {
 	if err := s.require(a, HaveTokens); err != nil {
 		return err
 	}
 	if a.Scopes != nil {
 		return Errorf(CodeForbidden, "a token approves no sign-in").WithHint("sign in at the console")
+	}
+	if !s.limits.allow("device guesses of "+a.User, limit{deviceGuesses, DeviceLife}, s.Now()) {
+		return Errorf(CodeTooMany, "too many codes were tried").WithHint("wait some minutes, and type the code as the command line shows it")
 	}
 	return nil
 }
@@ -195,8 +198,10 @@ func (s *Service) TakeDeviceToken(ctx context.Context, code string, n NewToken) 
 		case d.Denied:
 			return Errorf(CodeDenied, "the sign-in was denied")
 		case d.User == "":
-			refused = s.pending(d)
-			s.putDevice(tx, d)
+			var noted bool
+			if noted, refused = s.pending(d); noted {
+				s.putDevice(tx, d)
+			}
 			return nil
 		}
 		user, err := tx.User(d.User)
@@ -220,15 +225,18 @@ func (s *Service) TakeDeviceToken(ctx context.Context, code string, n NewToken) 
 	return token, err
 }
 
-// pending notes a question that came before the approval.
-func (s *Service) pending(d *DeviceLogin) error {
+// pending notes a question that came before the approval. Not noted is that of
+// somebody who was told often enough: anybody may ask, and each note is a write.
+func (s *Service) pending(d *DeviceLogin) (noted bool, refused error) {
 	now := s.now()
 	// A request takes its time: what is early by a second is not early.
 	early := !d.AskedAt.IsZero() && now.Sub(d.AskedAt) < d.Interval-time.Second
-	d.AskedAt = now
-	if early {
-		d.Interval += DeviceInterval
-		return Errorf(CodeSlowDown, "ask every %d seconds", int(d.Interval.Seconds()))
+	if noted = !early || d.Interval < maxDeviceInterval; noted {
+		d.AskedAt = now
 	}
-	return Errorf(CodePending, "nobody has approved the sign-in yet")
+	if early {
+		d.Interval = min(d.Interval+DeviceInterval, maxDeviceInterval)
+		return noted, Errorf(CodeSlowDown, "ask every %d seconds", int(d.Interval.Seconds()))
+	}
+	return noted, Errorf(CodePending, "nobody has approved the sign-in yet")
 }

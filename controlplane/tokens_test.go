@@ -161,6 +161,28 @@ func TestWhoAsksTooOftenIsSlowedDown(t *testing.T) {
 	}
 }
 
+func TestWhoAsksAllTheTimeWritesNothing(t *testing.T) {
+	in := people(t)
+	in.device("BCDFGHJK")
+	revision := func() int64 {
+		apps, err := in.Store.Apps(t.Context(), controlplane.Page{})
+		wantCode(t, err, "")
+		return apps.Revision
+	}
+	for range 20 {
+		in.take("BCDFGHJK")
+	}
+	before := revision()
+	for range 20 {
+		_, got := in.take("BCDFGHJK")
+		same(t, "answer", got, controlplane.CodeSlowDown)
+	}
+	same(t, "writes", revision()-before, int64(0))
+	in.now = in.now.Add(time.Minute)
+	_, got := in.take("BCDFGHJK")
+	same(t, "a minute later", got, controlplane.CodePending)
+}
+
 func TestDeviceLoginsAreBounded(t *testing.T) {
 	in := people(t)
 	ada := in.actor(in.signIn(controlplane.Identity{Subject: "1", Username: "ada"}))
@@ -175,13 +197,20 @@ func TestDeviceLoginsAreBounded(t *testing.T) {
 	wantCode(t, begin(31, "2001:db8:0:1::1"), controlplane.CodeConflict) // a user code is one login's
 	in.now = in.now.Add(controlplane.DeviceLife)
 	wantCode(t, begin(32, "2001:db8::ffff"), "")
-	// Codes are not to be tried out.
-	var err error
-	n := 0
-	for ; n < 50 && controlplane.CodeOf(err) != controlplane.CodeTooMany; n++ {
-		_, err = in.Device(t.Context(), ada, "ZZZZZZZZ")
+	// Codes are not to be tried out, by looking or by deciding.
+	for name, guess := range map[string]func(controlplane.Actor) error{
+		"look":    func(a controlplane.Actor) error { _, err := in.Device(t.Context(), a, "ZZZZZZZZ"); return err },
+		"approve": func(a controlplane.Actor) error { return in.DecideDevice(t.Context(), a, "ZZZZZZZZ", true) },
+		"deny":    func(a controlplane.Actor) error { return in.DecideDevice(t.Context(), a, "ZZZZZZZZ", false) },
+	} {
+		guesser := in.actor(in.signIn(controlplane.Identity{Subject: name, Username: name}))
+		var err error
+		n := 0
+		for ; n < 60 && controlplane.CodeOf(err) != controlplane.CodeTooMany; n++ {
+			err = guess(guesser)
+		}
+		same(t, name, n-1, 40)
 	}
-	same(t, "guesses", n-1, 20)
 	token := ada
 	token.Scopes = controlplane.Scopes
 	wantCode(t, in.DecideDevice(t.Context(), token, "x", true), controlplane.CodeForbidden)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Identity is what a provider says of somebody who signed in.
@@ -157,10 +158,12 @@ func (s *Service) learn(tx Tx, user *User, who *Identity) {
 	tx.RevokeUser(user.Name, user.Epoch)
 }
 
-// shortened bounds what a provider says of a person.
+// shortened bounds what a provider says of a person, and what anybody names a
+// token or a command line. What turns the direction of text would show people
+// something else than there is.
 func shortened(text string) string {
 	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == '\uFFFD' {
+		if r < ' ' || r == 0x7f || r == '\uFFFD' || unicode.Is(unicode.Bidi_Control, r) {
 			return -1
 		}
 		return r

@@ -214,6 +214,17 @@ func TestADisabledUserHasNothing(t *testing.T) {
 	}
 }
 
+func TestTextForPeopleIsWhatItSeems(t *testing.T) {
+	in := people(t)
+	session := in.signIn(controlplane.Identity{Subject: "1", Username: "ada", DisplayName: "Ada\u202e L\u2066.\n", Email: "a\u200f@example.com"})
+	user, err := in.Me(t.Context(), in.actor(session))
+	wantCode(t, err, "")
+	same(t, "user", user.DisplayName+" "+user.Email, "Ada L. a@example.com")
+	token, err := in.CreateToken(t.Context(), in.actor(session), controlplane.NewToken{ID: "t1", Hash: "h1", Name: "lap\u202dtop \u0646\u0645\u06cc\u200c\u062f"})
+	wantCode(t, err, "")
+	same(t, "token", token.Name, "laptop \u0646\u0645\u06cc\u200c\u062f") // a joiner belongs to words
+}
+
 func TestUsersAreTheAdmins(t *testing.T) {
 	in := people(t)
 	root := in.actor(in.signIn(controlplane.Identity{Subject: "0", Username: "root", Roles: []string{"root"}}))

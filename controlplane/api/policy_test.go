@@ -305,9 +305,15 @@ func (tail) Logs(ctx context.Context, _ string, _ launcher.LogOptions) (io.ReadC
 	return r, nil
 }
 
-func TestLogsEndWithTheRightToReadThem(t *testing.T) {
+// wrapped is a writer as Caddy hands it on: what it can do is behind Unwrap.
+type wrapped struct{ http.ResponseWriter }
+
+func (w wrapped) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func TestLogsComeAtOnceAndEndWithTheRightToReadThem(t *testing.T) {
 	s := newScene(t, []string{"GET", "/api/v1/instances/{id}/logs"})
-	server := httptest.NewServer(s.with(map[string]launcher.Launcher{"none": tail{}}))
+	handler := s.with(map[string]launcher.Launcher{"none": tail{}})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(wrapped{w}, r) }))
 	t.Cleanup(server.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
