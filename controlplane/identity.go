@@ -58,6 +58,8 @@ type Token struct {
 	User   string  `json:"user"`
 	Name   string  `json:"name,omitempty"` // for people: what it is used for
 	Scopes []Scope `json:"scopes"`
+	// Parent is the ID of the token that this one was made with: it ends with that.
+	Parent string `json:"parent,omitempty"`
 
 	CreatedAt time.Time `json:"created_at"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"` // zero: never

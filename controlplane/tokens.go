@@ -51,6 +51,9 @@ func (s *Service) CreateToken(ctx context.Context, a Actor, n NewToken) (token *
 	_, err = s.Store.Update(ctx, func(tx Tx) error {
 		token = &Token{Hash: n.Hash, ID: n.ID, User: a.User, Name: shortened(n.Name), Scopes: scopes, CreatedAt: s.now()}
 		token.ExpiresAt = token.CreatedAt.Add(n.Life)
+		if a.Scopes != nil {
+			token.Parent = a.Credential
+		}
 		if a.Scopes != nil && !a.Until.IsZero() && a.Until.Before(token.ExpiresAt) {
 			token.ExpiresAt = a.Until
 		}
@@ -110,23 +113,35 @@ func (s *Service) Tokens(ctx context.Context, a Actor) (tokens []*Token, err err
 	return tokens, err
 }
 
-// RevokeToken ends a token of the actor's, and what was issued for it.
+// RevokeToken ends a token of the actor's, what was issued for it, and then the
+// tokens that were made with it: whoever stole it keeps nothing.
 func (s *Service) RevokeToken(ctx context.Context, a Actor, id string) error {
 	if err := s.require(&a, HaveTokens); err != nil {
 		return err
 	}
+	var children []*Token
 	_, err := s.Store.Update(ctx, func(tx Tx) error {
-		token, err := ownToken(tx, a.User, id)
+		tokens, err := tx.TokensOf(a.User)
 		if err != nil {
 			return err
 		}
-		if token == nil {
+		at := slices.IndexFunc(tokens, func(t *Token) bool { return t.ID == id })
+		if at < 0 {
 			return Errorf(CodeNotFound, "no token %q", id)
 		}
-		tx.RevokeCredential(token.ID)
-		s.audit(tx, a, "token.revoke", "token/"+token.ID, token.Name)
-		return tx.Delete(token)
+		children = slices.DeleteFunc(slices.Clone(tokens), func(t *Token) bool { return t.Parent != id })
+		tx.RevokeCredential(id)
+		s.audit(tx, a, "token.revoke", "token/"+id, tokens[at].Name)
+		return tx.Delete(tokens[at])
 	})
+	for _, child := range children {
+		if err != nil {
+			return err
+		}
+		if err = s.RevokeToken(ctx, a, child.ID); CodeOf(err) == CodeNotFound {
+			err = nil // it was revoked meanwhile
+		}
+	}
 	return err
 }
 

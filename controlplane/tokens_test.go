@@ -67,6 +67,29 @@ func TestATokenIsRevokedByItsOwner(t *testing.T) {
 	}
 }
 
+func TestATokenTakesThoseThatWereMadeWithIt(t *testing.T) {
+	in := people(t)
+	session := in.actor(in.signIn(controlplane.Identity{Subject: "1", Username: "ada"}))
+	make := func(by controlplane.Actor, id string) controlplane.Actor {
+		t.Helper()
+		token, err := in.CreateToken(t.Context(), by, controlplane.NewToken{ID: id, Hash: "h" + id, Scopes: []controlplane.Scope{"write"}})
+		wantCode(t, err, "")
+		a, err := in.Authenticate(t.Context(), token.Hash)
+		wantCode(t, err, "")
+		return a
+	}
+	parent := make(session, "parent")
+	child := make(parent, "child")
+	make(child, "grandchild")
+	make(session, "other")
+	wantCode(t, in.RevokeToken(t.Context(), session, "parent"), "")
+	left, err := in.Tokens(t.Context(), session)
+	wantCode(t, err, "")
+	if len(left) != 1 || left[0].ID != "other" {
+		t.Errorf("%d tokens are left", len(left))
+	}
+}
+
 func TestAUserHasSoManyTokens(t *testing.T) {
 	in := people(t)
 	ada := in.actor(in.signIn(controlplane.Identity{Subject: "1", Username: "ada"}))
