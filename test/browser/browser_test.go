@@ -299,6 +299,16 @@ func (b *browser) cookies() string {
 	return strings.Join(slices.Sorted(maps.Keys(b.jar())), " ")
 }
 
+// session is the value of the console's cookie, which has to be there.
+func (b *browser) session() string {
+	b.Helper()
+	c := b.jar()["__Host-slipway-session"]
+	if c == nil {
+		b.Fatalf("no session at the console, but %s", b.cookies())
+	}
+	return c.Value
+}
+
 // pass is the value of the cookie for an instance, empty without one.
 func (b *browser) pass(id string) string {
 	b.Helper()

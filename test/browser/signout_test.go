@@ -65,7 +65,6 @@ func TestSigningOut(t *testing.T) {
 	if cookies := there.cookies(); strings.Contains(cookies, "__Host-slipway-session") {
 		t.Errorf("the other browser still has %s", cookies)
 	}
-	began = time.Now()
 	asked := w.provider.Counts().Authorize
 	far.open(in.URL) // its provider's session goes on, which it asks
 	far.at(in.URL)
