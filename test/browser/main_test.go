@@ -27,7 +27,7 @@ var (
 const patience = slipwaytest.Patience
 
 // limit is how long a test may take, everything in it included.
-const limit = 3 * time.Minute
+const limit = 5 * time.Minute
 
 var enabled = os.Getenv("SLIPWAY_E2E") == "all"
 
