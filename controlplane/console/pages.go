@@ -134,8 +134,8 @@ func (s *console) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if v.Title == "" {
 		v.Title = http.StatusText(status)
 	}
-	switch known.Code {
-	case controlplane.CodeUnauthorized, controlplane.CodeUnavailable, controlplane.CodeForbidden:
+	_, signedIn := s.Sessions.id(r)
+	if known.Code == controlplane.CodeUnauthorized || known.Code == controlplane.CodeUnavailable || known.Code == controlplane.CodeForbidden && !signedIn {
 		v.Links = append(v.Links, linkTo{s.origin + "/login", "Sign in"})
 	}
 	v.Links = append(v.Links, linkTo{s.origin + "/", "Console"})
@@ -147,10 +147,14 @@ var titles = map[int]string{
 	http.StatusNotFound: "Not found", http.StatusServiceUnavailable: "Not possible right now", http.StatusInternalServerError: "Something broke",
 }
 
-// sentence makes a sentence of an error's text.
+// sentence makes a sentence of an error's text. A command at its beginning stays
+// as it is typed.
 func sentence(text string) string {
 	if text == "" {
 		return ""
 	}
-	return strings.ToUpper(text[:1]) + text[1:] + "."
+	if !strings.HasPrefix(text, "slipway ") {
+		text = strings.ToUpper(text[:1]) + text[1:]
+	}
+	return text + "."
 }

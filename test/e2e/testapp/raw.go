@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"io"
@@ -56,11 +57,11 @@ func recordOf(r *http.Request) []byte {
 }
 
 // scripted answers with the bytes that the request asks for, and ends the
-// connection: the request's body or, base64, its header X-Answer. No bytes are
-// no answer.
+// connection: the request's body or, base64, its header X-Answer or the value
+// answer of its query. No bytes are no answer.
 func scripted(w http.ResponseWriter, r *http.Request) {
 	answer, err := io.ReadAll(r.Body)
-	if text := r.Header.Get("X-Answer"); err == nil && text != "" {
+	if text := cmp.Or(r.Header.Get("X-Answer"), r.URL.Query().Get("answer")); err == nil && text != "" {
 		answer, err = base64.StdEncoding.DecodeString(text)
 	}
 	if err != nil {

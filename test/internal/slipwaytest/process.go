@@ -91,6 +91,20 @@ func (p *Process) Stop(t testing.TB) {
 	}
 }
 
+// Exits waits for the process to end by itself, and wants this exit code.
+func (p *Process) Exits(t testing.TB, code int) {
+	t.Helper()
+	select {
+	case err := <-p.exited:
+		p.exited <- err
+		if got := p.cmd.ProcessState.ExitCode(); got != code {
+			t.Errorf("%s ended with %d, want %d: %s", p.cmd, got, code, p.Stderr)
+		}
+	case <-time.After(Patience):
+		t.Errorf("%s did not end in %s: %s", p.cmd, Patience, p.Stderr)
+	}
+}
+
 // Kill ends the process, and it alone, as the kernel does when memory is out.
 // One that has not begun, nil, or has ended stays as it is.
 func (p *Process) Kill() {
