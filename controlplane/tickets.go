@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 )
@@ -174,21 +175,26 @@ func (s *Service) BearerPass(ctx context.Context, a Actor, id string) (out Issue
 	return out, err
 }
 
-// maxPassRoles is how long a user's roles may be together in a pass, in bytes;
-// else it has those alone that its app names.
+// maxPassRoles is how long a user's roles may be together in a pass, in bytes of
+// its JSON; else it has those alone that its app names.
 const maxPassRoles = 1500
+
+func sizeInPass(role string) int {
+	raw, _ := json.Marshal(role) // of any text
+	return len(raw) + len(",")
+}
 
 func (s *Service) issue(a Actor, instance string, named []string, bearer bool) (out Issued, err error) {
 	size := 0
 	for _, role := range a.Roles {
-		size += len(role)
+		size += sizeInPass(role)
 	}
 	if size > maxPassRoles {
 		size = 0
 		a.Roles = slices.DeleteFunc(slices.Clone(a.Roles), func(r string) bool {
 			_, found := slices.BinarySearch(named, r)
 			if found {
-				size += len(r)
+				size += sizeInPass(r)
 			}
 			return !found || size > maxPassRoles
 		})
