@@ -111,9 +111,6 @@ func (s *Service) Device(ctx context.Context, a Actor, userCode string) (d *Devi
 	if err := s.mayApprove(&a); err != nil {
 		return nil, err
 	}
-	if !s.limits.allow("device guesses of "+a.User, limit{deviceGuesses, DeviceLife}, s.Now()) {
-		return nil, Errorf(CodeTooMany, "too many codes were tried").WithHint("wait some minutes, and type the code as the command line shows it")
-	}
 	_, err = s.Store.Update(ctx, func(tx Tx) error {
 		d, err = s.waitingDevice(tx, userCode)
 		return err
@@ -122,13 +119,16 @@ func (s *Service) Device(ctx context.Context, a Actor, userCode string) (d *Devi
 }
 
 // mayApprove holds that tokens are given by people who are signed in at the
-// console, and by no token.
+// console, and by no token; and that nobody tries out codes.
 func (s *Service) mayApprove(a *Actor) error {
 	if err := s.require(a, HaveTokens); err != nil {
 		return err
 	}
 	if a.Scopes != nil {
 		return Errorf(CodeForbidden, "a token approves no sign-in").WithHint("sign in at the console")
+	}
+	if !s.limits.allow("device guesses of "+a.User, limit{deviceGuesses, DeviceLife}, s.Now()) {
+		return Errorf(CodeTooMany, "too many codes were tried").WithHint("wait some minutes, and type the code as the command line shows it")
 	}
 	return nil
 }

@@ -182,6 +182,7 @@ func TestDeviceLoginsAreBounded(t *testing.T) {
 		_, err = in.Device(t.Context(), ada, "ZZZZZZZZ")
 	}
 	same(t, "guesses", n-1, 20)
+	wantCode(t, in.DecideDevice(t.Context(), ada, "ZZZZZZZZ", true), controlplane.CodeTooMany)
 	token := ada
 	token.Scopes = controlplane.Scopes
 	wantCode(t, in.DecideDevice(t.Context(), token, "x", true), controlplane.CodeForbidden)
