@@ -196,7 +196,9 @@ func (s *Service) TakeDeviceToken(ctx context.Context, code string, n NewToken) 
 			return Errorf(CodeDenied, "the sign-in was denied")
 		case d.User == "":
 			refused = s.pending(d)
-			s.putDevice(tx, d)
+			if d.Interval < DeviceLife { // else nothing slows it down, and nothing more is written
+				s.putDevice(tx, d)
+			}
 			return nil
 		}
 		user, err := tx.User(d.User)
