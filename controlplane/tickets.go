@@ -70,22 +70,13 @@ func (s *Service) mayOpen(tx Tx, a *Actor, id string) (*Instance, []string, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	app, err := tx.App(in.AppID)
-	if CodeOf(err) == CodeNotFound {
-		app, err = nil, nil
-	}
+	of, err := instanceResource(tx, in)
 	if err != nil {
 		return nil, nil, err
 	}
-	var roles []string
-	if app != nil {
-		if roles, err = VisitorRoles(tx, app); err != nil {
-			return nil, nil, err
-		}
-	}
-	switch s.Access.Decide(a, OpenInstance, ResourceOfInstance(in, app, roles)) {
+	switch s.Access.Decide(a, OpenInstance, of) {
 	case Allowed:
-		return in, roles, nil
+		return in, of.VisitorRoles, nil
 	case SignIn:
 		return nil, nil, signIn()
 	case Forbidden:
