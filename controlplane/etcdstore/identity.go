@@ -71,6 +71,9 @@ func (t *tx) TokensOf(user string) ([]*controlplane.Token, error) {
 			return nil, storeError(err)
 		}
 		token, err := t.Token(ref.Hash)
+		if controlplane.CodeOf(err) == controlplane.CodeNotFound {
+			continue // it has just ended by itself
+		}
 		if err != nil {
 			return nil, err
 		}
