@@ -162,8 +162,8 @@ const crashNotice = 2 * time.Second
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decision, v *visit, webSocket bool) error {
 	out := h.outgoing(r, d, webSocket)
 	out.Identity = v.admission.identity
-	h.renew(w, r, d.Instance, &v.admission)
 	defer h.stay(v, d.Instance, out).End()
+	h.renew(w, r, d.Instance, &v.admission) // it may wait for a control plane
 	if r.ProtoMajor > 1 && (webSocket || out.IsGRPC()) {
 		// Its body is half of a conversation, in which it may be silent as long
 		// as it likes.

@@ -14,10 +14,17 @@ type link struct {
 }
 
 // CreateLink keeps a one-time link that signs the local admin in: hash is that
-// of its secret. With a provider there is none.
+// of its secret. With a provider there is none. A session may do everything, so
+// that a token needs all scopes for it.
 func (s *Service) CreateLink(ctx context.Context, a Actor, hash string) (expires time.Time, err error) {
 	if err := s.require(&a, ManageUsers); err != nil {
 		return expires, err
+	}
+	for _, scope := range Scopes {
+		if !a.May(scope) {
+			return expires, Errorf(CodeForbidden, "this token has not the scope %s, and a session has", scope).
+				WithHint("use a token with all scopes")
+		}
 	}
 	if s.Provider != "" {
 		return expires, Errorf(CodeConflict, "people sign in through %s here", s.Provider).WithHint("open the console, and sign in there")

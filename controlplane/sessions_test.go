@@ -1,6 +1,7 @@
 package controlplane_test
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -137,6 +138,23 @@ func TestTheProviderEndsSessions(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A session may do everything: a token that may less must not become one.
+func TestALinkNeedsATokenOfAllScopes(t *testing.T) {
+	in := people(t)
+	in.Provider = ""
+	a := controlplane.Actor{User: controlplane.LocalAdmin, Admin: true}
+	for n, scopes := range [][]controlplane.Scope{
+		{}, {controlplane.ScopeWrite, controlplane.ScopeAdmin}, {controlplane.ScopeRead, controlplane.ScopeWrite, controlplane.ScopeAdmin},
+	} {
+		a.Scopes = scopes
+		_, err := in.CreateLink(t.Context(), a, fmt.Sprint("hash", n))
+		wantCode(t, err, controlplane.CodeForbidden)
+	}
+	a.Scopes = controlplane.Scopes
+	_, err := in.CreateLink(t.Context(), a, "hash")
+	wantCode(t, err, "")
 }
 
 func TestSomethingIsUsedOnce(t *testing.T) {

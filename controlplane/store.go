@@ -115,7 +115,7 @@ type Tx interface {
 
 	// Put writes an *App, *Instance, *Alias, *User, *Session, *Token or *Tag
 	// with all that follows from it: indexes and the edges' projection. A
-	// session goes away by itself at its end.
+	// session goes away by itself at its end, which never changes.
 	Put(record any) error
 	// Delete removes one, likewise. Deleting an instance deletes its route
 	// and its wake intent; aliases that name it stay, inactive.
@@ -124,7 +124,8 @@ type Tx interface {
 	PutPolicy(a *App) error
 	// SetStarts replaces what Starts returns.
 	SetStarts(user string, starts []time.Time)
-	// PutOnce keeps something for one use, for as long as ttl.
+	// PutOnce keeps something for one use, for as long as ttl. What Once found
+	// keeps its end.
 	PutOnce(kind OnceKind, key string, value any, ttl time.Duration)
 	// Once reads it without using it up. The error is CodeNotFound.
 	Once(kind OnceKind, key string, into any) error

@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 )
@@ -69,22 +70,13 @@ func (s *Service) mayOpen(tx Tx, a *Actor, id string) (*Instance, []string, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	app, err := tx.App(in.AppID)
-	if CodeOf(err) == CodeNotFound {
-		app, err = nil, nil
-	}
+	of, err := instanceResource(tx, in)
 	if err != nil {
 		return nil, nil, err
 	}
-	var roles []string
-	if app != nil {
-		if roles, err = VisitorRoles(tx, app); err != nil {
-			return nil, nil, err
-		}
-	}
-	switch s.Access.Decide(a, OpenInstance, ResourceOfInstance(in, app, roles)) {
+	switch s.Access.Decide(a, OpenInstance, of) {
 	case Allowed:
-		return in, roles, nil
+		return in, of.VisitorRoles, nil
 	case SignIn:
 		return nil, nil, signIn()
 	case Forbidden:
@@ -174,21 +166,26 @@ func (s *Service) BearerPass(ctx context.Context, a Actor, id string) (out Issue
 	return out, err
 }
 
-// maxPassRoles is how long a user's roles may be together in a pass, in bytes;
-// else it has those alone that its app names.
+// maxPassRoles is how long a user's roles may be together in a pass, in bytes of
+// its JSON; else it has those alone that its app names.
 const maxPassRoles = 1500
+
+func sizeInPass(role string) int {
+	raw, _ := json.Marshal(role) // of any text
+	return len(raw) + len(",")
+}
 
 func (s *Service) issue(a Actor, instance string, named []string, bearer bool) (out Issued, err error) {
 	size := 0
 	for _, role := range a.Roles {
-		size += len(role)
+		size += sizeInPass(role)
 	}
 	if size > maxPassRoles {
 		size = 0
 		a.Roles = slices.DeleteFunc(slices.Clone(a.Roles), func(r string) bool {
 			_, found := slices.BinarySearch(named, r)
 			if found {
-				size += len(r)
+				size += sizeInPass(r)
 			}
 			return !found || size > maxPassRoles
 		})

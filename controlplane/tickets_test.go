@@ -1,6 +1,7 @@
 package controlplane_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -172,21 +173,26 @@ func TestWhoMayOpen(t *testing.T) {
 }
 
 func TestMoreRolesThanAPassHolds(t *testing.T) {
-	in, keys, run := openable(t)
-	roles := []string{"full", "sellers"}
-	for i := range 300 {
-		roles = append(roles, "a-role-with-a-long-name-"+strings.Repeat("x", i%50))
-	}
-	for i := range 10 {
-		roles = append(roles, string(rune('a'+i))+strings.Repeat("y", 200))
-	}
-	eve := in.actor(in.signIn(controlplane.Identity{Subject: "1", Username: "eve", Roles: roles}))
-	pass, err := in.BearerPass(t.Context(), eve, run.ID)
-	wantCode(t, err, "")
-	p, err := keys.Read(pass.Pass)
-	wantCode(t, err, "")
-	if !slices.Equal(p.Roles, []string{"sellers"}) || !p.Full {
-		t.Errorf("roles %v", p.Roles)
+	for name, more := range map[string]func(i int) string{
+		"long":    func(i int) string { return fmt.Sprint(i%10, strings.Repeat("y", 200)) },
+		"short":   func(i int) string { return fmt.Sprint(i) },
+		"escaped": func(i int) string { return fmt.Sprint(strings.Repeat("<", 200), i%7) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			in, keys, run := openable(t)
+			roles := []string{"full", "sellers"}
+			for i := range 400 {
+				roles = append(roles, more(i))
+			}
+			eve := in.actor(in.signIn(controlplane.Identity{Subject: "1", Username: "eve", Roles: roles}))
+			pass, err := in.BearerPass(t.Context(), eve, run.ID)
+			wantCode(t, err, "")
+			p, err := keys.Read(pass.Pass)
+			wantCode(t, err, "")
+			if !slices.Equal(p.Roles, []string{"sellers"}) || !p.Full {
+				t.Errorf("roles %v", p.Roles)
+			}
+		})
 	}
 }
 

@@ -179,6 +179,19 @@ func TestWhoAsksTooOftenIsSlowedDown(t *testing.T) {
 			t.Errorf("step %d: %s, want %s", i, got, step.want)
 		}
 	}
+	// Who asks on and on makes the store write no more.
+	at := func() int64 {
+		list, err := in.store.Tags(t.Context(), controlplane.Page{})
+		wantCode(t, err, "")
+		return list.Revision
+	}
+	for range 120 {
+		in.take("BCDFGHJK")
+	}
+	before := at()
+	if _, got := in.take("BCDFGHJK"); got != controlplane.CodeSlowDown || at() != before {
+		t.Errorf("%s, and %d writes", got, at()-before)
+	}
 	if _, got := in.take("NOTHING"); got != controlplane.CodeExpired {
 		t.Errorf("an unknown code: %s", got)
 	}

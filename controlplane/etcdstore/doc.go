@@ -13,9 +13,23 @@
 //	aliases/record/<name>                  an alias
 //	aliases/id/<ID>                        the name of an alias
 //	tokens/<SHA-256>                       a personal token
+//	tokens/of/<user>/<ID>                  the hash of a user's token
+//	users/record/<name>                    a user (names in lower case here)
+//	users/subject/<SHA-256>                the user of an issuer and subject
+//	users/apps/<name>/<ID>, users/instances/<name>/<ID>
+//	                                       empty: what a user owns
+//	sessions/<ID>                          a sign-in at the console
+//	once/<kind>/<key>                      what is good for one use, or was used
+//	starts/<user>                          when a user's last starts were
+//	tags/<name>                            a tag
+//	audit/<ID>                             a record of a change, in the order of time
 //	signing/<name>                         a secret of the control planes
 //	routes/instance/<ID>, routes/alias/<name>, routes/policy/<app>
 //	                                       the projection that edges watch
+//	routes/keys/<kid>                      a public key that passes are signed by
+//	routes/revoked/user/<name>, routes/revoked/credential/<ID>
+//	                                       what counts no more, for an hour
+//	routes/settings                        what all edges obey alike
 //	routes/mark                            empty: a change that all edges report
 //	wake/<ID>                              an edge's intent to wake an instance
 //	edges/<name>                           a live edge and what it has applied
@@ -33,6 +47,9 @@
 // commit compares them all, and a conflict runs the function again. A record
 // and the routes that follow from it are written by the same etcd transaction,
 // so an edge never sees half a change.
+//
+// Sessions, tokens, revocations and what is good for one use have a lease, so
+// that they go away by themselves. A rewrite keeps the lease.
 //
 // # Presence
 //

@@ -71,6 +71,9 @@ func (t *tx) TokensOf(user string) ([]*controlplane.Token, error) {
 			return nil, storeError(err)
 		}
 		token, err := t.Token(ref.Hash)
+		if controlplane.CodeOf(err) == controlplane.CodeNotFound {
+			continue // it has just ended by itself
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -198,11 +201,15 @@ func (t *tx) putAudit() {
 	t.written = append(t.written, func(rev int64) { t.audit.Revision = rev })
 }
 
-// leases grants what keys with an end need, one for each time to live.
+// keepsEnd reports whether a key is rewritten that is there, and goes away when
+// it would have: a lease for each rewrite would outlive what it was for.
+func (t *tx) keepsEnd(key string) bool { return t.ttls[key] != 0 && t.reads[key].raw != nil }
+
+// leases grants what new keys with an end need, one for each time to live.
 func (t *tx) leases() (map[int64]clientv3.LeaseID, error) {
 	leases := map[int64]clientv3.LeaseID{}
 	for key, ttl := range t.ttls {
-		if t.writes[key] == nil || leases[ttl] != 0 {
+		if t.writes[key] == nil || leases[ttl] != 0 || t.keepsEnd(key) {
 			continue
 		}
 		lease, err := t.store.client.Grant(t.ctx, ttl)

@@ -62,13 +62,16 @@ func routeOf(in *controlplane.Instance) *instanceRoute {
 	return r
 }
 
+// maxTitle is how many bytes of an app's title edges are told.
+const maxTitle = 500
+
 func policyOf(a *controlplane.App, visitorRoles []string) policyRoute {
 	return policyRoute{
 		Owner:        a.Owner,
 		Lifecycle:    string(a.Lifecycle),
 		Visibility:   string(a.Visibility),
 		VisitorRoles: visitorRoles,
-		Title:        a.Title,
+		Title:        strings.ToValidUTF8(a.Title[:min(len(a.Title), maxTitle)], ""),
 		Identity:     a.Manifest.Runtime.EnableOIDC,
 	}
 }
@@ -92,16 +95,25 @@ func RouteChange(e Event) (change routing.Change, ok bool, err error) {
 	return change, true, nil
 }
 
-// The limits of a route: no record comes near the first, no host has a name
-// above the second.
+// The limits of a route: no record but a policy comes near the first, no host
+// has a name above the last. A policy has the roles of 20 tags, 50 of each, 100
+// bytes long, of which JSON makes six times as many where all are escaped.
 const (
 	maxRoute     = 64 << 10
+	maxPolicy    = 1 << 20
 	maxAliasName = 253
 )
 
 func routeChange(e Event) (routing.Change, error) {
-	if len(e.Value) > maxRoute {
-		return routing.Change{}, fmt.Errorf("the value has %d bytes, and %d are allowed", len(e.Value), maxRoute)
+	most := maxRoute
+	if strings.HasPrefix(e.Key, routePolicies) {
+		most = maxPolicy
+	}
+	if len(e.Value) > most {
+		return routing.Change{}, fmt.Errorf("the value has %d bytes, and %d are allowed", len(e.Value), most)
+	}
+	if len(e.Key) > maxRoute {
+		return routing.Change{}, fmt.Errorf("the key has %d bytes, and %d are allowed", len(e.Key), maxRoute)
 	}
 	if id, found := strings.CutPrefix(e.Key, routeInstances); found {
 		return instanceChange(id, e)
@@ -180,6 +192,11 @@ func policyChange(app string, e Event) (c routing.Change, err error) {
 	var r policyRoute
 	if err := decode(e.Key, e.Value, &r); err != nil {
 		return c, err
+	}
+	for _, field := range append([]string{r.Owner, r.Title}, r.VisitorRoles...) {
+		if len(field) > maxRoute { // see instanceChange
+			return c, fmt.Errorf("a field has more than %d bytes", maxRoute)
+		}
 	}
 	p := routing.Policy{App: app, Owner: r.Owner, Title: r.Title, VisitorRoles: r.VisitorRoles, Identity: r.Identity}
 	switch controlplane.Lifecycle(r.Lifecycle) {

@@ -1,9 +1,11 @@
 package etcdstore_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/routing"
 )
@@ -96,6 +98,10 @@ func TestRouteChangeRefusesPoisonedRecords(t *testing.T) {
 		"endpoint line feed":     event(instance, poison("127.0.0.1:80", `/run/a\nb`)),
 		"endpoint too long":      event(instance, poison("127.0.0.1:80", "/"+strings.Repeat("a", 107))),
 		"generation text":        event(instance, poison(`"generation":3`, `"generation":"3"`)),
+		"policy too large":       event("routes/policy/a", strings.Repeat(" ", 1<<20)+"{}"),
+		"policy owner too long":  event("routes/policy/a", `{"lifecycle":"MANAGED","visibility":"PUBLIC","owner":"`+strings.Repeat("a", 65<<10)+`"}`),
+		"policy role too long":   event("routes/policy/a", `{"lifecycle":"MANAGED","visibility":"PUBLIC","visitor_roles":["`+strings.Repeat("a", 65<<10)+`"]}`),
+		"key too long":           event("routes/policy/"+strings.Repeat("a", 65<<10), `{"lifecycle":"MANAGED","visibility":"PUBLIC"}`),
 		"alias no json":          event("routes/alias/sales", `x`),
 		"alias to no id":         event("routes/alias/sales", `{"instance_id":"x","v":1}`),
 		"alias of newer schema":  event("routes/alias/sales", `{"instance_id":"`+someID+`","v":2}`),
@@ -108,6 +114,32 @@ func TestRouteChangeRefusesPoisonedRecords(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What the largest tags and the longest title make of an app comes to edges.
+func TestTheLargestPolicyIsTaken(t *testing.T) {
+	w := newWorld(t)
+	app := newApp("large")
+	app.Title = strings.Repeat("é", 100<<10)
+	for n := range 20 {
+		tag := &controlplane.Tag{Name: fmt.Sprint("large", n)}
+		for i := range 50 {
+			tag.VisitorRoles = append(tag.VisitorRoles, fmt.Sprintf("%s%02d%02d", strings.Repeat("<", 96), n, i))
+		}
+		w.put(tag)
+		app.Tags = append(app.Tags, tag.Name)
+	}
+	w.put(app)
+	key := "routes/policy/" + app.ID
+	change, ok, err := etcdstore.RouteChange(event(key, w.raw(key)))
+	if !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	p := routing.NewTable().Apply(1, []routing.Change{change}).Policy(app.ID)
+	if len(p.VisitorRoles) != 1000 || p.Title != strings.Repeat("é", 250) {
+		t.Errorf("%d roles, title of %d bytes", len(p.VisitorRoles), len(p.Title))
+	}
+	w.update(func(tx controlplane.Tx) error { return tx.Delete(app) })
 }
 
 func TestRouteKeys(t *testing.T) {

@@ -147,9 +147,12 @@ func (t *tx) commit() (revision int64, ok bool, err error) {
 	}
 	ops := make([]clientv3.Op, 0, len(t.writes))
 	for key, raw := range t.writes {
-		if raw == nil {
+		switch {
+		case raw == nil:
 			ops = append(ops, clientv3.OpDelete(t.store.prefix+key))
-		} else {
+		case t.keepsEnd(key):
+			ops = append(ops, clientv3.OpPut(t.store.prefix+key, string(raw), clientv3.WithIgnoreLease()))
+		default:
 			ops = append(ops, clientv3.OpPut(t.store.prefix+key, string(raw), clientv3.WithLease(leases[t.ttls[key]])))
 		}
 	}

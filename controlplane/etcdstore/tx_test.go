@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
@@ -341,6 +342,44 @@ func TestRoutesFollowTheRecordInItsOwnRevision(t *testing.T) {
 	}
 	if raw := w.raw(route); strings.Contains(raw, "endpoint") || strings.Contains(raw, "identity") {
 		t.Errorf("asleep with an endpoint: %s", raw)
+	}
+}
+
+// A lease for each rewrite would outlive the session for which it was granted.
+func TestARewriteKeepsTheLease(t *testing.T) {
+	w := newWorld(t)
+	session := &controlplane.Session{ID: "lease", User: "ann", ExpiresAt: time.Now().Add(time.Hour)}
+	lease := func(key string) clientv3.LeaseID {
+		resp, err := w.client.Get(t.Context(), w.prefix+key)
+		if err != nil || len(resp.Kvs) != 1 {
+			t.Fatalf("%s: %v, %v", key, resp, err)
+		}
+		return clientv3.LeaseID(resp.Kvs[0].Lease)
+	}
+	var first [2]clientv3.LeaseID
+	for i := range 3 {
+		w.update(func(tx controlplane.Tx) error {
+			var found struct{ N int }
+			if err := tx.Once(controlplane.OnceDevice, "lease", &found); i > 0 && (err != nil || found.N != i-1) {
+				t.Errorf("found %d, %v", found.N, err)
+			}
+			found.N = i
+			tx.PutOnce(controlplane.OnceDevice, "lease", found, 2*time.Hour)
+			session.CheckedAt = session.CheckedAt.Add(time.Second)
+			return tx.Put(session)
+		})
+		got := [2]clientv3.LeaseID{lease("sessions/lease"), lease("once/device/lease")}
+		if i == 0 {
+			first = got
+		}
+		if got != first || got[0] == 0 || got[1] == 0 || got[0] == got[1] {
+			t.Errorf("leases %x, at first %x", got, first)
+		}
+	}
+	for _, id := range first {
+		if _, err := w.client.Revoke(t.Context(), id); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

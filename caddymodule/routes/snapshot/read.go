@@ -41,7 +41,7 @@ type reader struct {
 }
 
 // maxRoles bounds a policy's: a record of the store holds no more.
-const maxRoles = 64 << 10
+const maxRoles = 1 << 20
 
 // maxKnown bounds the shared strings that are looked for.
 const maxKnown = 1 << 16
