@@ -85,31 +85,31 @@ func (w *world) appCell(t *testing.T, e *edge, p *person, row []string) string {
 	}
 	switch row[0] {
 	case "see":
-		return p.api(t, e, "GET", "/apps/"+app.ID, "").verdict()
+		return p.api(t, e, "GET /apps/"+app.ID, "").verdict()
 	case "list":
-		a := p.api(t, e, "GET", "/apps?limit=1000", "")
+		a := p.api(t, e, "GET /apps?limit=1000", "")
 		if a.StatusCode/100 == 2 && !strings.Contains(string(a.body), app.ID) {
 			return "–"
 		}
 		return a.verdict()
 	case "run":
-		return remove(p.api(t, e, "POST", "/instances", fmt.Sprintf(`{"app_id":%q}`, app.ID)), "/instances/")
+		return remove(p.api(t, e, "POST /instances", fmt.Sprintf(`{"app_id":%q}`, app.ID)), "/instances/")
 	case "update":
-		return p.api(t, e, "PATCH", "/apps/"+app.ID, fmt.Sprintf(`{"visibility":%q}`, visibility)).verdict()
+		return p.api(t, e, "PATCH /apps/"+app.ID, fmt.Sprintf(`{"visibility":%q}`, visibility)).verdict()
 	case "download":
-		a := p.api(t, e, "GET", "/apps/"+app.ID+"/bundle", "")
+		a := p.api(t, e, "GET /apps/"+app.ID+"/bundle", "")
 		if a.StatusCode == 200 && !strings.HasPrefix(string(a.body), "PK") {
 			return "no archive"
 		}
 		return a.verdict()
 	case "delete":
-		return p.api(t, e, "DELETE", "/apps/"+w.spare(p, e, visibility).ID, "").verdict()
+		return p.api(t, e, "DELETE /apps/"+w.spare(p, e, visibility).ID, "").verdict()
 	case "import":
-		return remove(p.api(t, e, "POST", "/bundles", string(small("imported", "ON_DEMAND").Bundle(t)), "Content-Type: application/zip"), "/apps/")
+		return remove(p.api(t, e, "POST /bundles", string(small("imported", "ON_DEMAND").Bundle(t)), "Content-Type: application/zip"), "/apps/")
 	case "container":
-		return remove(p.api(t, e, "POST", "/bundles", string(container("imported").Bundle(t)), "Content-Type: application/zip"), "/apps/")
+		return remove(p.api(t, e, "POST /bundles", string(container("imported").Bundle(t)), "Content-Type: application/zip"), "/apps/")
 	case "image":
-		return p.api(t, e, "PATCH", "/apps/"+w.things.images[visibility].ID, `{"image":"registry.example.com/app:2"}`).verdict()
+		return p.api(t, e, "PATCH /apps/"+w.things.images[visibility].ID, `{"image":"registry.example.com/app:2"}`).verdict()
 	}
 	t.Fatalf("what is %q?", row)
 	return ""

@@ -31,7 +31,7 @@ func (w *world) askAudit(t *testing.T) {
 		signedIn := e.newBrowser("fiona")
 		change := func(p *person, method, path, body string, out any) func(t *testing.T) {
 			return func(t *testing.T) {
-				a := p.api(t, e, method, path, body, liar...)
+				a := p.api(t, e, method+" "+path, body, liar...)
 				if a.StatusCode/100 != 2 {
 					t.Fatalf("%s", a)
 				}
@@ -47,7 +47,7 @@ func (w *world) askAudit(t *testing.T) {
 		}{
 			{"fiona", "user.sign_in", "user/fiona", signedIn.signIn},
 			{"fiona", "app.import", "app/", func(t *testing.T) {
-				decode(t, fiona.api(t, e, "POST", "/bundles", bundle, append(liar, "Content-Type: application/zip")...), &app)
+				decode(t, fiona.api(t, e, "POST /bundles", bundle, append(liar, "Content-Type: application/zip")...), &app)
 			}},
 			{"fiona", "app.update", "app/", func(t *testing.T) { change(fiona, "PATCH", "/apps/"+app.ID, `{"visibility":"ALL_USERS"}`, nil)(t) }},
 			{"", "", "", func(t *testing.T) { change(fiona, "PATCH", "/apps/"+app.ID, `{"visibility":"ALL_USERS"}`, nil)(t) }},
@@ -76,7 +76,7 @@ func (w *world) askAudit(t *testing.T) {
 			{"fiona", "instance.terminate", "instance/", func(t *testing.T) { change(fiona, "DELETE", "/instances/"+in.ID, "", nil)(t) }},
 			{"", "", "", func(t *testing.T) { fiona.ticket(t, e, w.things.instances["ALL_USERS DOMAIN ON_DEMAND"]) }},
 			{"", "", "", func(t *testing.T) { signedIn.enter(t, w.things.instances["ALL_USERS DOMAIN ON_DEMAND"]) }},
-			{"", "", "", func(t *testing.T) { w.people["victor"].api(t, e, "DELETE", "/apps/"+app.ID, "") }},
+			{"", "", "", func(t *testing.T) { w.people["victor"].api(t, e, "DELETE /apps/"+app.ID, "") }},
 			{"fiona", "user.sign_out", "user/fiona", func(t *testing.T) { signedIn.signOut(t, false) }},
 		} {
 			t.Run(e.name+"/"+c.action+" by "+c.actor, func(t *testing.T) {
@@ -113,7 +113,7 @@ func (w *world) askAudit(t *testing.T) {
 			before := len(records(t))
 			for _, method := range []string{"DELETE", "PUT", "PATCH", "POST"} {
 				for _, path := range []string{"/audit", "/audit/1", "/audit?actor=ann"} {
-					if a := ann.api(t, e, method, path, ""); a.StatusCode != http.StatusMethodNotAllowed && a.StatusCode != http.StatusNotFound {
+					if a := ann.api(t, e, method+" "+path, ""); a.StatusCode != http.StatusMethodNotAllowed && a.StatusCode != http.StatusNotFound {
 						t.Errorf("%s %s: %s", method, path, a)
 					}
 				}

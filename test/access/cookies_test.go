@@ -44,16 +44,16 @@ func (w *world) askCookies(t *testing.T) {
 		plain := &http.Client{Transport: e.transport} // without a jar
 		t.Run(e.name+"/attributes", func(t *testing.T) {
 			b := e.newBrowser("fiona")
-			a := b.pass(t, ask(t, b.Client, "GET", w.console("/login?next=/"), ""))
+			a := b.pass(t, ask(t, b.Client, "GET "+w.console("/login?next=/"), ""))
 			if line := cookieOf(a, sessionCookie); !isHostCookie(line) {
 				t.Errorf("the console's: %q", line)
 			}
 			for _, in := range []*v1.Instance{in, path} {
-				a = ask(t, b.Client, "GET", in.URL, "", "Accept: text/html")
+				a = ask(t, b.Client, "GET "+in.URL, "", "Accept: text/html")
 				if line := cookieOf(a, nonceCookie(in)); !isHostCookie(line) {
 					t.Errorf("the nonce of %s: %q", in.RoutingMode, line)
 				}
-				a = ask(t, b.Client, "GET", b.oneTimeTicket(t, in), "", "Accept: text/html")
+				a = ask(t, b.Client, "GET "+b.oneTimeTicket(t, in), "", "Accept: text/html")
 				if line := cookieOf(a, passCookie(in)); !isHostCookie(line) || !maxAgeIs(line, 14*60, 15*60) {
 					t.Errorf("the pass of %s: %q", in.RoutingMode, line)
 				}
@@ -92,12 +92,12 @@ func (w *world) askCookies(t *testing.T) {
 		} {
 			t.Run(e.name+"/pass "+name, func(t *testing.T) {
 				ours := strings.HasPrefix(c.cookie, passCookie(c.in))
-				a := ask(t, plain, "GET", c.in.URL, "", "Accept: text/html", "Cookie: "+c.cookie)
+				a := ask(t, plain, "GET "+c.in.URL, "", "Accept: text/html", "Cookie: "+c.cookie)
 				if a.StatusCode != http.StatusFound || !strings.HasPrefix(a.to().String(), w.console("/open/")) || ours != isCleared(a, passCookie(c.in)) {
 					t.Errorf("a page: %s %v", a, a.Header)
 				}
-				bare := ask(t, plain, "GET", c.in.URL, "")
-				a = ask(t, plain, "GET", c.in.URL, "", "Cookie: "+c.cookie)
+				bare := ask(t, plain, "GET "+c.in.URL, "")
+				a = ask(t, plain, "GET "+c.in.URL, "", "Cookie: "+c.cookie)
 				if a.StatusCode != http.StatusUnauthorized || string(a.body) != string(bare.body) {
 					t.Errorf("a program: %s; without a cookie: %s", a, bare)
 				}
@@ -108,7 +108,7 @@ func (w *world) askCookies(t *testing.T) {
 			"a pass of a cookie": "Authorization: Bearer " + pass, "a session": "Authorization: Bearer " + session,
 		} {
 			t.Run(e.name+"/bearer "+name, func(t *testing.T) {
-				a := ask(t, plain, "GET", in.URL, "", authorization)
+				a := ask(t, plain, "GET "+in.URL, "", authorization)
 				if a.StatusCode != http.StatusUnauthorized || a.problem().Code != "invalid_token" || !strings.Contains(a.Header.Get("WWW-Authenticate"), "Bearer") {
 					t.Errorf("%s %v", a, a.Header)
 				}
@@ -119,11 +119,11 @@ func (w *world) askCookies(t *testing.T) {
 			"of an instance": sessionCookie + "=" + pass, "empty": sessionCookie + "=",
 		} {
 			t.Run(e.name+"/session "+name, func(t *testing.T) {
-				a := ask(t, plain, "GET", w.console("/tokens"), "", "Accept: text/html", "Cookie: "+cookie)
+				a := ask(t, plain, "GET "+w.console("/tokens"), "", "Accept: text/html", "Cookie: "+cookie)
 				if a.StatusCode != http.StatusFound || a.to().Path != "/login" || !isCleared(a, sessionCookie) {
 					t.Errorf("a page: %s %v", a, a.Header)
 				}
-				a = ask(t, plain, "GET", w.console("/api/v1/me"), "", "Sec-Fetch-Site: same-origin", "Cookie: "+cookie)
+				a = ask(t, plain, "GET "+w.console("/api/v1/me"), "", "Sec-Fetch-Site: same-origin", "Cookie: "+cookie)
 				if a.StatusCode != http.StatusUnauthorized {
 					t.Errorf("the API: %s", a)
 				}
@@ -131,14 +131,14 @@ func (w *world) askCookies(t *testing.T) {
 		}
 		t.Run(e.name+"/apps see none", func(t *testing.T) {
 			for _, in := range []*v1.Instance{in, public} {
-				a := ask(t, plain, "GET", in.URL, "", bearerOf(t, fiona.ticket(t, e, in)), "X-Token: slw_x",
+				a := ask(t, plain, "GET "+in.URL, "", bearerOf(t, fiona.ticket(t, e, in)), "X-Token: slw_x",
 					"Cookie: a=1; "+sessionCookie+"="+session+"; "+passCookie(in)+"="+pass+"; b=2; "+nonceCookie(in)+"=N; slipway-x="+fiona.token)
 				got := a.echo()
 				if got.Header.Get("Authorization") != "" || strings.Contains(strings.ReplaceAll(string(got.Raw), "X-Token: slw_x", ""), "slw_") ||
 					got.Header.Get("Cookie") != "a=1; b=2" {
 					t.Errorf("%s", got.Raw)
 				}
-				a = ask(t, plain, "GET", public.URL, "", "Authorization: Basic YTpi")
+				a = ask(t, plain, "GET "+public.URL, "", "Authorization: Basic YTpi")
 				if got := a.echo().Header.Get("Authorization"); got != "Basic YTpi" {
 					t.Errorf("an app's own credentials: %q", got)
 				}

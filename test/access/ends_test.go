@@ -146,13 +146,13 @@ func (c *ended) run(t *testing.T, w *world) {
 			slipwaytest.Eventually(t, "the instance opens at "+e.name, func() bool { return b.visit(t, c.in) == "✓" })
 		}
 		o := &opened{edge: e, socket: b.socket(t, c.in.URL, headers...), streams: map[string]chan error{}}
-		o.again = func() int { return ask(t, b.Client, "GET", c.in.URL, "", headers...).StatusCode }
+		o.again = func() int { return ask(t, b.Client, "GET "+c.in.URL, "", headers...).StatusCode }
 		if status := o.again(); status != http.StatusOK {
 			t.Fatalf("%s: %d before the end", e.name, status)
 		}
 		o.socket.listen(t.Context())
 		for name, query := range map[string]string{"event stream": "endless", "download": "endless?download"} {
-			o.streams[name] = streamed(t, open(t, b.Client, "GET", c.in.URL+query, "", headers...))
+			o.streams[name] = streamed(t, open(t, b.Client, "GET "+c.in.URL+query, "", headers...))
 		}
 		all = append(all, o)
 	}

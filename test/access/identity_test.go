@@ -34,10 +34,10 @@ func (w *world) askIdentity(t *testing.T) {
 				return w.people["tom"].browser(t, e).page(t, in.URL, lies...)
 			}, [3]string{"tom", "tom@example.com", "curators,full"}, []string{"ALL_USERS"}},
 			"program": {func(in *v1.Instance) *answer {
-				return ask(t, &http.Client{Transport: e.transport}, "GET", in.URL, "", append(lies, bearerOf(t, w.people["tom"].ticket(t, e, in)))...)
+				return ask(t, &http.Client{Transport: e.transport}, "GET "+in.URL, "", append(lies, bearerOf(t, w.people["tom"].ticket(t, e, in)))...)
 			}, [3]string{"tom", "tom@example.com", "curators,full"}, []string{"ALL_USERS", "PUBLIC"}},
 			"nobody": {func(in *v1.Instance) *answer {
-				return ask(t, &http.Client{Transport: e.transport}, "GET", in.URL, "", lies...)
+				return ask(t, &http.Client{Transport: e.transport}, "GET "+in.URL, "", lies...)
 			}, [3]string{}, []string{"PUBLIC"}},
 		} {
 			for _, visibility := range c.of {
@@ -66,7 +66,7 @@ func (w *world) askIdentity(t *testing.T) {
 				in := w.things.instances[key]
 				b := w.people["tom"].browser(t, e)
 				b.enter(t, in)
-				a := ask(t, b.Client, "GET", in.URL, "", lies...)
+				a := ask(t, b.Client, "GET "+in.URL, "", lies...)
 				if a.echo().Instance != in.ID || strings.Contains(strings.ToLower(string(a.echo().Raw)), "slipway-") {
 					t.Errorf("%s", a.echo().Raw)
 				}

@@ -85,19 +85,19 @@ func (w *world) instanceCell(t *testing.T, e *edge, p *person, row []string) str
 		}
 		return browser
 	case "metadata":
-		return p.api(t, e, "GET", path, "").verdict()
+		return p.api(t, e, "GET "+path, "").verdict()
 	case "list":
-		a := p.api(t, e, "GET", "/instances?limit=1000", "")
+		a := p.api(t, e, "GET /instances?limit=1000", "")
 		if a.StatusCode/100 == 2 && !strings.Contains(string(a.body), in.ID) {
 			return "–"
 		}
 		return a.verdict()
 	case "logs":
-		return p.api(t, e, "GET", path+"/logs", "").verdict()
+		return p.api(t, e, "GET "+path+"/logs", "").verdict()
 	case "update":
-		return p.api(t, e, "PATCH", path, fmt.Sprintf(`{"visibility":%q}`, visibility)).verdict()
+		return p.api(t, e, "PATCH "+path, fmt.Sprintf(`{"visibility":%q}`, visibility)).verdict()
 	case "suspend", "resume":
-		a := p.api(t, e, "POST", path+"/"+row[0], "")
+		a := p.api(t, e, "POST "+path+"/"+row[0], "")
 		if a.StatusCode == http.StatusOK {
 			w.await(t, in, map[string]string{"suspend": "SUSPENDED", "resume": "DEPLOYED"}[row[0]])
 		}
@@ -106,7 +106,7 @@ func (w *world) instanceCell(t *testing.T, e *edge, p *person, row []string) str
 		if doomed := w.things.doomed[visibility+" "+p.name+" "+e.name]; doomed != nil {
 			in = doomed
 		}
-		return p.api(t, e, "DELETE", "/instances/"+in.ID, "").verdict()
+		return p.api(t, e, "DELETE /instances/"+in.ID, "").verdict()
 	}
 	t.Fatalf("what is %q?", row)
 	return ""

@@ -71,7 +71,7 @@ func (w *world) askKeys(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return ask(t, plain, "GET", in.URL, "", append(headers, "Cookie: "+passCookie(in)+"="+token)...)
+			return ask(t, plain, "GET "+in.URL, "", append(headers, "Cookie: "+passCookie(in)+"="+token)...)
 		}
 		foreign, err := identity.NewKeyring(t.Context(), noStore{}, time.Now)
 		if err != nil {
@@ -88,7 +88,7 @@ func (w *world) askKeys(t *testing.T) {
 			if err != nil || newer.User != "fiona" || newer.Credential != good.Credential || newer.Expires <= aged(good, 8*time.Minute).Expires || newer.Until != good.Until {
 				t.Errorf("%+v %v", newer, err)
 			}
-			if a := ask(t, plain, "GET", in.URL, "", "Cookie: "+cookie); a.StatusCode != http.StatusOK {
+			if a := ask(t, plain, "GET "+in.URL, "", "Cookie: "+cookie); a.StatusCode != http.StatusOK {
 				t.Errorf("the newer one: %s", a)
 			}
 		})
@@ -139,7 +139,7 @@ func (w *world) askRotation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return ask(t, &http.Client{Transport: e.transport}, "GET", in.URL, "", "Cookie: "+passCookie(in)+"="+token).StatusCode
+		return ask(t, &http.Client{Transport: e.transport}, "GET "+in.URL, "", "Cookie: "+passCookie(in)+"="+token).StatusCode
 	}
 	w.keyring(t, 25*time.Hour)                       // publishes a new key
 	next := w.keyring(t, 25*time.Hour+2*time.Minute) // signs with it

@@ -55,7 +55,7 @@ func (w *world) askOrigins(t *testing.T) {
 				if strings.Contains(c.body, "=") {
 					kind = "Content-Type: application/x-www-form-urlencoded"
 				}
-				a := ask(t, plain, c.method, c.address, c.body, append(c.headers, cookie, kind)...)
+				a := ask(t, plain, c.method+" "+c.address, c.body, append(c.headers, cookie, kind)...)
 				if want := c.status; a.StatusCode != want && (want != 422 || a.StatusCode != 403) {
 					t.Errorf("%s", a)
 				}
@@ -66,10 +66,10 @@ func (w *world) askOrigins(t *testing.T) {
 			bearer := "Authorization: Bearer " + fiona.token
 			for _, origin := range []string{app, "Origin: https://evil.example", "Origin: " + w.console(""), "Origin: null"} {
 				for _, address := range []string{w.base("/api/v1/me"), w.console("/api/v1/me"), w.base("/api/openapi.json"), w.base("/api/v1/login"), w.base("/api/v1/nothing"), w.console("/"), w.base("/"), w.base("/readyz")} {
-					w.isClosed(t, ask(t, plain, "GET", address, "", origin, bearer))
-					w.isClosed(t, ask(t, plain, "GET", address, "", origin))
+					w.isClosed(t, ask(t, plain, "GET "+address, "", origin, bearer))
+					w.isClosed(t, ask(t, plain, "GET "+address, "", origin))
 					for _, method := range []string{"GET", "POST", "DELETE"} {
-						a := ask(t, plain, "OPTIONS", address, "", origin, "Access-Control-Request-Method: "+method, "Access-Control-Request-Headers: authorization")
+						a := ask(t, plain, "OPTIONS "+address, "", origin, "Access-Control-Request-Method: "+method, "Access-Control-Request-Headers: authorization")
 						if w.isClosed(t, a); a.StatusCode/100 == 2 && address != w.base("/readyz") {
 							t.Errorf("a preflight of %s is answered: %s", address, a)
 						}
@@ -81,16 +81,16 @@ func (w *world) askOrigins(t *testing.T) {
 			bearer := "Authorization: Bearer " + w.people["ann"].token
 			for _, path := range []string{"/instances/" + in.ID + "/suspend", "/instances/" + in.ID + "/resume", "/instances/" + in.ID + "/ticket", "/logout", "/edge/ticket", "/edge/renew", "/login/device", "/bundles"} {
 				for _, method := range []string{"GET", "HEAD"} {
-					if a := ask(t, plain, method, w.base("/api/v1"+path), "", bearer); a.StatusCode != http.StatusMethodNotAllowed {
+					if a := ask(t, plain, method+" "+w.base("/api/v1"+path), "", bearer); a.StatusCode != http.StatusMethodNotAllowed {
 						t.Errorf("%s %s: %s", method, path, a)
 					}
 				}
 			}
-			a := ask(t, b.Client, "GET", w.console("/logout?everywhere=1"), "")
+			a := ask(t, b.Client, "GET "+w.console("/logout?everywhere=1"), "")
 			if a.StatusCode != http.StatusMethodNotAllowed {
 				t.Errorf("logout: %s", a)
 			}
-			if a := ask(t, b.Client, "GET", w.console("/api/v1/me"), ""); a.StatusCode != http.StatusOK {
+			if a := ask(t, b.Client, "GET "+w.console("/api/v1/me"), ""); a.StatusCode != http.StatusOK {
 				t.Errorf("signed out: %s", a)
 			}
 		})

@@ -51,7 +51,7 @@ func (w *world) aliasCell(t *testing.T, e *edge, p *person, row []string) string
 	}
 	const name = "asked"
 	defer func() {
-		if a := ann.api(t, e, "DELETE", "/aliases/"+name, ""); a.StatusCode/100 != 2 && a.StatusCode != 404 {
+		if a := ann.api(t, e, "DELETE /aliases/"+name, ""); a.StatusCode/100 != 2 && a.StatusCode != 404 {
 			t.Errorf("clean up: %s", a)
 		}
 	}()
@@ -62,18 +62,18 @@ func (w *world) aliasCell(t *testing.T, e *edge, p *person, row []string) string
 		return a.verdict()
 	}
 	if row[0] == "create" {
-		return verdict(p.api(t, e, "POST", "/aliases", strings.Replace(`{"name":"asked",}`, ",}", strings.TrimSuffix(","+target, ",")+"}", 1)))
+		return verdict(p.api(t, e, "POST /aliases", strings.Replace(`{"name":"asked",}`, ",}", strings.TrimSuffix(","+target, ",")+"}", 1)))
 	}
 	ann.must(t, "POST", "/aliases", `{"name":"asked",`+target+`}`, nil)
 	switch row[0] {
 	case "see":
-		return verdict(p.api(t, e, "GET", "/aliases/"+name, ""))
+		return verdict(p.api(t, e, "GET /aliases/"+name, ""))
 	case "assign":
-		return verdict(p.api(t, e, "PUT", "/aliases/"+name+"/assignment", `{`+target+`,"primary":true}`))
+		return verdict(p.api(t, e, "PUT /aliases/"+name+"/assignment", `{`+target+`,"primary":true}`))
 	case "promote":
-		return verdict(p.api(t, e, "POST", "/aliases/"+name+"/promote", ""))
+		return verdict(p.api(t, e, "POST /aliases/"+name+"/promote", ""))
 	case "delete":
-		return verdict(p.api(t, e, "DELETE", "/aliases/"+name, ""))
+		return verdict(p.api(t, e, "DELETE /aliases/"+name, ""))
 	}
 	t.Fatalf("what is %q?", row)
 	return ""
@@ -109,16 +109,16 @@ func (w *world) tagCell(t *testing.T, e *edge, p *person, row []string) string {
 	app := "/apps/" + w.things.apps["PUBLIC ON_DEMAND"].ID // everybody sees it, with public_mode
 	switch row[0] {
 	case "see":
-		return p.api(t, e, "GET", "/tags/open", "").verdict()
+		return p.api(t, e, "GET /tags/open", "").verdict()
 	case "create":
-		defer ann.api(t, e, "DELETE", "/tags/made", "")
-		return p.api(t, e, "POST", "/tags", `{"name":"made"}`).verdict()
+		defer ann.api(t, e, "DELETE /tags/made", "")
+		return p.api(t, e, "POST /tags", `{"name":"made"}`).verdict()
 	case "delete":
 		ann.must(t, "POST", "/tags", `{"name":"made"}`, nil)
-		defer ann.api(t, e, "DELETE", "/tags/made", "")
-		return p.api(t, e, "DELETE", "/tags/made", "").verdict()
+		defer ann.api(t, e, "DELETE /tags/made", "")
+		return p.api(t, e, "DELETE /tags/made", "").verdict()
 	case "update":
-		return p.api(t, e, "PATCH", "/tags/"+row[1], fmt.Sprintf(`{"title":"by %s at %s"}`, p.name, e.name)).verdict()
+		return p.api(t, e, "PATCH /tags/"+row[1], fmt.Sprintf(`{"title":"by %s at %s"}`, p.name, e.name)).verdict()
 	case "assign", "remove":
 		before, after := `{"tags":["shared"]}`, fmt.Sprintf(`{"tags":["shared",%q]}`, row[1])
 		if row[0] == "remove" {
@@ -126,15 +126,15 @@ func (w *world) tagCell(t *testing.T, e *edge, p *person, row []string) string {
 		}
 		ann.must(t, "PATCH", app, before, nil)
 		defer ann.must(t, "PATCH", app, `{"tags":["shared"]}`, nil)
-		return p.api(t, e, "PATCH", app, after).verdict()
+		return p.api(t, e, "PATCH "+app, after).verdict()
 	case "own":
 		app := p.importApp(t, small("own-"+p.name, "ON_DEMAND"), "PRIVATE")
 		defer p.must(t, "DELETE", "/apps/"+app.ID, "", nil)
-		return p.api(t, e, "PATCH", "/apps/"+app.ID, fmt.Sprintf(`{"tags":[%q]}`, row[1])).verdict()
+		return p.api(t, e, "PATCH /apps/"+app.ID, fmt.Sprintf(`{"tags":[%q]}`, row[1])).verdict()
 	case "explain":
-		return p.api(t, e, "POST", "/explain", fmt.Sprintf(`{"url":%q}`, w.base("/"))).verdict()
+		return p.api(t, e, "POST /explain", fmt.Sprintf(`{"url":%q}`, w.base("/"))).verdict()
 	case "users", "audit", "edges", "tokens", "me":
-		return p.api(t, e, "GET", "/"+row[0], "").verdict()
+		return p.api(t, e, "GET /"+row[0], "").verdict()
 	}
 	t.Fatalf("what is %q?", row)
 	return ""

@@ -32,7 +32,7 @@ func (w *world) askWithoutProvider(t *testing.T) {
 				b := e.newBrowser("fiona")
 				back := w.idp.SignIn(t, b.Client, w.console("/login?next=%2F"), "fiona")
 				late[e] = func() *answer {
-					return ask(t, b.Client, "GET", back.String(), "", "Sec-Fetch-Site: cross-site", "Accept: text/html")
+					return ask(t, b.Client, "GET "+back.String(), "", "Sec-Fetch-Site: cross-site", "Accept: text/html")
 				}
 			}
 			w.idp.Down(outage.how)
@@ -42,7 +42,7 @@ func (w *world) askWithoutProvider(t *testing.T) {
 				if got := b.visit(t, in) + b.visit(t, fresh); got != "✓✓" {
 					t.Errorf("%s: who is signed in opens: %s", e.name, got)
 				}
-				if a := ask(t, b.Client, "GET", w.console("/api/v1/me"), "", "Sec-Fetch-Site: same-origin"); a.StatusCode != 200 {
+				if a := ask(t, b.Client, "GET "+w.console("/api/v1/me"), "", "Sec-Fetch-Site: same-origin"); a.StatusCode != 200 {
 					t.Errorf("%s: the console of who is signed in: %s", e.name, a)
 				}
 				if got := fiona.call(t, e, in); got != "✓" {
@@ -88,7 +88,7 @@ func (w *world) askWithoutControl(t *testing.T) {
 	if got := b.visit(t, in); got != "✓" {
 		t.Errorf("with a cookie: %s", got)
 	}
-	if a := ask(t, &http.Client{Transport: e.transport}, "GET", in.URL, "", bearer); a.StatusCode != 200 {
+	if a := ask(t, &http.Client{Transport: e.transport}, "GET "+in.URL, "", bearer); a.StatusCode != 200 {
 		t.Errorf("with a ticket of before: %s", a)
 	}
 	if err := socket.say(t); err != nil {
@@ -101,14 +101,14 @@ func (w *world) askWithoutControl(t *testing.T) {
 		"nobody opens":                e.newBrowser("").page(t, in.URL),
 		"who is signed in opens anew": signedIn.page(t, in.URL),
 		"a sign-in":                   e.newBrowser("").page(t, w.console("/login?next=/")),
-		"a ticket of before":          ask(t, underWay.Client, "GET", ticket, "", "Accept: text/html"),
+		"a ticket of before":          ask(t, underWay.Client, "GET "+ticket, "", "Accept: text/html"),
 	} {
 		if a.StatusCode != http.StatusServiceUnavailable || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") ||
 			!strings.Contains(string(a.body), "control plane") || a.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %s %v", name, a, a.Header)
 		}
 	}
-	if a := fiona.api(t, e, "GET", "/me", ""); a.StatusCode != http.StatusServiceUnavailable || a.problem().Status != 503 {
+	if a := fiona.api(t, e, "GET /me", ""); a.StatusCode != http.StatusServiceUnavailable || a.problem().Status != 503 {
 		t.Errorf("the API: %s", a)
 	}
 	socket.conn.Close(websocket.StatusNormalClosure, "")
@@ -131,17 +131,17 @@ func (w *world) askDefaults(t *testing.T) {
 	t.Run("PUBLIC is refused at write", func(t *testing.T) {
 		private := w.things.instances["PRIVATE BASE_URL ON_DEMAND"]
 		for _, p := range []*person{w.people["olga"], w.people["ann"]} {
-			a := p.api(t, w.pure(), "PATCH", "/instances/"+private.ID, `{"visibility":"PUBLIC"}`)
+			a := p.api(t, w.pure(), "PATCH /instances/"+private.ID, `{"visibility":"PUBLIC"}`)
 			if a.StatusCode != http.StatusUnprocessableEntity || a.problem().Code != "base_url_public" {
 				t.Errorf("update by %s: %s", p.name, a)
 			}
 		}
-		a := w.people["ann"].api(t, w.pure(), "POST", "/instances", fmt.Sprintf(`{"app_id":%q,"visibility":"PUBLIC"}`, w.things.served["BASE_URL ON_DEMAND"].ID))
+		a := w.people["ann"].api(t, w.pure(), "POST /instances", fmt.Sprintf(`{"app_id":%q,"visibility":"PUBLIC"}`, w.things.served["BASE_URL ON_DEMAND"].ID))
 		if a.StatusCode != http.StatusUnprocessableEntity || a.problem().Code != "base_url_public" {
 			t.Errorf("run: %s", a)
 		}
 		var now v1.Instance
-		if a := w.people["olga"].api(t, w.pure(), "GET", "/instances/"+private.ID, ""); json.Unmarshal(a.body, &now) != nil || now.Visibility != "PRIVATE" {
+		if a := w.people["olga"].api(t, w.pure(), "GET /instances/"+private.ID, ""); json.Unmarshal(a.body, &now) != nil || now.Visibility != "PRIVATE" {
 			t.Errorf("it is %s", a)
 		}
 	})

@@ -52,22 +52,23 @@ func (a *answer) verdict() string {
 	return a.String()
 }
 
-// ask sends a request by a client that follows no redirect. Headers are lines,
-// Name: value.
-func ask(t *testing.T, c *http.Client, method, address, body string, headers ...string) *answer {
+// ask sends a request, a method and a URL, by a client that follows no redirect.
+// Headers are lines, Name: value.
+func ask(t *testing.T, c *http.Client, what, body string, headers ...string) *answer {
 	t.Helper()
-	resp := open(t, c, method, address, body, headers...)
+	resp := open(t, c, what, body, headers...)
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatalf("%s %s: %v", method, address, err)
+		t.Fatalf("%s: %v", what, err)
 	}
 	return &answer{resp, text}
 }
 
 // open is ask for an answer that has no end yet.
-func open(t *testing.T, c *http.Client, method, address, body string, headers ...string) *http.Response {
+func open(t *testing.T, c *http.Client, what, body string, headers ...string) *http.Response {
 	t.Helper()
+	method, address, _ := strings.Cut(what, " ")
 	r, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +145,7 @@ func (p *person) browser(t *testing.T, e *edge) *browser {
 // signIn signs in at the console.
 func (b *browser) signIn(t *testing.T) {
 	t.Helper()
-	a := ask(t, b.Client, "GET", b.edge.world.console("/login?next=%2Ftokens"), "")
+	a := ask(t, b.Client, "GET "+b.edge.world.console("/login?next=%2Ftokens"), "")
 	if a = b.pass(t, a); a.StatusCode != http.StatusFound || a.to().Path != "/tokens" {
 		t.Fatalf("%s signs in at %s: %s", b.name, b.edge.name, a)
 	}
@@ -158,14 +159,14 @@ func (b *browser) pass(t *testing.T, a *answer) *answer {
 		t.Fatalf("this does not lead to the provider: %s", a)
 	}
 	back := b.edge.world.idp.SignIn(t, b.Client, a.to().String(), b.name)
-	return ask(t, b.Client, "GET", back.String(), "", "Sec-Fetch-Site: cross-site", "Accept: text/html")
+	return ask(t, b.Client, "GET "+back.String(), "", "Sec-Fetch-Site: cross-site", "Accept: text/html")
 }
 
 // page loads a page as a browser does, and follows redirects among our hosts up
 // to one that leads elsewhere.
 func (b *browser) page(t *testing.T, address string, headers ...string) *answer {
 	t.Helper()
-	return b.follow(t, ask(t, b.Client, "GET", address, "", append(headers, "Accept: text/html")...))
+	return b.follow(t, ask(t, b.Client, "GET "+address, "", append(headers, "Accept: text/html")...))
 }
 
 func (b *browser) follow(t *testing.T, a *answer) *answer {
@@ -174,7 +175,7 @@ func (b *browser) follow(t *testing.T, a *answer) *answer {
 		if a.Header.Get("Location") == "" || !b.edge.world.isOurs(a.to()) {
 			return a
 		}
-		a = ask(t, b.Client, "GET", a.to().String(), "", "Accept: text/html")
+		a = ask(t, b.Client, "GET "+a.to().String(), "", "Accept: text/html")
 	}
 	t.Fatalf("the redirects have no end: %s", a)
 	return nil
@@ -239,8 +240,9 @@ const sessionCookie = "__Host-slipway-session"
 func passCookie(in *v1.Instance) string  { return "__Host-slipway-i-" + in.ID }
 func nonceCookie(in *v1.Instance) string { return "__Host-slipway-n-" + in.ID }
 
-// api calls the API by the person's token; nobody has none.
-func (p *person) api(t *testing.T, e *edge, method, path, body string, headers ...string) *answer {
+// api calls the API, a method and a path below /api/v1, by the person's token;
+// nobody has none.
+func (p *person) api(t *testing.T, e *edge, what, body string, headers ...string) *answer {
 	t.Helper()
 	if p.token != "" {
 		headers = append(headers, "Authorization: Bearer "+p.token)
@@ -248,13 +250,14 @@ func (p *person) api(t *testing.T, e *edge, method, path, body string, headers .
 	if body != "" && !strings.HasPrefix(body, "PK") {
 		headers = append(headers, "Content-Type: application/json")
 	}
-	return ask(t, &http.Client{Transport: e.transport}, method, p.world.base("/api/v1"+path), body, headers...)
+	method, path, _ := strings.Cut(what, " ")
+	return ask(t, &http.Client{Transport: e.transport}, method+" "+p.world.base("/api/v1"+path), body, headers...)
 }
 
 // must is api for what has to succeed, and reads its answer into out.
 func (p *person) must(t *testing.T, method, path, body string, out any) {
 	t.Helper()
-	a := p.api(t, p.world.control(), method, path, body)
+	a := p.api(t, p.world.control(), method+" "+path, body)
 	if a.StatusCode/100 != 2 {
 		t.Fatalf("%s %s by %s: %s", method, path, p.name, a)
 	}
@@ -268,7 +271,7 @@ func (p *person) must(t *testing.T, method, path, body string, out any) {
 // takeToken makes a personal token, by the session at the console.
 func (p *person) takeToken(t *testing.T) {
 	t.Helper()
-	a := ask(t, p.browser(t, p.world.control()).Client, "POST", p.world.console("/api/v1/tokens"),
+	a := ask(t, p.browser(t, p.world.control()).Client, "POST "+p.world.console("/api/v1/tokens"),
 		`{"name":"tests","scopes":["read","write","open","admin"]}`, "Content-Type: application/json", "Sec-Fetch-Site: same-origin")
 	var made v1.NewToken
 	if a.StatusCode/100 != 2 || json.Unmarshal(a.body, &made) != nil {
@@ -288,7 +291,7 @@ func (p *person) become(t *testing.T, roles ...string) {
 // ticket trades the token for a bearer of one instance.
 func (p *person) ticket(t *testing.T, e *edge, in *v1.Instance) *answer {
 	t.Helper()
-	return p.api(t, e, "POST", "/instances/"+in.ID+"/ticket", "")
+	return p.api(t, e, "POST /instances/"+in.ID+"/ticket", "")
 }
 
 func bearerOf(t *testing.T, a *answer) string {
@@ -312,7 +315,7 @@ func (p *person) call(t *testing.T, e *edge, in *v1.Instance) string {
 		}
 		headers = []string{bearerOf(t, a)}
 	}
-	a := ask(t, &http.Client{Transport: e.transport}, "GET", in.URL, "", headers...)
+	a := ask(t, &http.Client{Transport: e.transport}, "GET "+in.URL, "", headers...)
 	if a.StatusCode == http.StatusOK && a.echo().Instance != in.ID {
 		return "not the app: " + a.String()
 	}

@@ -63,7 +63,7 @@ func (w *world) askRefusals(t *testing.T) {
 			} {
 				t.Run(e.name+"/hidden/"+c.method+" "+c.path+" by "+p.name, func(t *testing.T) {
 					of := func(id string) string {
-						return seen(p.api(t, e, c.method, strings.Replace(c.path, "ID", id, 1), strings.Replace(c.body, "ID", id, 1)), id)
+						return seen(p.api(t, e, c.method+" "+strings.Replace(c.path, "ID", id, 1), strings.Replace(c.body, "ID", id, 1)), id)
 					}
 					hidden, nothing := of(c.hidden), of(c.nothing)
 					if hidden != nothing {
@@ -78,7 +78,7 @@ func (w *world) askRefusals(t *testing.T) {
 		t.Run(e.name+"/hidden/console", func(t *testing.T) {
 			victor := w.people["victor"].browser(t, e)
 			of := func(id string) string {
-				return seen(ask(t, victor.Client, "GET", w.console("/open/"+id+"?rest=/&nonce="+strings.Repeat("0", 64)), "", "Accept: text/html"), id)
+				return seen(ask(t, victor.Client, "GET "+w.console("/open/"+id+"?rest=/&nonce="+strings.Repeat("0", 64)), "", "Accept: text/html"), id)
 			}
 			if hidden, nothing := of(in.ID), of(nothing); hidden != nothing || !strings.HasPrefix(hidden, "404") {
 				t.Errorf("what is hidden:\n%s\nwhat is not there:\n%s", hidden, nothing)
@@ -102,17 +102,17 @@ func (w *world) askHiddenAtEdge(t *testing.T, e *edge) {
 	bearer := bearerOf(t, fiona.ticket(t, e, in))
 	rita.must(t, "PATCH", "/instances/"+in.ID, `{"visibility":"PRIVATE"}`, nil)
 	slipwaytest.Eventually(t, "it is hidden", func() bool {
-		return ask(t, b.Client, "GET", in.URL, "").StatusCode == http.StatusNotFound
+		return ask(t, b.Client, "GET "+in.URL, "").StatusCode == http.StatusNotFound
 	})
 	for name, headers := range map[string][]string{"page": {"Accept: text/html"}, "program": nil} {
-		hidden := seen(ask(t, b.Client, "GET", in.URL, "", headers...), in.ID)
-		if none := seen(ask(t, b.Client, "GET", w.host(nothing, "/"), "", headers...), nothing); hidden != none {
+		hidden := seen(ask(t, b.Client, "GET "+in.URL, "", headers...), in.ID)
+		if none := seen(ask(t, b.Client, "GET "+w.host(nothing, "/"), "", headers...), nothing); hidden != none {
 			t.Errorf("%s: what is hidden:\n%s\nwhat is not there:\n%s", name, hidden, none)
 		}
 	}
 	plain := &http.Client{Transport: e.transport}
-	hidden := seen(ask(t, plain, "GET", in.URL, "", bearer), in.ID)
-	if none := seen(ask(t, plain, "GET", w.host("no-such-alias", "/"), "", bearer), nothing); hidden != none {
+	hidden := seen(ask(t, plain, "GET "+in.URL, "", bearer), in.ID)
+	if none := seen(ask(t, plain, "GET "+w.host("no-such-alias", "/"), "", bearer), nothing); hidden != none {
 		t.Errorf("by a ticket, what is hidden:\n%s\nwhat is not there:\n%s", hidden, none)
 	}
 }
@@ -139,7 +139,7 @@ func (w *world) askNobody(t *testing.T, e *edge) {
 			{"OPTIONS", []string{"Origin: https://evil.example", "Access-Control-Request-Method: GET"}, 401},
 			{"GET", []string{"Authorization: Bearer slw_x", "Accept: text/html"}, 401},
 		} {
-			a := ask(t, plain, c.method, in.URL, "", c.headers...)
+			a := ask(t, plain, c.method+" "+in.URL, "", c.headers...)
 			if a.StatusCode != c.status || a.Header.Get("Cache-Control") != "no-store" || strings.Contains(fmt.Sprint(a.Header), "Access-Control") {
 				t.Errorf("%s, %s %v: %s %v", name, c.method, c.headers, a, a.Header)
 			}
@@ -154,7 +154,7 @@ func (w *world) askNobody(t *testing.T, e *edge) {
 			if token != "" {
 				headers = []string{token}
 			}
-			w.isChallenge(t, ask(t, plain, "GET", w.base("/api/v1"+path), "", headers...), true)
+			w.isChallenge(t, ask(t, plain, "GET "+w.base("/api/v1"+path), "", headers...), true)
 		}
 	}
 }

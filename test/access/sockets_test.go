@@ -88,11 +88,11 @@ func (b *browser) oneTimeTicket(t *testing.T, in *v1.Instance, headers ...string
 
 func (b *browser) ticketFor(t *testing.T, address string, headers ...string) string {
 	t.Helper()
-	a := ask(t, b.Client, "GET", address, "", append(headers, "Accept: text/html")...)
+	a := ask(t, b.Client, "GET "+address, "", append(headers, "Accept: text/html")...)
 	if a.StatusCode != http.StatusFound || !strings.HasPrefix(a.to().String(), b.edge.world.console("/open/")) {
 		t.Fatalf("this does not lead to the console: %s", a)
 	}
-	a = ask(t, b.Client, "GET", a.to().String(), "", "Accept: text/html")
+	a = ask(t, b.Client, "GET "+a.to().String(), "", "Accept: text/html")
 	if a.StatusCode != http.StatusFound || !strings.Contains(a.to().Path, "/.slipway/ticket") {
 		t.Fatalf("the console gives no ticket: %s", a)
 	}

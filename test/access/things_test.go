@@ -96,7 +96,7 @@ func container(name string) slipwaytest.App {
 // importApp imports an app.
 func (p *person) importApp(t *testing.T, a slipwaytest.App, visibility string) *v1.App {
 	t.Helper()
-	answer := p.api(t, p.world.control(), "POST", "/bundles?visibility="+visibility, string(a.Bundle(t)), "Content-Type: application/zip")
+	answer := p.api(t, p.world.control(), "POST /bundles?visibility="+visibility, string(a.Bundle(t)), "Content-Type: application/zip")
 	var made v1.App
 	if answer.StatusCode/100 != 2 {
 		t.Fatalf("import %s: %s", a.Name, answer)

@@ -26,7 +26,7 @@ func (w *world) askTickets(t *testing.T) {
 		}
 		refused := func(t *testing.T, b *browser, ticket string) {
 			t.Helper()
-			a := ask(t, b.Client, "GET", ticket, "", "Accept: text/html")
+			a := ask(t, b.Client, "GET "+ticket, "", "Accept: text/html")
 			if a.StatusCode != http.StatusUnauthorized || strings.Contains(strings.Join(a.Header.Values("Set-Cookie"), " "), "slw_p_") {
 				t.Errorf("%s %v", a, a.Header)
 			}
@@ -34,7 +34,7 @@ func (w *world) askTickets(t *testing.T) {
 		// trades uses a ticket as it is meant to be used.
 		trades := func(t *testing.T, b *browser, ticket string, in *v1.Instance) {
 			t.Helper()
-			a := ask(t, b.Client, "GET", ticket, "", "Accept: text/html")
+			a := ask(t, b.Client, "GET "+ticket, "", "Accept: text/html")
 			if a.StatusCode != http.StatusFound || a.to().String() != in.URL || cookieOf(a, passCookie(in)) == "" {
 				t.Errorf("%s %v", a, a.Header)
 			}
@@ -65,7 +65,7 @@ func (w *world) askTickets(t *testing.T) {
 			},
 			"with the nonce of another browser": func(t *testing.T) {
 				ours, theirs := signedIn(t, "fiona"), signedIn(t, "victor")
-				ask(t, theirs.Client, "GET", in.URL, "", "Accept: text/html") // gives a nonce
+				ask(t, theirs.Client, "GET "+in.URL, "", "Accept: text/html") // gives a nonce
 				if theirs.cookies(t, in.URL)[nonceCookie(in)] == "" {
 					t.Fatal("there is no nonce")
 				}
@@ -75,7 +75,7 @@ func (w *world) askTickets(t *testing.T) {
 			},
 			"on the host of another instance": func(t *testing.T) {
 				b := signedIn(t, "fiona")
-				ask(t, b.Client, "GET", other.URL, "", "Accept: text/html")
+				ask(t, b.Client, "GET "+other.URL, "", "Accept: text/html")
 				ticket := b.oneTimeTicket(t, in)
 				nonce := b.cookies(t, in.URL)[nonceCookie(in)]
 				b.keep(t, other.URL, nonceCookie(other), nonce)
@@ -95,7 +95,7 @@ func (w *world) askTickets(t *testing.T) {
 			"by POST": func(t *testing.T) {
 				b := signedIn(t, "fiona")
 				ticket := b.oneTimeTicket(t, in)
-				if a := ask(t, b.Client, "POST", ticket, ""); a.StatusCode != http.StatusMethodNotAllowed {
+				if a := ask(t, b.Client, "POST "+ticket, ""); a.StatusCode != http.StatusMethodNotAllowed {
 					t.Errorf("%s", a)
 				}
 				trades(t, b, ticket, in)
@@ -108,8 +108,8 @@ func (w *world) askTickets(t *testing.T) {
 			},
 			"by no navigation": func(t *testing.T) {
 				b := signedIn(t, "fiona")
-				a := ask(t, b.Client, "GET", in.URL, "", "Accept: text/html")
-				if a = ask(t, b.Client, "GET", a.to().String(), "", "Sec-Fetch-Mode: cors", "Sec-Fetch-Site: same-site"); a.StatusCode != http.StatusForbidden {
+				a := ask(t, b.Client, "GET "+in.URL, "", "Accept: text/html")
+				if a = ask(t, b.Client, "GET "+a.to().String(), "", "Sec-Fetch-Mode: cors", "Sec-Fetch-Site: same-site"); a.StatusCode != http.StatusForbidden {
 					t.Errorf("%s", a)
 				}
 			},
@@ -141,7 +141,7 @@ func (b *browser) signOut(t *testing.T, everywhere bool) {
 	if everywhere {
 		form = "everywhere=1"
 	}
-	a := ask(t, b.Client, "POST", b.edge.world.console("/logout"), form, "Content-Type: application/x-www-form-urlencoded",
+	a := ask(t, b.Client, "POST "+b.edge.world.console("/logout"), form, "Content-Type: application/x-www-form-urlencoded",
 		"Origin: "+b.edge.world.console(""), "Sec-Fetch-Site: same-origin")
 	if a.StatusCode != http.StatusOK || !isCleared(a, sessionCookie) {
 		t.Fatalf("sign out: %s %v", a, a.Header)
@@ -186,12 +186,12 @@ func (w *world) askWaysBack(t *testing.T) {
 		} {
 			t.Run(e.name+"/login next="+url.QueryEscape(next), func(t *testing.T) {
 				address := w.console("/login?next=" + url.QueryEscape(next))
-				a := ask(t, signedIn.Client, "GET", address, "", "Accept: text/html")
+				a := ask(t, signedIn.Client, "GET "+address, "", "Accept: text/html")
 				if a.StatusCode != http.StatusFound || !w.isOurs(a.to()) || a.to().Host != "console."+domain+":"+w.port {
 					t.Errorf("who is signed in: %s", a)
 				}
 				nobody := e.newBrowser("fiona")
-				a = nobody.pass(t, ask(t, nobody.Client, "GET", address, ""))
+				a = nobody.pass(t, ask(t, nobody.Client, "GET "+address, ""))
 				if a.StatusCode != http.StatusFound || !w.isOurs(a.to()) || a.to().Host != "console."+domain+":"+w.port || len(a.Header.Values("Location")) != 1 {
 					t.Errorf("by way of the provider: %s", a)
 				}
@@ -201,17 +201,17 @@ func (w *world) askWaysBack(t *testing.T) {
 			t.Run(e.name+"/open rest="+url.QueryEscape(rest), func(t *testing.T) {
 				for _, in := range []*v1.Instance{in, path} {
 					host := strings.SplitN(strings.TrimPrefix(in.URL, "https://"), "/", 2)[0]
-					a := ask(t, signedIn.Client, "GET", in.URL+"?x", "", "Accept: text/html") // a nonce, unless there is a pass
 					signedIn.keep(t, in.URL, passCookie(in), "")
-					if a = ask(t, signedIn.Client, "GET", in.URL, "", "Accept: text/html"); a.StatusCode != http.StatusFound {
+					a := ask(t, signedIn.Client, "GET "+in.URL, "", "Accept: text/html")
+					if a.StatusCode != http.StatusFound {
 						t.Fatalf("%s", a)
 					}
 					nonce := a.to().Query().Get("nonce")
-					a = ask(t, signedIn.Client, "GET", w.console("/open/"+in.ID+"?nonce="+nonce+"&rest="+url.QueryEscape(rest)), "", "Accept: text/html")
+					a = ask(t, signedIn.Client, "GET "+w.console("/open/"+in.ID+"?nonce="+nonce+"&rest="+url.QueryEscape(rest)), "", "Accept: text/html")
 					if a.StatusCode/100 == 4 {
-						a = ask(t, signedIn.Client, "GET", signedIn.oneTimeTicket(t, in)+"&rest=x", "", "Accept: text/html")
+						a = ask(t, signedIn.Client, "GET "+signedIn.oneTimeTicket(t, in)+"&rest=x", "", "Accept: text/html")
 					} else if a.to().Host == host {
-						a = ask(t, signedIn.Client, "GET", a.to().String(), "", "Accept: text/html")
+						a = ask(t, signedIn.Client, "GET "+a.to().String(), "", "Accept: text/html")
 					}
 					if a.StatusCode != http.StatusFound || a.to().Scheme != "https" || a.to().Host != host || a.to().User != nil {
 						t.Errorf("%s: %s", in.RoutingMode, a)
@@ -223,7 +223,7 @@ func (w *world) askWaysBack(t *testing.T) {
 						t.Fatal(err)
 					}
 					u.RawQuery = url.Values{"ticket": {u.Query().Get("ticket")}, "rest": {rest}}.Encode()
-					a = ask(t, signedIn.Client, "GET", u.String(), "", "Accept: text/html")
+					a = ask(t, signedIn.Client, "GET "+u.String(), "", "Accept: text/html")
 					if a.StatusCode != http.StatusFound || a.to().Scheme != "https" || a.to().Host != host || a.to().User != nil || !strings.HasPrefix(a.to().String(), in.URL) {
 						t.Errorf("%s, at the edge: %s", in.RoutingMode, a)
 					}
