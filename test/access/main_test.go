@@ -35,6 +35,7 @@ func TestAccess(t *testing.T) {
 		{"identity headers", (*world).askIdentity},
 		{"audit", (*world).askAudit},
 		{"keys and renewal", (*world).askKeys},
+		{"wakes", (*world).askWakes},
 		{"rights that end", (*world).askEnds},
 		{"provider down", (*world).askWithoutProvider},
 		{"control plane down", (*world).askWithoutControl},

@@ -84,6 +84,7 @@ func (w *world) askWithoutControl(t *testing.T) {
 	signedIn.signIn(t)
 
 	w.control().process.Kill()
+	w.saidBefore = w.control().process.Stderr.String()
 
 	if got := b.visit(t, in); got != "✓" {
 		t.Errorf("with a cookie: %s", got)
@@ -122,6 +123,9 @@ func (w *world) askWithoutControl(t *testing.T) {
 // askDefaults asks with all settings off.
 func (w *world) askDefaults(t *testing.T) {
 	shared := w.things.instances["PUBLIC BASE_URL ON_DEMAND"]
+	if !strings.Contains(w.saidBefore, "base_url_sharing is on") || strings.Contains(w.control().process.Stderr.String(), "base_url_sharing is on") {
+		t.Error("the log tells of base_url_sharing where it is off, or not where it is on")
+	}
 	for _, e := range w.edges {
 		slipwaytest.Eventually(t, e.name+" knows the settings", func() bool { return w.people[""].call(t, e, shared) == "login" })
 	}

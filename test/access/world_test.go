@@ -39,6 +39,8 @@ type world struct {
 	edges     []*edge
 	people    map[string]*person
 	things    things
+	// saidBefore is the log of the control plane with all settings on.
+	saidBefore string
 }
 
 // edge is a running slipway.
