@@ -113,25 +113,22 @@ func (s *server) logs(ctx context.Context, q *logsQuery) (*huma.StreamResponse, 
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		defer end()
 		defer logs.Close()
-		r, _ := humago.Unwrap(hctx)
+		r, w := humago.Unwrap(hctx)
 		defer s.endWithRight(r, func(a controlplane.Actor) error {
 			_, err := s.Service.InstanceForLogs(ctx, a, in.ID)
 			return err
 		}, end)()
 		hctx.SetHeader("Content-Type", "text/plain; charset=utf-8")
 		hctx.SetHeader("X-Content-Type-Options", "nosniff")
-		stream(hctx.BodyWriter(), logs)
+		stream(w, logs)
 	}}, nil
 }
 
 // stream copies what comes as it comes. An error means that the caller left
 // or the log ended; both end the answer.
-func stream(w io.Writer, r io.Reader) {
-	var flush func()
-	if f, ok := w.(http.Flusher); ok {
-		flush = f.Flush
-		flush() // the header, before the first line
-	}
+func stream(w http.ResponseWriter, r io.Reader) {
+	control := http.NewResponseController(w) // which knows writers that are wrapped
+	_ = control.Flush()                      // the header, before the first line
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := r.Read(buf)
@@ -139,9 +136,7 @@ func stream(w io.Writer, r io.Reader) {
 			if _, err := w.Write(buf[:n]); err != nil {
 				return
 			}
-			if flush != nil {
-				flush()
-			}
+			_ = control.Flush()
 		}
 		if err != nil {
 			return

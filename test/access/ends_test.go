@@ -208,3 +208,29 @@ func streamed(t *testing.T, resp *http.Response) chan error {
 	}()
 	return ends
 }
+
+// askStreams: what the API streams ends with the right to it, too.
+func (w *world) askStreams(t *testing.T) {
+	reader := w.person("guest-reader", "full", "admin")
+	reader.takeToken(t)
+	in := reader.run(t, w.things.served["DOMAIN ON_DEMAND"], "PRIVATE")
+	w.await(t, in, "DEPLOYED")
+	ends := map[string]chan error{}
+	for _, e := range w.edges {
+		for _, path := range []string{"/instances/" + in.ID + "/logs?follow=true", "/audit?follow=true"} {
+			resp := open(t, &http.Client{Transport: e.transport}, "GET "+w.base("/api/v1"+path), "", "Authorization: Bearer "+reader.token)
+			ends[e.name+" "+path] = streamed(t, resp)
+		}
+	}
+	w.people["ann"].must(t, "PATCH", "/users/guest-reader", `{"disabled":true}`, nil)
+	deadline, cancel := context.WithTimeout(t.Context(), openOnes)
+	defer cancel()
+	for name, end := range ends {
+		select {
+		case <-end: // they have no length: an end is no lie
+		case <-deadline.Done():
+			t.Errorf("%s goes on after %s", name, openOnes)
+		}
+	}
+	w.people["ann"].must(t, "DELETE", "/instances/"+in.ID, "", nil)
+}

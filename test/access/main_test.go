@@ -36,6 +36,7 @@ func TestAccess(t *testing.T) {
 		{"audit", (*world).askAudit},
 		{"keys and renewal", (*world).askKeys},
 		{"wakes", (*world).askWakes},
+		{"streams of the API", (*world).askStreams},
 		{"rights that end", (*world).askEnds},
 		{"provider down", (*world).askWithoutProvider},
 		{"control plane down", (*world).askWithoutControl},
