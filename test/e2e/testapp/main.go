@@ -83,6 +83,8 @@ func serve(w http.ResponseWriter, r *http.Request) {
 		webSocket(w, r)
 	case "/stream":
 		stream(w)
+	case "/endless":
+		endless(w, r)
 	case "/answer":
 		scripted(w, r)
 	case "/slow":
@@ -142,5 +144,26 @@ func stream(w http.ResponseWriter) {
 			return
 		}
 		time.Sleep(time.Second)
+	}
+}
+
+// endless sends a byte at a time until nobody listens: as an event stream, or,
+// with ?download, as a file of a length that it does not reach.
+func endless(w http.ResponseWriter, r *http.Request) {
+	if r.URL.RawQuery == "download" {
+		w.Header().Set("Content-Length", "1000000")
+	} else {
+		w.Header().Set("Content-Type", "text/event-stream")
+	}
+	control := http.NewResponseController(w)
+	for range 1000000 {
+		if _, err := w.Write([]byte("\n")); err != nil || control.Flush() != nil {
+			return
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
 }
