@@ -115,9 +115,6 @@ func (p *Pass) sign(kid string, key ed25519.PrivateKey) (string, error) {
 // errPass is all that is told of a pass that is not good.
 var errPass = errors.New("the pass is not valid")
 
-// IsPass reports whether a credential says that it is a pass.
-func IsPass(token string) bool { return strings.HasPrefix(token, passPrefix) }
-
 // ReadPass checks a pass's signature and form: not its times, nor whether it
 // was revoked. key finds a verification key; nil where there is none.
 func ReadPass(token string, key func(kid string) ed25519.PublicKey) (*Pass, error) {
