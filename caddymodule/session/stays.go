@@ -68,12 +68,11 @@ func (s *Stay) End() {
 }
 
 // How often stays are asked again whether they may go on: at once after a
-// change of the table, but not more often than this, and seldom without one,
-// for sign-ins that end by themselves.
+// change of the table, but not more often than this, and seldom without one.
 const (
 	sweepEvery = 500 * time.Millisecond
-	sweepIdle  = 5 * time.Second
-	sweepShare = 20 // times as long as the last one took, nothing is asked
+	sweepIdle  = 3 * time.Second // an admission by the table before this one is looked at too
+	sweepShare = 20              // times as long as the last one took, nothing is asked
 	sweepMost  = 2 * time.Second
 )
 

@@ -101,8 +101,8 @@ func (ts *tunnels) remove(t *tunnel) {
 // tunnel turns the exchange into a WebSocket. Over HTTP/1.1 it goes on by
 // itself when this returns: the server's memory for the request is free.
 func (x *exchange) tunnel() error {
-	if err := x.conn.SetReadDeadline(time.Time{}); err != nil {
-		return fmt.Errorf("%w: %w", ErrNoAnswer, err)
+	if err := x.readBy(time.Time{}); err != nil {
+		return err
 	}
 	if x.r.Method == http.MethodConnect {
 		return x.tunnelStream()

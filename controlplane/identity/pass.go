@@ -50,9 +50,9 @@ const passPrefix = "slw_p_"
 // might sign passes for a pass.
 const passType = "slipway-pass+jwt"
 
-// maxPass is the length of the longest pass that is looked at: a cookie may
-// have 4096 bytes.
-const maxPass = 4096
+// maxPass is the length of the longest pass: a cookie may have 4096 bytes, its
+// name included.
+const maxPass = 4000
 
 // skew is by how much clocks of control planes and edges may differ.
 const skew = 30 * time.Second
