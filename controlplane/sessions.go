@@ -121,6 +121,23 @@ func (s *Service) EndSession(ctx context.Context, id, detail string) error {
 	return err
 }
 
+// signInsEach is how many sign-ins a source finishes within signInWindow: an
+// office behind one address comes to work, and nobody makes the provider and the
+// store work without end.
+const (
+	signInsEach  = 600
+	signInWindow = 10 * time.Minute
+)
+
+// MayFinishSignIn counts a sign-in that is finished from an address, and refuses
+// one too many with CodeTooMany.
+func (s *Service) MayFinishSignIn(address string) error {
+	if s.limits.allow("sign-ins from "+sourceOf(address), limit{signInsEach, signInWindow}, s.Now()) {
+		return nil
+	}
+	return Errorf(CodeTooMany, "too many sign-ins came from this address").WithHint("try again in some minutes")
+}
+
 // FirstUse reports whether something is seen for the first time, and remembers
 // it for that long.
 func (s *Service) FirstUse(ctx context.Context, kind OnceKind, key string, remember time.Duration) (first bool, err error) {

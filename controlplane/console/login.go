@@ -65,7 +65,12 @@ func (s *console) callback(w http.ResponseWriter, r *http.Request) {
 	state := q.Get("state")
 	l := s.readLogin(r, state, s.Service.Now())
 	s.clearLogin(w, r, state)
-	if l != nil {
+	// Whoever says that the provider refused gets nothing, and costs nothing.
+	if l != nil && !q.Has("error") {
+		if err := s.Service.MayFinishSignIn(controlplane.ClientAddress(r.Context())); err != nil {
+			s.fail(w, r, err)
+			return
+		}
 		first, err := s.Service.FirstUse(r.Context(), controlplane.OnceLogin, state, loginLife)
 		if err != nil {
 			s.fail(w, r, err)

@@ -127,3 +127,27 @@ func TestMissingRolesAreNone(t *testing.T) {
 		t.Error("an admin without a role")
 	}
 }
+
+// Sign-ins that nobody means to finish cost the provider and the store only so
+// much, from one address.
+func TestSignInsFromOneAddressAreBounded(t *testing.T) {
+	h, c := newHouse(t, oidctest.Config{})
+	p := h.person("ada")
+	back := p.leave("/")
+	for controlplane.CodeOf(h.service.MayFinishSignIn("203.0.113.7")) != controlplane.CodeTooMany {
+	}
+	asked := h.idp.Counts().Token
+	if a := p.arrive(back); a.StatusCode != 429 || !strings.Contains(a.body, "too many sign-ins") && !strings.Contains(a.body, "Too many sign-ins") {
+		t.Errorf("%d\n%s", a.StatusCode, a.body)
+	}
+	if again := h.idp.Counts().Token; again != asked {
+		t.Errorf("the provider was asked %d times more", again-asked)
+	}
+	if err := h.service.MayFinishSignIn("198.51.100.9"); err != nil {
+		t.Errorf("another address: %v", err)
+	}
+	c.ahead = 11 * time.Minute
+	if err := h.service.MayFinishSignIn("203.0.113.7"); err != nil {
+		t.Errorf("later: %v", err)
+	}
+}

@@ -26,13 +26,18 @@ type Grant struct {
 	NoRoles bool
 }
 
+// discovered is the provider's endpoints, and the client of them.
+func (p *Provider) discovered(ctx context.Context) (at *endpoints, config *oauth2.Config, err error) {
+	if at, err = p.discover(ctx); err != nil {
+		return nil, nil, err
+	}
+	config, err = p.oauth(at)
+	return at, config, err
+}
+
 // Exchange trades a code.
 func (p *Provider) Exchange(ctx context.Context, code string, l *Login) (*Grant, error) {
-	at, err := p.discover(ctx)
-	if err != nil {
-		return nil, err
-	}
-	config, err := p.oauth(at)
+	at, config, err := p.discovered(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -51,11 +56,7 @@ func (p *Provider) Exchange(ctx context.Context, code string, l *Login) (*Grant,
 
 // Refresh asks about a session. The error is ErrEnded where it is over there.
 func (p *Provider) Refresh(ctx context.Context, refresh string) (*Grant, error) {
-	at, err := p.discover(ctx)
-	if err != nil {
-		return nil, err
-	}
-	config, err := p.oauth(at)
+	at, config, err := p.discovered(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -83,7 +83,7 @@ version of it is a new app.`,
 	}
 	visibility := newVisibilityFlag(c, "who may see and run the app")
 	tags := c.Flags().StringSlice("tags", nil, "all `TAGS` that it is to have; an empty value takes them all away")
-	return p.appChange(c, func(ctx context.Context, api *client.Client, args []string) (*v1.App, error) {
+	return changes(p, c, appView, func(ctx context.Context, api *client.Client, args []string) (*v1.App, error) {
 		var patch v1.AppPatch
 		if *visibility != "" {
 			patch.Visibility = new(visibility.String())
@@ -104,28 +104,9 @@ func (p *program) appSetImage() *cobra.Command {
 		Short: "Set the image of a container app (admins)",
 		Args:  takes(2, 2, "the app's ID", "the image"),
 	}
-	return p.appChange(c, func(ctx context.Context, api *client.Client, args []string) (*v1.App, error) {
+	return changes(p, c, appView, func(ctx context.Context, api *client.Client, args []string) (*v1.App, error) {
 		return api.UpdateApp(ctx, args[0], v1.AppPatch{Image: &args[1]})
 	})
-}
-
-// appChange completes a command that changes an app and shows it.
-func (p *program) appChange(c *cobra.Command, change func(context.Context, *client.Client, []string) (*v1.App, error)) *cobra.Command {
-	p.outputFlag(c)
-	wait := p.edgeWaitFlags(c, onEdges)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		api, err := p.client()
-		if err != nil {
-			return err
-		}
-		begin := p.now()
-		app, err := change(c.Context(), api, args)
-		if err != nil {
-			return err
-		}
-		return p.changed(c.Context(), api, changing{appView(app), wait, begin})
-	}
-	return c
 }
 
 // startedView is what app run prints: where the instance will be.

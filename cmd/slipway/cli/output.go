@@ -137,6 +137,26 @@ func (p *program) showing(c *cobra.Command, fetch func(context.Context, *client.
 	return c
 }
 
+// changes makes c a command that changes something, shows what has become of it,
+// and waits for the edges.
+func changes[T any](p *program, c *cobra.Command, of func(*T) view, change func(context.Context, *client.Client, []string) (*T, error)) *cobra.Command {
+	p.outputFlag(c)
+	wait := p.edgeWaitFlags(c, onEdges)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		api, err := p.client()
+		if err != nil {
+			return err
+		}
+		begin := p.now()
+		changed, err := change(c.Context(), api, args)
+		if err != nil {
+			return err
+		}
+		return p.changed(c.Context(), api, changing{of(changed), wait, begin})
+	}
+	return c
+}
+
 // collect reads a listing to its end. What it returns is never nil: an empty
 // list is one in JSON, too.
 func collect[T any](all iter.Seq2[T, error]) ([]T, error) {

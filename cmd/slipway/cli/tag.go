@@ -70,7 +70,7 @@ func (p *program) tagCreate() *cobra.Command {
 	}
 	name := c.Flags().StringP("name", "n", "", "the tag's name, instead of as an argument")
 	f := addTagFlags(c)
-	return p.tagChange(c, func(ctx context.Context, api *client.Client, args []string) (*v1.Tag, error) {
+	return changes(p, c, tagView, func(ctx context.Context, api *client.Client, args []string) (*v1.Tag, error) {
 		switch {
 		case len(args) > 0 && *name != "":
 			return nil, usageError(c, "the name is given twice")
@@ -94,7 +94,7 @@ it away. Its name stays, since apps name it.`,
 		Args: takes(1, 1, "the tag's name"),
 	}
 	f := addTagFlags(c)
-	return p.tagChange(c, func(ctx context.Context, api *client.Client, args []string) (*v1.Tag, error) {
+	return changes(p, c, tagView, func(ctx context.Context, api *client.Client, args []string) (*v1.Tag, error) {
 		var patch v1.TagPatch
 		given := func(name string) bool { return c.Flags().Changed(name) }
 		if given("title") {
@@ -116,25 +116,6 @@ it away. Its name stays, since apps name it.`,
 	})
 }
 
-// tagChange completes a command that changes a tag and shows it.
-func (p *program) tagChange(c *cobra.Command, change func(context.Context, *client.Client, []string) (*v1.Tag, error)) *cobra.Command {
-	p.outputFlag(c)
-	wait := p.edgeWaitFlags(c, onEdges)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		api, err := p.client()
-		if err != nil {
-			return err
-		}
-		begin := p.now()
-		t, err := change(c.Context(), api, args)
-		if err != nil {
-			return err
-		}
-		return p.changed(c.Context(), api, changing{tagView(t), wait, begin})
-	}
-	return c
-}
-
 func (p *program) tagDelete() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "delete NAME",
@@ -142,7 +123,7 @@ func (p *program) tagDelete() *cobra.Command {
 		Args:  takes(1, 1, "the tag's name"),
 	}
 	yes := yesFlag(c)
-	return p.tagChange(c, func(ctx context.Context, api *client.Client, args []string) (*v1.Tag, error) {
+	return changes(p, c, tagView, func(ctx context.Context, api *client.Client, args []string) (*v1.Tag, error) {
 		t, err := api.Tag(ctx, args[0])
 		if err == nil {
 			err = p.confirm(ctx, *yes, "delete tag "+t.Name)
