@@ -29,24 +29,21 @@ func (a *admission) allowed() bool { return a.verdict == controlplane.Allowed &&
 // nothing but memory.
 func (h *Handler) admit(t *routing.Table, in *routing.Instance, r *http.Request, webSocket bool) admission {
 	checker := h.runtime.visitors
-	a := admission{verdict: checker.MayOpen(t, in, nil)}
-	wanted := identityWanted(t, in)
-	if a.verdict == controlplane.Allowed && !wanted {
-		return a // everybody may: who it is does not matter
+	open, wanted := checker.IsOpen(t, in), identityWanted(t, in)
+	if open && !wanted {
+		return admission{verdict: controlplane.Allowed} // who it is does not matter
 	}
-	a.visitor = checker.Visitor(t, in, h.cookies, r)
+	a := admission{visitor: checker.Visitor(t, in, h.cookies, r)}
 	if a.visitor.Cookie && webSocket && !sameOrigin(r, t.CanonicalOrigin(h.site, in)) {
 		// Any page can open a WebSocket with the cookies of its visitor.
-		if a.verdict != controlplane.Allowed {
+		if !open {
 			a.badOrigin = true
 			return a
 		}
 		a.visitor = session.Visitor{}
 	}
 	known := a.visitor.Known
-	if known != nil {
-		a.verdict = checker.MayOpen(t, in, known)
-	}
+	a.verdict = checker.MayOpen(t, in, known)
 	if wanted && a.verdict == controlplane.Allowed {
 		a.identity = identityOf(in, known)
 	}

@@ -222,8 +222,10 @@ var visibilities = [...]controlplane.Visibility{
 	routing.Private: controlplane.Private, routing.AllUsers: controlplane.AllUsers, routing.Public: controlplane.Public,
 }
 
-// isOpen reports whether everybody may open an instance: what most requests are
+// IsOpen reports whether everybody may open an instance: what most requests are
 // for is decided without a look at who sent them.
+func (c *Checker) IsOpen(t *routing.Table, in *routing.Instance) bool { return isOpen(in, c.Rules(t)) }
+
 func isOpen(in *routing.Instance, rules access.Rules) bool {
 	return in.Visibility == routing.Public && (in.Mode == routing.Domain || rules.BaseURLSharing)
 }
