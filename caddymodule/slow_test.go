@@ -138,7 +138,7 @@ func (e *edge) webSocketOverHTTP2(transport http.RoundTripper, url string, body 
 
 // A body that makes progress may take its time; one that makes none ends.
 func TestSlowBodies(t *testing.T) {
-	const idle = 300 * time.Millisecond
+	const idle = 700 * time.Millisecond
 	e := startSlowEdge(t, idle)
 	type body struct {
 		bytes int
