@@ -9,7 +9,7 @@ import (
 )
 
 // patience is how long the suite waits for what must come.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // Observer reads a launcher's facts for a test.
 type Observer struct {
