@@ -134,6 +134,17 @@ type Settings struct {
 	AliasRedirect string `json:"alias_redirect,omitempty"`
 	// How long a request waits for a sleeping instance. Default: 60s. Edge.
 	Hold caddy.Duration `json:"hold,omitempty"`
+	// How long a page load waits for a sleeping instance before it gets the
+	// waiting page. Default: 800ms. Edge.
+	PageGrace caddy.Duration `json:"page_grace,omitempty"`
+	// How many requests may wait for one instance, and for all. Defaults: 10000
+	// and 50000. Edge.
+	WaitersPerInstance int64 `json:"waiters_per_instance,omitempty"`
+	WaitersPerEdge     int64 `json:"waiters_per_edge,omitempty"`
+	// What the User-Agent of link unfurlers and uptime probes contains, without
+	// regard to case, beside those that docs/waking.md lists: their visits wake
+	// nothing and are no activity. Default: none. Edge.
+	Probes []string `json:"probes,omitempty"`
 	// How long an app may take to the first byte of its answer. Default: 300s. Edge.
 	FirstByteTimeout caddy.Duration `json:"first_byte_timeout,omitempty"`
 	// Addresses and networks (CIDR) of proxies in front of the edge, whose
@@ -161,6 +172,18 @@ type Settings struct {
 	HealthTimeout caddy.Duration `json:"health_timeout,omitempty"`
 	// How long an app may take to end when it is asked to. Default: 30s. Control plane.
 	StopGrace caddy.Duration `json:"stop_grace,omitempty"`
+	// How long requests under way may take to end when an instance goes to sleep.
+	// Default: 30s. Control plane.
+	Drain caddy.Duration `json:"drain,omitempty"`
+	// After how long without activity an instance goes to sleep whose app says
+	// nothing about it. Default: 8h. Below 0 is never; "never" in a Caddyfile.
+	// Control plane.
+	InstanceTimeout caddy.Duration `json:"instance_timeout,omitempty"`
+	// For how long after the last activity a WebSocket that only answers pings
+	// keeps an instance awake. Default: 24h. Control plane.
+	PresenceTimeout caddy.Duration `json:"presence_timeout,omitempty"`
+	// How many instances are started at once; others queue. Default: 20. Control plane.
+	StartsAtOnce int64 `json:"starts_at_once,omitempty"`
 	// Size of the largest bundle, in bytes. Default: 1 GiB. Control plane.
 	MaxUpload int64 `json:"max_upload,omitempty"`
 
@@ -183,6 +206,11 @@ type Settings struct {
 	// How many instances a user starts within an hour at most. Default: 60.
 	// Control plane.
 	StartsPerUser int64 `json:"starts_per_user,omitempty"`
+	// How many instances visits from one source address (IPv6: /64) start within
+	// an hour at most, and those by visitors who are not signed in. Loopback is
+	// not counted. Defaults: 60 and 30. Control plane.
+	StartsPerSource int64 `json:"starts_per_source,omitempty"`
+	AnonymousStarts int64 `json:"anonymous_starts,omitempty"`
 }
 
 func (s *Settings) setDefaults() {
@@ -194,15 +222,24 @@ func (s *Settings) setDefaults() {
 		s.OIDC.Scopes = []string{"profile", "email"}
 	}
 	setDefault(&s.Hold, caddy.Duration(time.Minute))
+	setDefault(&s.PageGrace, caddy.Duration(800*time.Millisecond))
+	setDefault(&s.WaitersPerInstance, 10_000)
+	setDefault(&s.WaitersPerEdge, 50_000)
 	setDefault(&s.FirstByteTimeout, caddy.Duration(5*time.Minute))
 	setDefault(&s.HealthTimeout, caddy.Duration(90*time.Second))
 	setDefault(&s.StopGrace, caddy.Duration(30*time.Second))
+	setDefault(&s.Drain, caddy.Duration(30*time.Second))
+	setDefault(&s.InstanceTimeout, caddy.Duration(8*time.Hour))
+	setDefault(&s.PresenceTimeout, caddy.Duration(24*time.Hour))
+	setDefault(&s.StartsAtOnce, 20)
 	setDefault(&s.MaxUpload, 1<<30)
 	setDefault(&s.BaseURLSharing, new(bool))
 	setDefault(&s.InstancesPerUser, 10)
 	setDefault(&s.InstancesPerVisitor, 5)
 	setDefault(&s.VersionsPerUser, 10)
 	setDefault(&s.StartsPerUser, 60)
+	setDefault(&s.StartsPerSource, 60)
+	setDefault(&s.AnonymousStarts, 30)
 	if s.ReservedAliases == nil {
 		s.ReservedAliases = controlplane.DefaultReservedAliases
 	}
@@ -225,6 +262,7 @@ func (s *Settings) validate() error {
 	}
 	for name, d := range map[string]caddy.Duration{
 		"hold": s.Hold, "first_byte_timeout": s.FirstByteTimeout, "health_timeout": s.HealthTimeout, "stop_grace": s.StopGrace,
+		"page_grace": s.PageGrace, "drain": s.Drain, "presence_timeout": s.PresenceTimeout,
 	} {
 		if d < 0 {
 			errs = append(errs, fmt.Errorf("%s is a duration above 0, not %s", name, time.Duration(d)))
@@ -233,6 +271,8 @@ func (s *Settings) validate() error {
 	for name, n := range map[string]int64{
 		"max_upload": s.MaxUpload, "instances_per_user": s.InstancesPerUser, "instances_per_visitor": s.InstancesPerVisitor,
 		"versions_per_user": s.VersionsPerUser, "starts_per_user": s.StartsPerUser,
+		"starts_per_source": s.StartsPerSource, "anonymous_starts": s.AnonymousStarts, "starts_at_once": s.StartsAtOnce,
+		"waiters_per_instance": s.WaitersPerInstance, "waiters_per_edge": s.WaitersPerEdge,
 	} {
 		if n < 0 {
 			errs = append(errs, fmt.Errorf("%s is a number above 0, not %d", name, n))

@@ -69,10 +69,15 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		admin_role | full_access_role ROLE
 //		reserved_aliases NAME...
 //		trusted_proxies ADDRESS|CIDR...
-//		hold | first_byte_timeout | health_timeout | stop_grace DURATION
+//		hold | page_grace | drain | stop_grace DURATION
+//		first_byte_timeout | health_timeout | presence_timeout DURATION
+//		instance_timeout DURATION|never
+//		waiters_per_instance | waiters_per_edge | starts_at_once NUMBER
+//		probes TEXT...
 //		max_upload BYTES
 //		public_mode | base_url_sharing | user_aliases [on|off]
 //		instances_per_user | instances_per_visitor | versions_per_user | starts_per_user NUMBER
+//		starts_per_source | anonymous_starts NUMBER
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
@@ -158,6 +163,29 @@ func (p *parser) option() error {
 		return nil
 	case "hold":
 		return p.duration(&s.Hold)
+	case "page_grace":
+		return p.duration(&s.PageGrace)
+	case "drain":
+		return p.duration(&s.Drain)
+	case "presence_timeout":
+		return p.duration(&s.PresenceTimeout)
+	case "instance_timeout":
+		return p.durationOrNever(&s.InstanceTimeout)
+	case "waiters_per_instance":
+		return p.number(&s.WaitersPerInstance)
+	case "waiters_per_edge":
+		return p.number(&s.WaitersPerEdge)
+	case "starts_at_once":
+		return p.number(&s.StartsAtOnce)
+	case "starts_per_source":
+		return p.number(&s.StartsPerSource)
+	case "anonymous_starts":
+		return p.number(&s.AnonymousStarts)
+	case "probes":
+		if s.Probes = p.RemainingArgs(); len(s.Probes) == 0 {
+			return p.ArgErr()
+		}
+		return nil
 	case "first_byte_timeout":
 		return p.duration(&s.FirstByteTimeout)
 	case "health_timeout":
@@ -223,6 +251,21 @@ func (p *parser) duration(into *caddy.Duration) error {
 	}
 	*into = caddy.Duration(d)
 	return nil
+}
+
+// durationOrNever takes "never" for below 0.
+func (p *parser) durationOrNever(into *caddy.Duration) error {
+	if *into = -1; len(p.peek()) == 1 && p.peek()[0] == "never" {
+		p.NextArg()
+		return nil
+	}
+	return p.duration(into)
+}
+
+// peek is what else stands on the line.
+func (p *parser) peek() []string {
+	next := *p.Dispenser
+	return next.RemainingArgs()
 }
 
 func (p *parser) number(into *int64) (err error) {

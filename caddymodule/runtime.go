@@ -17,6 +17,7 @@ import (
 	"github.com/seed-dbc68772/slipway/caddymodule/session"
 	"github.com/seed-dbc68772/slipway/caddymodule/upstream"
 	"github.com/seed-dbc68772/slipway/caddymodule/upstream/identity"
+	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/routing"
 )
@@ -119,7 +120,7 @@ func (rt *Runtime) wake(ctx context.Context, id routing.ID) error {
 		ctx, cancel = context.WithTimeout(ctx, wakeLimit)
 		defer cancel()
 	}
-	return rt.store.Wake(ctx, id.String(), rt.edge.name, wakeTTL)
+	return rt.store.Wake(ctx, controlplane.WakeIntent{InstanceID: id.String(), Edge: rt.edge.name, At: time.Now().UTC()}, wakeTTL)
 }
 
 // start opens the store and begins to feed the table, once.

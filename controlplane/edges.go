@@ -23,6 +23,10 @@ type Edge struct {
 	Connections int64 `json:"connections"`
 	// Since is when the edge's process was started.
 	Since time.Time `json:"since"`
+	// Draining is what the edge has of instances that its table says are
+	// SUSPENDING: what is not here has nothing open, and no activity that was not
+	// reported.
+	Draining []Activity `json:"draining,omitempty"`
 }
 
 // EdgeStore knows the live edges; etcdstore.Store does.

@@ -18,6 +18,7 @@ const (
 	CodeTooLarge      Code = "too_large"       // an upload over its limit
 	CodeUnauthorized  Code = "unauthenticated" // sign in first
 	CodeForbidden     Code = "forbidden"       // signed in, not allowed
+	CodeDeposed       Code = "deposed"         // another control plane leads
 	CodeStale         Code = "stale"           // the state that was read is gone: a cursor is too old
 	CodeUnavailable   Code = "unavailable"     // the store or a launcher does not answer
 	CodeTimeout       Code = "timeout"         // a wait ended before what it waited for

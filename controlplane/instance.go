@@ -102,11 +102,54 @@ type Instance struct {
 	Failures   int         `json:"failures"`             // failed starts in a row
 	RetryAfter time.Time   `json:"retry_after,omitzero"` // FAILED: no visit starts it before
 
-	LastActive time.Time `json:"last_active,omitzero"`
-	CreatedAt  time.Time `json:"created_at"`
-	UpdatedAt  time.Time `json:"updated_at"`
+	// Wake says whose visits wake it; empty is WakeVisitors.
+	Wake WakePolicy `json:"wake,omitempty"`
+	// Timeout is its app's InstanceTimeout: 0 is the server's default, below 0
+	// never.
+	Timeout time.Duration `json:"timeout,omitempty"`
+	// NoAutosuspend keeps it from going to sleep by itself.
+	NoAutosuspend bool `json:"no_autosuspend,omitempty"`
+
+	// LastActive is the last activity that edges told of, LastPresent the last
+	// presence; both are folded in at most once a minute (spec instances.md §4).
+	LastActive  time.Time `json:"last_active,omitzero"`
+	ActiveBy    string    `json:"active_by,omitempty"` // what that activity was, see Activity.Cause
+	LastPresent time.Time `json:"last_present,omitzero"`
+	Busy        *Busy     `json:"busy,omitempty"`
+
+	// Begun is what began the present start, or the one that led to what runs.
+	Begun *Beginning `json:"begun,omitempty"`
+	// Sleep is why it is being put to sleep, or why it sleeps.
+	Sleep *Sleep `json:"sleep,omitempty"`
+
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
 
 	Revision int64 `json:"-"` // see App.Revision
+}
+
+// Beginning is what began a start.
+type Beginning struct {
+	At time.Time `json:"at"`
+	// Cause is "run", "visit", "resume", "restart" or "crash", or "found ended"
+	// for what should run and does not.
+	Cause string `json:"cause"`
+	Visitor
+	Kind string `json:"kind,omitempty"` // of the visit, see WakeIntent
+	Edge string `json:"edge,omitempty"` // that it came to
+	// ReadyAt is when the instance answered.
+	ReadyAt time.Time `json:"ready_at,omitzero"`
+}
+
+// Sleep is why an instance goes to sleep.
+type Sleep struct {
+	At time.Time `json:"at"` // of the mark
+	// Cause is "idle" or "asked".
+	Cause string `json:"cause"`
+	By    string `json:"by,omitempty"` // who asked
+	// Stopping is set before the workload is asked to stop: from then on this
+	// generation never runs again. Before that, what is idle is taken back.
+	Stopping bool `json:"stopping,omitempty"`
 }
 
 // Alias is a host name that leads to an instance. It outlives the instance.

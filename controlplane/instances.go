@@ -44,7 +44,8 @@ func (s *Service) RunApp(ctx context.Context, actor Actor, appID string, v Visib
 			ID: id, AppID: app.ID, AppName: app.Name, AppVersion: app.Version,
 			Owner: actor.User, Visibility: v, Status: Pending, Stage: StageQueued,
 			RoutingMode: app.RoutingMode, Launcher: s.Launchers.Launcher(app.AppMode),
-			Generation: 1, LastActive: now, CreatedAt: now, UpdatedAt: now,
+			Generation: 1, Timeout: app.Manifest.InstanceTimeout, LastActive: now, CreatedAt: now, UpdatedAt: now,
+			Begun: &Beginning{At: now, Cause: "run", Visitor: Visitor{User: actor.User}},
 		}
 		s.audit(tx, actor, "instance.run", "instance/"+in.ID, "app/"+app.ID+", "+string(v))
 		return tx.Put(in)

@@ -60,7 +60,7 @@ func (s *Service) oneMoreStart(tx Tx, actor Actor) error {
 	if limit == 0 || s.unbound(actor) {
 		return nil
 	}
-	starts, err := tx.Starts(actor.User)
+	starts, err := tx.Starts(StartsOfUser, actor.User)
 	if err != nil {
 		return err
 	}
@@ -73,6 +73,6 @@ func (s *Service) oneMoreStart(tx Tx, actor Actor) error {
 		refused.RetryAfter = wait
 		return refused
 	}
-	tx.SetStarts(actor.User, append(starts, now))
+	tx.SetStarts(StartsOfUser, actor.User, append(starts, now))
 	return nil
 }

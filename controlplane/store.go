@@ -106,8 +106,10 @@ type Tx interface {
 	// TokensOf are a user's tokens, by ID.
 	TokensOf(user string) ([]*Token, error)
 	Tag(name string) (*Tag, error)
-	// Starts are when the user's last starts were, the oldest first.
-	Starts(user string) ([]time.Time, error)
+	// Starts are when the last starts by a user or source were, the oldest first.
+	Starts(kind StartKind, of string) ([]time.Time, error)
+	// AppStarts are how long the last starts of an app took, the oldest first.
+	AppStarts(appID string) ([]time.Duration, error)
 	// InstancesOwned counts the instances of an owner, AppsOwned the versions
 	// of apps. The transaction fails when one is added before it commits.
 	InstancesOwned(owner string) (int, error)
@@ -118,12 +120,22 @@ type Tx interface {
 	// session goes away by itself at its end, which never changes.
 	Put(record any) error
 	// Delete removes one, likewise. Deleting an instance deletes its route
-	// and its wake intent; aliases that name it stay, inactive.
+	// and its wake intent, progress and events; aliases that name it stay,
+	// inactive.
 	Delete(record any) error
 	// PutPolicy writes what edges are told of an app, and the app not.
 	PutPolicy(a *App) error
-	// SetStarts replaces what Starts returns.
-	SetStarts(user string, starts []time.Time)
+	// SetStarts replaces what Starts returns; it is kept for an hour.
+	SetStarts(kind StartKind, of string, starts []time.Time)
+	// LimitStarts tells edges that visits by this user or source start nothing
+	// for that long.
+	LimitStarts(kind StartKind, of string, ttl time.Duration)
+	// SetAppStarts replaces what AppStarts returns.
+	SetAppStarts(appID string, took []time.Duration)
+	// PutProgress replaces what edges show of an instance's start; nil: nothing.
+	PutProgress(instanceID string, p *Progress)
+	// AddEvent adds to an instance's events, and drops the oldest.
+	AddEvent(instanceID string, e Event)
 	// PutOnce keeps something for one use, for as long as ttl. What Once found
 	// keeps its end.
 	PutOnce(kind OnceKind, key string, value any, ttl time.Duration)
@@ -136,8 +148,9 @@ type Tx interface {
 	// Audit adds the record of this transaction's change. Without another write
 	// there is none.
 	Audit(r *AuditRecord)
-	// ClearWake takes back the intent to wake this instance, if there is one.
-	ClearWake(instanceID string)
+	// ClearWake takes back the intent to wake this instance that was read at
+	// this revision. A newer one stays.
+	ClearWake(instanceID string, revision int64)
 }
 
 // Watcher tells what changes in the store. Each method blocks until ctx ends,
@@ -161,6 +174,6 @@ type InstanceBatch struct {
 // WakeBatch is what changed of the intents to wake instances.
 type WakeBatch struct {
 	Full bool // Put is all there is
-	Put  []string
-	Gone []string
+	Put  []*WakeIntent
+	Gone []string // IDs of instances
 }

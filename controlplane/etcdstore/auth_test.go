@@ -148,7 +148,7 @@ func TestAnEdgesUserCanDoWhatAnEdgeDoes(t *testing.T) {
 		e.apply(revision)
 		g.says("edge-1", revision)
 		for range 2 { // the second finds it there
-			if err := g.edge.Wake(t.Context(), in.ID, "edge-1", time.Minute); err != nil {
+			if err := g.edge.Wake(t.Context(), controlplane.WakeIntent{InstanceID: in.ID, Edge: "edge-1"}, time.Minute); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -20,7 +20,9 @@
 //	                                       empty: what a user owns
 //	sessions/<ID>                          a sign-in at the console
 //	once/<kind>/<key>                      what is good for one use, or was used
-//	starts/<user>                          when a user's last starts were
+//	starts/<kind>/<of>                     when the last starts by a user or source were
+//	apps/starts/<ID>                       how long the last starts of an app took
+//	events/<ID>                            what happened to an instance
 //	tags/<name>                            a tag
 //	audit/<ID>                             a record of a change, in the order of time
 //	signing/<name>                         a secret of the control planes
@@ -31,8 +33,12 @@
 //	                                       what counts no more, for an hour
 //	routes/settings                        what all edges obey alike
 //	routes/mark                            empty: a change that all edges report
+//	routes/progress/<ID>                   how far the start of an instance is
+//	routes/limited/<kind>/<of>             by whom visits start nothing for now
 //	wake/<ID>                              an edge's intent to wake an instance
 //	edges/<name>                           a live edge and what it has applied
+//	activity/<edge>/<n>                    what an edge saw of instances
+//	leader/…                               which control plane leads
 //	control/<name>                         where a live control plane answers
 //
 // # Values

@@ -226,7 +226,7 @@ func TestWakeIsRegisteredOnceAndExpires(t *testing.T) {
 	in := newInstance(newApp("demo"))
 	key := w.prefix + "wake/" + in.ID
 	for _, edge := range []string{"one", "two"} {
-		if err := w.Wake(t.Context(), in.ID, edge, time.Second); err != nil {
+		if err := w.Wake(t.Context(), controlplane.WakeIntent{InstanceID: in.ID, Edge: edge}, time.Second); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -247,10 +247,15 @@ func TestWakeIsRegisteredOnceAndExpires(t *testing.T) {
 			t.Fatal("the intent does not expire")
 		}
 	}
-	if err := w.Wake(t.Context(), in.ID, "one", time.Minute); err != nil || w.raw("wake/"+in.ID) == "" {
+	if err := w.Wake(t.Context(), controlplane.WakeIntent{InstanceID: in.ID, Edge: "one"}, time.Minute); err != nil || w.raw("wake/"+in.ID) == "" {
 		t.Errorf("no intent after the first expired: %v", err)
 	}
-	w.update(func(tx controlplane.Tx) error { tx.ClearWake(in.ID); return nil })
+	revision := w.revision("wake/" + in.ID)
+	w.update(func(tx controlplane.Tx) error { tx.ClearWake(in.ID, revision-1); return nil })
+	if w.raw("wake/"+in.ID) == "" {
+		t.Error("clearing an older intent took this one")
+	}
+	w.update(func(tx controlplane.Tx) error { tx.ClearWake(in.ID, revision); return nil })
 	if raw := w.raw("wake/" + in.ID); raw != "" {
 		t.Errorf("the intent is still there: %s", raw)
 	}
@@ -272,10 +277,12 @@ func TestTheWatchersOfTheControlPlane(t *testing.T) {
 	defer func() { cancel(); <-done; <-done }()
 	same(t, "first instances", <-instances, controlplane.InstanceBatch{Full: true, Put: []*controlplane.Instance{in}, Unread: []string{"broken"}})
 	same(t, "first wakes", <-wakes, controlplane.WakeBatch{Full: true})
-	if err := w.Wake(t.Context(), in.ID, "edge", time.Minute); err != nil {
+	if err := w.Wake(t.Context(), controlplane.WakeIntent{InstanceID: in.ID, Edge: "edge"}, time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "a wake", <-wakes, controlplane.WakeBatch{Put: []string{in.ID}})
+	if b := <-wakes; len(b.Put) != 1 || b.Put[0].InstanceID != in.ID || b.Put[0].Edge != "edge" || b.Put[0].Revision == 0 {
+		t.Fatalf("a wake: %+v", b)
+	}
 	w.update(func(tx controlplane.Tx) error { return tx.Delete(in) })
 	same(t, "the wake gone", <-wakes, controlplane.WakeBatch{Gone: []string{in.ID}})
 	same(t, "the instance gone", <-instances, controlplane.InstanceBatch{Gone: []string{in.ID}})

@@ -90,20 +90,6 @@ func (t *tx) compareRange(prefix string, revision int64) {
 }
 
 // startsRecord is the value of starts/<user>.
-type startsRecord struct {
-	At []time.Time `json:"at"`
-}
-
-func (t *tx) Starts(user string) ([]time.Time, error) {
-	var r startsRecord
-	_, _, err := t.load(startsKey(user), &r)
-	return r.At, err
-}
-
-func (t *tx) SetStarts(user string, starts []time.Time) {
-	t.putPlain(startsKey(user), startsRecord{starts})
-}
-
 func (t *tx) InstancesOwned(owner string) (int, error) { return t.count(ownedInstances(owner)) }
 func (t *tx) AppsOwned(owner string) (int, error)      { return t.count(ownedApps(owner)) }
 
@@ -203,7 +189,17 @@ func (t *tx) putAudit() {
 
 // keepsEnd reports whether a key is rewritten that is there, and goes away when
 // it would have: a lease for each rewrite would outlive what it was for.
-func (t *tx) keepsEnd(key string) bool { return t.ttls[key] != 0 && t.reads[key].raw != nil }
+func (t *tx) keepsEnd(key string) bool {
+	return t.ttls[key] != 0 && t.reads[key].raw != nil && !t.renew[key]
+}
+
+// renewed gives a key that is rewritten the whole of its time again.
+func (t *tx) renewed(key string) {
+	if t.renew == nil {
+		t.renew = map[string]bool{}
+	}
+	t.renew[key] = true
+}
 
 // leases grants what new keys with an end need, one for each time to live.
 func (t *tx) leases() (map[int64]clientv3.LeaseID, error) {

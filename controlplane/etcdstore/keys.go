@@ -25,6 +25,7 @@ const (
 	sessionsPrefix  = "sessions/"
 	tagsPrefix      = "tags/"
 	auditPrefix     = "audit/"
+	activityPrefix  = "activity/"
 )
 
 func userKey(name string) string { return usersPrefix + strings.ToLower(name) }
@@ -36,7 +37,11 @@ func sessionKey(id string) string       { return sessionsPrefix + id }
 func tokensOf(user string) string       { return "tokens/of/" + strings.ToLower(user) + "/" }
 func tokenOfKey(user, id string) string { return tokensOf(user) + id }
 func tagKey(name string) string         { return tagsPrefix + name }
-func startsKey(user string) string      { return "starts/" + strings.ToLower(user) }
+func startsKey(kind controlplane.StartKind, of string) string {
+	return "starts/" + string(kind) + "/" + strings.ToLower(of)
+}
+func appStartsKey(app string) string    { return "apps/starts/" + app }
+func eventsKey(id string) string        { return "events/" + id }
 func ownedInstances(user string) string { return "users/instances/" + strings.ToLower(user) + "/" }
 func ownedApps(user string) string      { return "users/apps/" + strings.ToLower(user) + "/" }
 func onceKey(kind controlplane.OnceKind, key string) string {

@@ -68,6 +68,16 @@ func (w *world) raw(key string) string {
 	return string(resp.Kvs[0].Value)
 }
 
+// revision is the one at which a key was written last.
+func (w *world) revision(key string) int64 {
+	w.Helper()
+	resp, err := w.client.Get(w.Context(), w.prefix+key)
+	if err != nil || len(resp.Kvs) == 0 {
+		w.Fatalf("no key %s: %v", key, err)
+	}
+	return resp.Kvs[0].ModRevision
+}
+
 func (w *world) rawPut(key, value string) {
 	w.Helper()
 	if _, err := w.client.Put(w.Context(), w.prefix+key, value); err != nil {

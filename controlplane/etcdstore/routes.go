@@ -1,6 +1,7 @@
 package etcdstore
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
@@ -54,7 +55,7 @@ func routeOf(in *controlplane.Instance) *instanceRoute {
 		Primary:    in.PrimaryAlias,
 		Visibility: string(in.Visibility),
 		Owner:      in.Owner,
-		Wake:       routing.WakeVisitors.String(),
+		Wake:       string(cmp.Or(in.Wake, controlplane.WakeVisitors)),
 	}
 	if in.Status == controlplane.Deployed || in.Status == controlplane.Unknown {
 		r.Endpoint, r.Identity = in.Endpoint, in.Identity
@@ -222,6 +223,10 @@ func recordChange(name string, e Event) (c routing.Change, err error) {
 		_, err = ReadVerificationKey(&r)
 	case name == RecordSettings:
 		_, err = ReadEdgeSettings(&r)
+	case strings.HasPrefix(name, recordProgress):
+		_, err = ReadProgress(&r)
+	case strings.HasPrefix(name, recordLimited):
+		_, err = ReadStartLimit(&r)
 	default:
 		var revocation controlplane.Revocation
 		err = decode(e.Key, e.Value, &revocation)
@@ -236,6 +241,8 @@ const (
 	recordKeys      = "keys/"
 	recordUsers     = "revoked/user/"
 	recordOfSession = "revoked/credential/"
+	recordProgress  = "progress/"
+	recordLimited   = "limited/"
 )
 
 // RecordOfKey names the record of a verification key.
@@ -272,7 +279,7 @@ func ReadEdgeSettings(r *routing.Record) (s controlplane.EdgeSettings, err error
 // about.
 func RouteRecord(key string) (string, bool) {
 	name := strings.TrimPrefix(key, routesPrefix)
-	for _, prefix := range []string{recordKeys, recordUsers, recordOfSession} {
+	for _, prefix := range []string{recordKeys, recordUsers, recordOfSession, recordProgress, recordLimited} {
 		if strings.HasPrefix(name, prefix) && len(name) > len(prefix) {
 			return name, true
 		}

@@ -48,6 +48,7 @@ type tx struct {
 	compares []clientv3.Cmp
 	writes   map[string][]byte // nil: delete
 	ttls     map[string]int64  // of writes that go away by themselves, in seconds
+	renew    map[string]bool   // of those, what gets the whole of its time again
 	audit    *controlplane.AuditRecord
 	written  []func(revision int64)
 	revision int64 // the newest that a read saw
@@ -374,6 +375,7 @@ func (t *tx) Delete(record any) error {
 	switch r := record.(type) {
 	case *controlplane.App:
 		t.delete(appKey(r.ID))
+		t.delete(appStartsKey(r.ID))
 		t.delete(versionKey(r.Name, r.Version))
 		t.delete(routePolicyKey(r.ID))
 		t.delete(ownedApps(r.Owner) + r.ID)
@@ -383,6 +385,8 @@ func (t *tx) Delete(record any) error {
 		t.delete(ownedInstances(r.Owner) + r.ID)
 		t.delete(routeInstanceKey(r.ID))
 		t.delete(wakeKey(r.ID))
+		t.delete(RecordRouteKey(RecordOfProgress(r.ID)))
+		t.delete(eventsKey(r.ID))
 	case *controlplane.Alias:
 		t.delete(aliasKey(r.Name))
 		t.delete(aliasIDKey(r.ID))
@@ -399,5 +403,3 @@ func (t *tx) Delete(record any) error {
 	}
 	return t.err
 }
-
-func (t *tx) ClearWake(instanceID string) { t.delete(wakeKey(instanceID)) }

@@ -294,7 +294,7 @@ func TestTheKeysOfARecord(t *testing.T) {
 		"routes/alias/sales", "routes/instance/" + in.ID, "routes/policy/" + app.ID, "tokens/abc",
 		"tokens/of/ada/t1", "users/apps/ada/" + app.ID, "users/instances/ada/" + in.ID,
 	})
-	if err := w.Wake(t.Context(), in.ID, "edge", time.Minute); err != nil {
+	if err := w.Wake(t.Context(), controlplane.WakeIntent{InstanceID: in.ID, Edge: "edge"}, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	w.update(func(tx controlplane.Tx) error { return tx.Delete(in) })
@@ -416,7 +416,9 @@ func TestAStoreThatIsAwayIsUnavailable(t *testing.T) {
 		"ping": func() error { return store.Ping(ctx) },
 		"read": func() error { _, err := store.App(ctx, uuid.NewString()); return err },
 		"list": func() error { _, err := store.Apps(ctx, controlplane.Page{}); return err },
-		"wake": func() error { return store.Wake(ctx, uuid.NewString(), "edge", time.Minute) },
+		"wake": func() error {
+			return store.Wake(ctx, controlplane.WakeIntent{InstanceID: uuid.NewString(), Edge: "edge"}, time.Minute)
+		},
 		"change": func() error {
 			_, err := store.Update(ctx, func(tx controlplane.Tx) error { return tx.Put(newApp("x")) })
 			return err

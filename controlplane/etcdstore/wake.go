@@ -5,29 +5,25 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
 )
 
-// intent is the value of wake/<ID>.
-type intent struct {
-	Edge string    `json:"edge"`
-	At   time.Time `json:"at"`
-}
-
-// Wake registers the intent to wake an instance, once: an intent that another
-// edge registered already is as good. It goes away by itself after ttl if no
-// control plane takes it up, so that nobody is woken for visitors long gone.
-func (s *Store) Wake(ctx context.Context, instanceID, edge string, ttl time.Duration) error {
+// Wake registers an intent, once: one that another edge registered already is
+// as good. It goes away by itself after ttl if no control plane takes it up, so
+// that nobody is woken for visitors long gone.
+func (s *Store) Wake(ctx context.Context, intent controlplane.WakeIntent, ttl time.Duration) error {
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
 	lease, err := s.client.Grant(ctx, max(1, int64(ttl/time.Second)))
 	if err != nil {
 		return storeError(err)
 	}
-	value, err := encode(intent{Edge: edge, At: time.Now().UTC()}, nil)
+	value, err := encode(intent, nil)
 	if err != nil {
 		return storeError(err)
 	}
-	key := s.prefix + wakeKey(instanceID)
+	key := s.prefix + wakeKey(intent.InstanceID)
 	resp, err := s.client.Txn(ctx).
 		If(clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).
 		Then(clientv3.OpPut(key, string(value), clientv3.WithLease(lease.ID))).

@@ -41,9 +41,16 @@ func (s *Store) WatchWakes(ctx context.Context, sink func(controlplane.WakeBatch
 			id := strings.TrimPrefix(e.Key, wakePrefix)
 			if e.Value == nil {
 				out.Gone = append(out.Gone, id)
-			} else {
-				out.Put = append(out.Put, id)
+				continue
 			}
+			// What cannot be read is an intent all the same: by nobody known.
+			intent := new(controlplane.WakeIntent)
+			if err := decode(e.Key, e.Value, intent); err != nil {
+				s.log.Error("wake intent refused", zap.Error(err))
+				*intent = controlplane.WakeIntent{}
+			}
+			intent.InstanceID, intent.Revision = id, e.Revision
+			out.Put = append(out.Put, intent)
 		}
 		sink(out)
 	})

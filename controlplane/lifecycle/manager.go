@@ -167,15 +167,15 @@ func (m *Manager) wakes(b controlplane.WakeBatch) {
 	defer m.mu.Unlock()
 	if b.Full {
 		for _, t := range m.tasks {
-			t.wake = false
+			t.wake = nil
 		}
 	}
-	for _, id := range b.Put {
-		m.task(id).wake = true
-		m.kick(id)
+	for _, intent := range b.Put {
+		m.task(intent.InstanceID).wake = intent
+		m.kick(intent.InstanceID)
 	}
 	for _, id := range b.Gone {
-		m.task(id).wake = false
+		m.task(id).wake = nil
 		m.kick(id)
 	}
 	m.listed(wakesList, b.Full)
@@ -283,7 +283,7 @@ func (m *Manager) rest(id string, t *task, again time.Time) {
 		})
 		return
 	}
-	if t.record == nil && !t.unread && !t.runs() && !t.wake {
+	if t.record == nil && !t.unread && !t.runs() && t.wake == nil {
 		delete(m.tasks, id)
 	}
 }

@@ -123,7 +123,7 @@ func (p *plant) look(id string) *controlplane.Instance {
 
 func (p *plant) wake(id string) {
 	p.Helper()
-	if err := p.store.Wake(p.Context(), id, "edge", time.Minute); err != nil {
+	if err := p.store.Wake(p.Context(), controlplane.WakeIntent{InstanceID: id, Edge: "edge"}, time.Minute); err != nil {
 		p.Fatal(err)
 	}
 }
@@ -182,7 +182,7 @@ func TestOneStartForManyIntents(t *testing.T) {
 	for range 20 {
 		all.Go(func() {
 			for range 5 {
-				if err := p.store.Wake(t.Context(), id, "edge", time.Minute); err != nil {
+				if err := p.store.Wake(t.Context(), controlplane.WakeIntent{InstanceID: id, Edge: "edge"}, time.Minute); err != nil {
 					t.Error(err)
 				}
 			}

@@ -9,10 +9,10 @@ import (
 
 // view is what is known of one instance at one moment.
 type view struct {
-	record *controlplane.Instance // nil: there is none
-	unread bool                   // there is a newer record that cannot be read
-	fact   *launcher.Fact         // nil: the launcher has told nothing
-	wake   bool                   // somebody registered the intent to wake it
+	record *controlplane.Instance   // nil: there is none
+	unread bool                     // there is a newer record that cannot be read
+	fact   *launcher.Fact           // nil: the launcher has told nothing
+	wake   *controlplane.WakeIntent // nil: nobody visits it
 	now    time.Time
 
 	launcher string // the name of the one that fact came from
@@ -95,7 +95,7 @@ func (v view) asleep() step {
 	switch {
 	case v.runs():
 		return step{action: stop}
-	case !v.wake:
+	case v.wake == nil:
 		return step{}
 	case v.record.Status == controlplane.Failed && v.now.Before(v.record.RetryAfter):
 		return step{action: clearWake}
@@ -120,7 +120,7 @@ func (v view) starting() step {
 			return step{again: due}
 		}
 		return step{action: setStage}
-	case v.wake:
+	case v.wake != nil:
 		return step{action: clearWake}
 	}
 	return step{}
@@ -136,7 +136,7 @@ func (v view) running() step {
 	case fact.State == launcher.Ready &&
 		(fact.Endpoint != v.record.Endpoint || fact.Identity != v.record.Identity || v.record.Status != controlplane.Deployed):
 		return step{action: deployed}
-	case v.wake:
+	case v.wake != nil:
 		return step{action: clearWake}
 	}
 	return step{}

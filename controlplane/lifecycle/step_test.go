@@ -48,6 +48,7 @@ func TestNext(t *testing.T) {
 	stopped := func(generation int64) *launcher.Fact {
 		return &launcher.Fact{Generation: generation, State: launcher.Ended, At: noon}
 	}
+	visited := &controlplane.WakeIntent{}
 	does := func(a action) step { return step{action: a} }
 	rests := step{}
 	again := func(d time.Duration) step { return step{again: noon.Add(d)} }
@@ -60,18 +61,18 @@ func TestNext(t *testing.T) {
 		"no record, ready":         {view{fact: ready(1)}, does(stop)},
 		"no record, crashed":       {view{fact: crashed(1)}, rests},
 		"no record, stopped":       {view{fact: stopped(1)}, rests},
-		"no record, a visitor":     {view{wake: true}, rests},
+		"no record, a visitor":     {view{wake: visited}, rests},
 		"unread, ready":            {view{unread: true, fact: ready(1)}, rests},
 		"unread, known before":     {view{unread: true, record: record(terminating)}, rests},
 
 		"pending, nothing known":               {view{record: record(pending)}, does(start)},
-		"pending, visitor":                     {view{record: record(pending), wake: true}, does(start)},
+		"pending, visitor":                     {view{record: record(pending), wake: visited}, does(start)},
 		"pending, stopped":                     {view{record: record(pending), fact: stopped(5)}, does(start)},
 		"pending, crashed":                     {view{record: record(pending), fact: crashed(5)}, does(failed)},
 		"pending, ready":                       {view{record: record(pending), fact: ready(5)}, does(deployed)},
-		"pending, ready, visitor":              {view{record: record(pending), fact: ready(5), wake: true}, does(deployed)},
+		"pending, ready, visitor":              {view{record: record(pending), fact: ready(5), wake: visited}, does(deployed)},
 		"pending, starts":                      {view{record: record(pending), fact: starting(5, "", 0)}, rests},
-		"pending, starts, visitor":             {view{record: record(pending), fact: starting(5, "", 0), wake: true}, does(clearWake)},
+		"pending, starts, visitor":             {view{record: record(pending), fact: starting(5, "", 0), wake: visited}, does(clearWake)},
 		"pending, the stage is known":          {view{record: record(pending), fact: starting(5, controlplane.StageQueued, time.Hour)}, rests},
 		"pending, a new stage":                 {view{record: record(pending), fact: starting(5, controlplane.StageBundle, 0)}, again(stageDelay)},
 		"pending, a stage that nearly lasts":   {view{record: record(pending), fact: starting(5, controlplane.StageBundle, stageDelay-1)}, again(1)},
@@ -82,14 +83,14 @@ func TestNext(t *testing.T) {
 		"resuming, older one crashed":          {view{record: record(resuming), fact: crashed(4)}, does(start)},
 		"resuming, newer one ready":            {view{record: record(resuming), fact: ready(6)}, does(start)}, // refused by the launcher
 		"resuming, back-off":                   {view{record: record(resuming, retry(time.Second)), fact: crashed(4)}, again(time.Second)},
-		"resuming, back-off, visitor":          {view{record: record(resuming, retry(time.Second)), fact: crashed(4), wake: true}, again(time.Second)},
+		"resuming, back-off, visitor":          {view{record: record(resuming, retry(time.Second)), fact: crashed(4), wake: visited}, again(time.Second)},
 		"resuming, back-off just over":         {view{record: record(resuming, retry(0)), fact: crashed(4)}, does(start)},
 		"resuming, ready in spite of back-off": {view{record: record(resuming, retry(time.Second)), fact: ready(5)}, does(deployed)},
 
 		"deployed, ready":                    {view{record: record(isDeployed), fact: ready(5)}, rests},
 		"deployed, ready elsewhere":          {view{record: record(isDeployed), fact: elsewhere}, does(deployed)},
 		"deployed, ready as somebody else":   {view{record: record(isDeployed), fact: somebodyElse}, does(deployed)},
-		"deployed, a late visitor":           {view{record: record(isDeployed), fact: ready(5), wake: true}, does(clearWake)},
+		"deployed, a late visitor":           {view{record: record(isDeployed), fact: ready(5), wake: visited}, does(clearWake)},
 		"deployed, nothing known":            {view{record: record(isDeployed)}, does(resume)},
 		"deployed, stopped":                  {view{record: record(isDeployed), fact: stopped(5)}, does(resume)},
 		"deployed, older one only":           {view{record: record(isDeployed), fact: ready(4)}, does(resume)},
@@ -102,22 +103,22 @@ func TestNext(t *testing.T) {
 		"suspending, nothing known":          {view{record: record(suspending)}, does(suspend)},
 		"suspending, ready":                  {view{record: record(suspending), fact: ready(5)}, does(suspend)},
 		"suspending, stopped":                {view{record: record(suspending), fact: stopped(5)}, does(suspend)},
-		"suspending, visitor":                {view{record: record(suspending), fact: ready(5), wake: true}, does(suspend)},
+		"suspending, visitor":                {view{record: record(suspending), fact: ready(5), wake: visited}, does(suspend)},
 		"suspended, nothing known":           {view{record: record(suspended)}, rests},
 		"suspended, stopped":                 {view{record: record(suspended), fact: stopped(5)}, rests},
 		"suspended, runs":                    {view{record: record(suspended), fact: ready(5)}, does(stop)},
 		"suspended, an older one runs":       {view{record: record(suspended), fact: ready(4)}, does(stop)},
-		"suspended, runs, visitor":           {view{record: record(suspended), fact: ready(5), wake: true}, does(stop)},
-		"suspended, visitor":                 {view{record: record(suspended), fact: stopped(5), wake: true}, does(resume)},
+		"suspended, runs, visitor":           {view{record: record(suspended), fact: ready(5), wake: visited}, does(stop)},
+		"suspended, visitor":                 {view{record: record(suspended), fact: stopped(5), wake: visited}, does(resume)},
 		"failed":                             {view{record: record(isFailed, retry(time.Second)), fact: crashed(5)}, rests},
 		"failed, back-off over":              {view{record: record(isFailed, retry(-time.Second)), fact: crashed(5)}, rests},
 		"failed, runs":                       {view{record: record(isFailed), fact: starting(5, "", 0)}, does(stop)},
-		"failed, visitor before RetryAfter":  {view{record: record(isFailed, retry(time.Second)), fact: crashed(5), wake: true}, does(clearWake)},
-		"failed, visitor at RetryAfter":      {view{record: record(isFailed, retry(0)), fact: crashed(5), wake: true}, does(resume)},
-		"failed, visitor after RetryAfter":   {view{record: record(isFailed, retry(-time.Second)), fact: crashed(5), wake: true}, does(resume)},
+		"failed, visitor before RetryAfter":  {view{record: record(isFailed, retry(time.Second)), fact: crashed(5), wake: visited}, does(clearWake)},
+		"failed, visitor at RetryAfter":      {view{record: record(isFailed, retry(0)), fact: crashed(5), wake: visited}, does(resume)},
+		"failed, visitor after RetryAfter":   {view{record: record(isFailed, retry(-time.Second)), fact: crashed(5), wake: visited}, does(resume)},
 		"terminating, nothing known":         {view{record: record(terminating)}, does(remove)},
 		"terminating, ready":                 {view{record: record(terminating), fact: ready(5)}, does(remove)},
-		"terminating, a visitor":             {view{record: record(terminating), wake: true}, does(remove)},
+		"terminating, a visitor":             {view{record: record(terminating), wake: visited}, does(remove)},
 		"terminating, whatever its back-off": {view{record: record(terminating, retry(time.Hour))}, does(remove)},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -24,12 +24,12 @@ func (m *Manager) take(id string, t *task, v view, a action) error {
 	case remove:
 		return m.remove(t, v)
 	case clearWake:
-		return m.clearWake(id, t)
+		return m.clearWake(t, v)
 	}
 	return m.record(t, v.record, func(tx controlplane.Tx, in *controlplane.Instance) {
 		change(in, v, a)
-		if a == resume {
-			tx.ClearWake(in.ID)
+		if a == resume && v.wake != nil {
+			tx.ClearWake(in.ID, v.wake.Revision)
 		}
 	})
 }
@@ -202,13 +202,19 @@ func (m *Manager) remove(t *task, v view) error {
 	return nil
 }
 
-func (m *Manager) clearWake(id string, t *task) error {
-	if _, err := m.cfg.Store.Update(m.ctx, func(tx controlplane.Tx) error { tx.ClearWake(id); return nil }); err != nil {
+func (m *Manager) clearWake(t *task, v view) error {
+	_, err := m.cfg.Store.Update(m.ctx, func(tx controlplane.Tx) error {
+		tx.ClearWake(v.wake.InstanceID, v.wake.Revision)
+		return nil
+	})
+	if err != nil {
 		return fmt.Errorf("clear wake intent: %w", err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t.wake = false
+	if t.wake == v.wake {
+		t.wake = nil
+	}
 	return nil
 }
 
