@@ -3,28 +3,10 @@ package controlplane
 import (
 	"context"
 	"fmt"
-	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/google/uuid"
 )
-
-// DefaultReservedAliases may not be created, beside the console's label
-// (setting reserved_aliases).
-var DefaultReservedAliases = []string{"api", "www", "admin", "auth", "login", "instance", "static", "mail"}
-
-// AliasState is an alias and what follows from the instance that it names.
-type AliasState struct {
-	*Alias
-	Primary bool // the instance names it as its primary alias
-	Active  bool // it leads to a live instance
-	// Warnings tell what a change did beside what was asked for.
-	Warnings []string
-	// ChangedAt is the store revision of the change, or one at which everything
-	// was already as asked for.
-	ChangedAt int64
-}
 
 // NewAlias is what CreateAlias makes.
 type NewAlias struct {
@@ -272,30 +254,6 @@ func (s *Service) changeAlias(ctx context.Context, f func(Tx, *AliasState) error
 	return out, nil
 }
 
-// follow fills in what the instance of an alias says of it.
-func (a *AliasState) follow(in *Instance) {
-	a.Active = in.Status.Live()
-	a.Primary = a.Active && in.PrimaryAlias == a.Name
-}
-
-// Alias finds an alias by name or ID.
-func (s *Service) Alias(ctx context.Context, actor Actor, nameOrID string) (*AliasState, error) {
-	a, err := s.findAlias(ctx, actor, nameOrID)
-	if err != nil {
-		return nil, err
-	}
-	return s.aliasState(ctx, a)
-}
-
-func (s *Service) findAlias(ctx context.Context, actor Actor, nameOrID string) (*Alias, error) {
-	v, err := s.viewer(ctx, actor)
-	if err != nil {
-		return nil, err
-	}
-	nameOrID = strings.ToLower(nameOrID)
-	return seen(func() (*Alias, error) { return s.Store.Alias(ctx, nameOrID) }, v.alias, noSuch(actor, "alias", nameOrID))
-}
-
 // aliasFor reads an alias that the actor wants to change, within a transaction.
 func (s *Service) aliasFor(tx Tx, actor Actor, name string) (*Alias, error) {
 	absent := noSuch(actor, "alias", name)
@@ -322,79 +280,8 @@ func (s *Service) aliasFor(tx Tx, actor Actor, name string) (*Alias, error) {
 	return a, s.allow(actor, ChangeAlias, of, absent)
 }
 
-// Aliases lists the aliases that the actor may see.
-func (s *Service) Aliases(ctx context.Context, actor Actor, p Page) (out List[*AliasState], err error) {
-	if err := s.mayList(actor, SeeAlias); err != nil {
-		return out, err
-	}
-	v, err := s.viewer(ctx, actor)
-	if err != nil {
-		return out, err
-	}
-	page, err := visible(ctx, kind[*Alias]{list: s.Store.Aliases, id: func(a *Alias) string { return a.Name }, may: v.alias}, p)
-	if err != nil {
-		return out, err
-	}
-	out.NextAfter, out.Revision = page.NextAfter, page.Revision
-	out.Items = make([]*AliasState, len(page.Items))
-	for i, a := range page.Items {
-		if out.Items[i], err = s.aliasState(ctx, a); err != nil {
-			return out, err
-		}
-	}
-	return out, nil
-}
-
-func (s *Service) aliasState(ctx context.Context, a *Alias) (*AliasState, error) {
-	state := &AliasState{Alias: a}
-	if a.InstanceID == "" {
-		return state, nil
-	}
-	in, err := s.Store.Instance(ctx, a.InstanceID)
-	if CodeOf(err) == CodeNotFound {
-		return state, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	state.follow(in)
-	return state, nil
-}
-
 // mayChangeAliases refuses who changes no alias, whatever there is: aliases are
 // the admins', and with user_aliases the owners' for their own instances.
 func (s *Service) mayChangeAliases(actor Actor) error {
 	return s.allow(actor, ChangeAlias, &Resource{Owner: actor.User}, signIn())
-}
-
-var aliasName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
-
-// checkAliasName holds the rules of spec interfaces.md §1.
-func (s *Service) checkAliasName(name string) error {
-	fault := ""
-	switch {
-	case name == "":
-		fault = "is empty"
-	case len(name) > 63:
-		fault = "is longer than 63 characters"
-	case !aliasName.MatchString(name):
-		fault = "holds something else than letters, digits and inner hyphens"
-	case len(name) > 3 && name[2:4] == "--":
-		fault = "has hyphens at places 3 and 4, which encoded international names begin with"
-	case looksLikeID(name):
-		fault = "looks like an instance ID"
-	case slices.Contains(s.ReservedAliases, name):
-		fault = "is reserved"
-	default:
-		return nil
-	}
-	return Errorf(CodeInvalid, "alias name %q %s", name, fault).
-		WithHint("use one DNS label such as sales or sales-2026: a-z, 0-9 and inner hyphens, up to 63 characters")
-}
-
-// looksLikeID: 32 hexadecimal digits, however hyphenated, could be taken for
-// an instance ID.
-func looksLikeID(s string) bool {
-	hex := strings.ReplaceAll(s, "-", "")
-	return len(hex) == 32 && strings.Trim(hex, "0123456789abcdef") == ""
 }

@@ -47,6 +47,7 @@ type options struct {
 	rights   controlplane.Rights
 	rules    access.Rules
 	now      func() time.Time
+	log      *zap.Logger
 }
 
 func newDesk(t *testing.T, o options) *desk {
@@ -56,6 +57,9 @@ func newDesk(t *testing.T, o options) *desk {
 	}
 	if o.now == nil {
 		o.now = time.Now
+	}
+	if o.log == nil {
+		o.log = zap.NewNop()
 	}
 	d := &desk{T: t, store: etcdtest.Shared(t).Open(t), now: o.now}
 	d.admin = etcdtest.Admin(t, d.store)
@@ -77,7 +81,7 @@ func newDesk(t *testing.T, o options) *desk {
 	d.service = controlplane.NewService(config)
 	sessions := console.NewSessions(d.service, d.site)
 	d.handler = console.New(console.Config{
-		Service: d.service, Site: d.site, Sessions: sessions, Provider: o.provider, Sealer: d.sealer, Log: zap.NewNop(),
+		Service: d.service, Site: d.site, Sessions: sessions, Provider: o.provider, Sealer: d.sealer, Log: o.log,
 		API: api.New(api.Config{Service: d.service, Site: d.site, Log: zap.NewNop(), Session: sessions.Actor}),
 	})
 	return d

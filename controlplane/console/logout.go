@@ -39,14 +39,17 @@ func (s *console) backChannelLogout(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(body)) // a provider that left asks again, or not
 	}
 	refused := func(err error) {
-		s.Log.Warn("logout token refused", zap.Error(err))
-		if controlplane.CodeOf(err) == controlplane.CodeUnavailable {
-			s.Log.Warn("a sign-out at the provider was not followed; sessions end within 5 minutes by themselves")
+		switch controlplane.CodeOf(err) {
+		case controlplane.CodeUnavailable, controlplane.CodeInternal:
+			s.Log.Warn("a sign-out at the provider was not followed; sessions end within 5 minutes by themselves", zap.Error(err))
+			answer(http.StatusServiceUnavailable, `{"error":"temporarily_unavailable","error_description":"the logout token could not be checked or followed"}`)
+		default:
+			s.Log.Debug("logout token refused", zap.Error(err)) // anybody may send one
+			answer(http.StatusBadRequest, `{"error":"invalid_request","error_description":"the logout token was not taken"}`)
 		}
-		answer(http.StatusBadRequest, `{"error":"invalid_request","error_description":"the logout token was not taken"}`)
 	}
 	if err := r.ParseForm(); err != nil {
-		refused(err)
+		refused(controlplane.Errorf(controlplane.CodeInvalid, "read form: %v", err))
 		return
 	}
 	token, err := s.Provider.ReadLogoutToken(ctx, r.PostFormValue("logout_token"))

@@ -2,12 +2,8 @@ package etcdstore
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"slices"
-	"strings"
 
-	"github.com/google/uuid"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -175,115 +171,6 @@ func notFound(kind, id string) error {
 	return controlplane.Errorf(controlplane.CodeNotFound, "no %s %q", kind, id)
 }
 
-func (t *tx) App(id string) (*controlplane.App, error) {
-	app := new(controlplane.App)
-	rev, ok, err := t.load(appKey(id), app)
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, notFound("app", id)
-	}
-	app.Revision = rev
-	return app, nil
-}
-
-func (t *tx) Instance(id string) (*controlplane.Instance, error) {
-	in := new(controlplane.Instance)
-	rev, ok, err := t.load(instanceKey(id), in)
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, notFound("instance", id)
-	}
-	in.Revision = rev
-	return in, nil
-}
-
-func (t *tx) Alias(nameOrID string) (*controlplane.Alias, error) {
-	name := nameOrID
-	if isUUID(nameOrID) {
-		var pointer nameRef
-		_, ok, err := t.load(aliasIDKey(nameOrID), &pointer)
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			return nil, notFound("alias", nameOrID)
-		}
-		name = pointer.Name
-	}
-	alias := new(controlplane.Alias)
-	rev, ok, err := t.load(aliasKey(name), alias)
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, notFound("alias", nameOrID)
-	}
-	alias.Revision = rev
-	return alias, nil
-}
-
-// isUUID tells IDs from names. A name may have the hyphens of an ID, but then
-// not its digits only.
-func isUUID(s string) bool {
-	_, err := uuid.Parse(s)
-	return len(s) == 36 && err == nil
-}
-
-// Index values.
-type (
-	nameRef struct {
-		Name string `json:"name"`
-	}
-	idRef struct {
-		ID string `json:"id"`
-	}
-	ownerRef struct {
-		Owner string `json:"owner"`
-	}
-)
-
-func (t *tx) AppByName(name, version string) (string, error) {
-	var ref idRef
-	_, _, err := t.load(versionKey(name, version), &ref)
-	return ref.ID, err
-}
-
-func (t *tx) NameOwner(name string) (string, error) {
-	var ref ownerRef
-	_, _, err := t.load(nameKey(name), &ref)
-	return ref.Owner, err
-}
-
-func (t *tx) InstancesOf(appID string) ([]string, error) {
-	prefix := t.store.prefix + appInstances(appID)
-	resp, err := t.store.client.Get(t.ctx, prefix, clientv3.WithPrefix(), clientv3.WithKeysOnly())
-	if err != nil {
-		return nil, storeError(err)
-	}
-	t.compareRange(prefix, resp.Header.Revision)
-	ids := make([]string, 0, len(resp.Kvs))
-	for _, kv := range resp.Kvs {
-		ids = append(ids, strings.TrimPrefix(string(kv.Key), prefix))
-	}
-	// What this transaction itself added or removed is not in etcd yet.
-	own := appInstances(appID)
-	for key, raw := range t.writes {
-		id, found := strings.CutPrefix(key, own)
-		switch {
-		case !found:
-		case raw == nil:
-			ids = slices.DeleteFunc(ids, func(x string) bool { return x == id })
-		case !slices.Contains(ids, id):
-			ids = append(ids, id)
-		}
-	}
-	return ids, nil
-}
-
 func (t *tx) Put(record any) error {
 	switch r := record.(type) {
 	case *controlplane.App:
@@ -308,67 +195,6 @@ func (t *tx) Put(record any) error {
 		t.fail(fmt.Errorf("write record: %T is not one", record))
 	}
 	return t.err
-}
-
-func (t *tx) putApp(a *controlplane.App) {
-	old, err := t.get(appKey(a.ID))
-	if err != nil {
-		t.fail(err)
-		return
-	}
-	if old.raw == nil {
-		t.putPlain(versionKey(a.Name, a.Version), idRef{a.ID})
-		t.putPlain(ownedApps(a.Owner)+a.ID, struct{}{})
-		if owner, err := t.NameOwner(a.Name); err != nil {
-			t.fail(err)
-		} else if owner == "" {
-			t.putPlain(nameKey(a.Name), ownerRef{a.Owner})
-		}
-	}
-	t.put(appKey(a.ID), a)
-	if err := t.PutPolicy(a); err != nil {
-		return
-	}
-	t.written = append(t.written, func(rev int64) { a.Revision = rev })
-}
-
-func (t *tx) PutPolicy(a *controlplane.App) error {
-	roles, err := controlplane.VisitorRoles(t, a)
-	if err != nil {
-		t.fail(err)
-		return t.err
-	}
-	t.putPlain(routePolicyKey(a.ID), policyOf(a, roles))
-	return t.err
-}
-
-func (t *tx) putInstance(in *controlplane.Instance) {
-	old, err := t.get(instanceKey(in.ID))
-	if err != nil {
-		t.fail(err)
-		return
-	}
-	var before *instanceRoute
-	if old.raw == nil {
-		t.putPlain(appInstanceKey(in.AppID, in.ID), struct{}{})
-		t.putPlain(ownedInstances(in.Owner)+in.ID, struct{}{})
-	} else {
-		var was controlplane.Instance
-		if err := json.Unmarshal(old.raw, &was); err != nil {
-			t.fail(fmt.Errorf("read %s: %w", instanceKey(in.ID), err))
-			return
-		}
-		before = routeOf(&was)
-	}
-	t.put(instanceKey(in.ID), in)
-	after := routeOf(in)
-	switch {
-	case after == nil:
-		t.delete(routeInstanceKey(in.ID))
-	case before == nil || *before != *after:
-		t.putPlain(routeInstanceKey(in.ID), after)
-	}
-	t.written = append(t.written, func(rev int64) { in.Revision = rev })
 }
 
 func (t *tx) Delete(record any) error {

@@ -45,7 +45,7 @@ func (p *Provider) Exchange(ctx context.Context, code string, l *Login) (*Grant,
 	defer cancel()
 	tokens, err := config.Exchange(ctx, code, oauth2.VerifierOption(l.Verifier))
 	if err != nil {
-		return nil, p.failure(err, false)
+		return nil, p.failure(at, err, false)
 	}
 	raw, _ := tokens.Extra("id_token").(string)
 	if raw == "" {
@@ -64,7 +64,7 @@ func (p *Provider) Refresh(ctx context.Context, refresh string) (*Grant, error) 
 	defer cancel()
 	tokens, err := config.TokenSource(ctx, &oauth2.Token{RefreshToken: refresh}).Token()
 	if err != nil {
-		return nil, p.failure(err, true)
+		return nil, p.failure(at, err, true)
 	}
 	raw, _ := tokens.Extra("id_token").(string)
 	return p.grant(ctx, at, tokens, raw, nil)
@@ -137,7 +137,7 @@ func text(all map[string]any, name string) string {
 
 // idToken checks an ID token (OpenID Connect Core 1.0 §3.1.3.7, §12.2).
 func (p *Provider) idToken(ctx context.Context, at *endpoints, raw, access string, l *Login) (*oidc.IDToken, map[string]any, error) {
-	id, err := at.verifier.Verify(ctx, raw)
+	id, err := p.verify(ctx, at, raw)
 	if err != nil {
 		return nil, nil, p.unverified(err)
 	}
@@ -212,13 +212,30 @@ func (p *Provider) userinfo(ctx context.Context, at *endpoints, tokens *oauth2.T
 	return all, nil
 }
 
-// unverified is the error of a token that is not to be believed.
-func (p *Provider) unverified(cause error) error {
-	if strings.Contains(cause.Error(), "fetching keys") { // the library wraps it as text
-		p.forget()
-		return p.down(cause)
+// verify checks the signature, the issuer and the audience of a token. The error
+// is CodeUnavailable where the provider's keys cannot be had; any other is the
+// token's fault.
+func (p *Provider) verify(ctx context.Context, at *endpoints, raw string) (*oidc.IDToken, error) {
+	token, err := at.verifier.Verify(ctx, raw)
+	// The library wraps it as text. What it quotes of a token comes later.
+	if err == nil || !strings.HasPrefix(err.Error(), badSignature+": fetching keys ") {
+		return token, err
 	}
-	if strings.Contains(cause.Error(), "verify signature") {
+	if !errors.Is(ctx.Err(), context.Canceled) { // who leaves says nothing of the provider
+		p.forget(at)
+	}
+	return nil, p.down(err)
+}
+
+// badSignature is how the library's errors begin of a signature.
+const badSignature = "failed to verify signature"
+
+// unverified is the error of a token of a sign-in that is not to be believed.
+func (p *Provider) unverified(cause error) error {
+	switch {
+	case controlplane.CodeOf(cause) == controlplane.CodeUnavailable:
+		return cause
+	case strings.HasPrefix(cause.Error(), badSignature):
 		return p.unusable("the sign-in service signed with a key that it does not publish",
 			"try again; if it lasts, an admin looks at the keys that it names in jwks_uri", cause)
 	}

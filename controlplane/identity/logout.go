@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
 )
 
 // logoutEvent is the event of OpenID Connect Back-Channel Logout 1.0 §2.4.
@@ -22,7 +24,8 @@ type LogoutToken struct {
 }
 
 // ReadLogoutToken checks a logout token (Back-Channel Logout 1.0 §2.6), but for
-// whether it was seen before.
+// whether it was seen before. The error is CodeInvalid for one that does not
+// hold, and CodeUnavailable where the provider does not answer.
 func (p *Provider) ReadLogoutToken(ctx context.Context, raw string) (*LogoutToken, error) {
 	at, err := p.discover(ctx)
 	if err != nil {
@@ -30,16 +33,19 @@ func (p *Provider) ReadLogoutToken(ctx context.Context, raw string) (*LogoutToke
 	}
 	ctx, cancel := p.context(ctx)
 	defer cancel()
-	token, err := at.verifier.Verify(ctx, raw)
-	if err != nil {
-		return nil, p.unverified(err)
-	}
-	if err := p.checkTimes(token); err != nil {
+	token, err := p.verify(ctx, at, raw)
+	if controlplane.CodeOf(err) == controlplane.CodeUnavailable {
 		return nil, err
+	}
+	if err == nil {
+		err = p.checkTimes(token)
+	}
+	if err != nil {
+		return nil, untrue(err)
 	}
 	all, err := claims(token)
 	if err != nil {
-		return nil, p.unverified(err)
+		return nil, untrue(err)
 	}
 	events, _ := all["events"].(map[string]any)
 	_, event := events[logoutEvent].(map[string]any)
@@ -58,7 +64,14 @@ func (p *Provider) ReadLogoutToken(ctx context.Context, raw string) (*LogoutToke
 		err = errors.New("it is too old")
 	}
 	if err != nil {
-		return nil, p.unverified(err)
+		return nil, untrue(err)
 	}
 	return out, nil
+}
+
+// untrue is the error of a logout token that does not hold.
+func untrue(cause error) error {
+	e := controlplane.Errorf(controlplane.CodeInvalid, "the logout token does not hold")
+	e.Cause = cause
+	return e
 }

@@ -47,6 +47,7 @@ type ProviderConfig struct {
 type Provider struct {
 	ProviderConfig
 	client *http.Client
+	finder *http.Client // of discovery, and of the keys that it names
 
 	mu       sync.Mutex // held during discovery
 	found    *endpoints
@@ -79,12 +80,18 @@ func NewProvider(c ProviderConfig) (*Provider, error) {
 		}
 		transport.TLSClientConfig = &tls.Config{RootCAs: roots}
 	}
-	p := &Provider{ProviderConfig: c, client: &http.Client{
-		Transport: boundedTransport{transport}, Timeout: providerLimit,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	bounded := boundedTransport{transport}
+	p := &Provider{ProviderConfig: c, client: newClient(bounded)}
+	p.finder = newClient(&pacedTransport{RoundTripper: bounded, issuer: c.Issuer})
 	_, err := p.secret()
 	return p, err
+}
+
+func newClient(through http.RoundTripper) *http.Client {
+	return &http.Client{
+		Transport: through, Timeout: providerLimit,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 // Close ends the connections that are kept.
@@ -144,7 +151,7 @@ func (p *Provider) discover(ctx context.Context) (*endpoints, error) {
 }
 
 func (p *Provider) fetch(ctx context.Context) (*endpoints, error) {
-	provider, err := oidc.NewProvider(ctx, p.Issuer)
+	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, p.finder), p.Issuer)
 	if err != nil {
 		return nil, err
 	}
@@ -171,11 +178,13 @@ func (p *Provider) fetch(ctx context.Context) (*endpoints, error) {
 	return found, nil
 }
 
-// forget has the endpoints found anew: what they told has perhaps changed.
-func (p *Provider) forget() {
+// forget has the endpoints found anew: what these told has perhaps changed.
+func (p *Provider) forget(at *endpoints) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.found = nil
+	if p.found == at {
+		p.found = nil
+	}
 }
 
 func (p *Provider) oauth(at *endpoints) (*oauth2.Config, error) {
@@ -246,10 +255,10 @@ var ErrEnded = errors.New("the provider has ended the session")
 
 // failure is the error of a call to the token endpoint, of which nobody is told
 // more than what mends it.
-func (p *Provider) failure(err error, refresh bool) error {
+func (p *Provider) failure(at *endpoints, err error, refresh bool) error {
 	refused, ok := errors.AsType[*oauth2.RetrieveError](err)
 	if !ok || refused.ErrorCode == "" {
-		p.forget()
+		p.forget(at)
 		return p.down(err)
 	}
 	var e *controlplane.Error
@@ -263,7 +272,7 @@ func (p *Provider) failure(err error, refresh bool) error {
 		e = controlplane.Errorf(controlplane.CodeUnavailable, "the sign-in service %s does not know this installation", p.Issuer).
 			WithHint("an admin compares client ID and client_secret_file of the setting oidc with what the service has")
 	default:
-		p.forget()
+		p.forget(at)
 		e = controlplane.Errorf(controlplane.CodeUnavailable, "the sign-in service %s refused (%s)", p.Issuer, shownCode(refused.ErrorCode)).
 			WithHint("try again; the control plane's log has more")
 	}
