@@ -26,6 +26,7 @@ type edge struct {
 	port    string
 	etcd    string       // the socket
 	more    string       // settings of the block slipway
+	hold    string       // that setting
 	visitor *http.Client // a connection for each request
 }
 
@@ -35,7 +36,7 @@ func newEdge(t *testing.T, name, etcd string, more ...string) *edge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &edge{t: t, name: name, dir: dir, port: freePort(t), etcd: etcd, more: strings.Join(more, "\n")}
+	e := &edge{t: t, name: name, dir: dir, port: freePort(t), etcd: etcd, hold: "2s", more: strings.Join(more, "\n")}
 	e.visitor = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: e.dial}}
 	t.Cleanup(func() {
 		if e.Kill(); t.Failed() {
@@ -73,11 +74,11 @@ func (e *edge) launch() {
 	slipway {
 		base_url http://localhost
 		edge_name %s
-		hold 2s
+		hold %s
 		etcd unix://%s
 		%s
 		%s
-	}`, e.dir, e.name, e.etcd, snapshot, e.more), slipwaytest.Site(e.port))
+	}`, e.dir, e.name, e.hold, e.etcd, snapshot, e.more), slipwaytest.Site(e.port))
 	e.Process = slipwaytest.RunCaddyfile(e.t, e.dir, append(os.Environ(), "XDG_RUNTIME_DIR="+e.dir))
 }
 
