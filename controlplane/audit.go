@@ -3,6 +3,7 @@ package controlplane
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -31,6 +32,12 @@ func (s *Service) audit(tx Tx, actor Actor, action, object, detail string) {
 	tx.Audit(&AuditRecord{
 		ID: uuid.Must(uuid.NewV7()).String(), Time: s.now(), Actor: who, Action: action, Object: object, Detail: detail, Address: actor.Address,
 	})
+}
+
+// AuditSystem adds the record of a change that nobody asked for: a visit, time
+// or the end of a workload made it.
+func AuditSystem(tx Tx, at time.Time, action, object, detail string) {
+	tx.Audit(&AuditRecord{ID: uuid.Must(uuid.NewV7()).String(), Time: at, Actor: "system", Action: action, Object: object, Detail: detail})
 }
 
 // change words the detail of an audit record.

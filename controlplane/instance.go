@@ -119,7 +119,7 @@ type Instance struct {
 
 	// Begun is what began the present start, or the one that led to what runs.
 	Begun *Beginning `json:"begun,omitempty"`
-	// Sleep is why it is being put to sleep, or why it sleeps.
+	// Sleep is why it is being put to sleep, or why it slept last.
 	Sleep *Sleep `json:"sleep,omitempty"`
 
 	CreatedAt time.Time `json:"created_at"`
@@ -128,12 +128,26 @@ type Instance struct {
 	Revision int64 `json:"-"` // see App.Revision
 }
 
+// What begins starts.
+const (
+	BegunRun     = "run"
+	BegunVisit   = "visit"
+	BegunResume  = "resume"
+	BegunRestart = "restart"
+	BegunCrash   = "crash"       // it was ready, and ended
+	BegunFound   = "found ended" // it should run and does not, nobody knows why
+)
+
+// What puts instances to sleep.
+const (
+	SleepIdle  = "idle"
+	SleepAsked = "asked"
+)
+
 // Beginning is what began a start.
 type Beginning struct {
-	At time.Time `json:"at"`
-	// Cause is "run", "visit", "resume", "restart" or "crash", or "found ended"
-	// for what should run and does not.
-	Cause string `json:"cause"`
+	At    time.Time `json:"at"`
+	Cause string    `json:"cause"` // BegunRun, …
 	Visitor
 	Kind string `json:"kind,omitempty"` // of the visit, see WakeIntent
 	Edge string `json:"edge,omitempty"` // that it came to
@@ -143,13 +157,29 @@ type Beginning struct {
 
 // Sleep is why an instance goes to sleep.
 type Sleep struct {
-	At time.Time `json:"at"` // of the mark
-	// Cause is "idle" or "asked".
-	Cause string `json:"cause"`
-	By    string `json:"by,omitempty"` // who asked
+	At    time.Time `json:"at"`           // of the mark
+	Cause string    `json:"cause"`        // SleepIdle or SleepAsked
+	By    string    `json:"by,omitempty"` // who asked
 	// Stopping is set before the workload is asked to stop: from then on this
 	// generation never runs again. Before that, what is idle is taken back.
 	Stopping bool `json:"stopping,omitempty"`
+}
+
+// Withdrawable reports whether an instance that is going to sleep can still
+// run on as if nothing had been: it was ready, and has not been asked to stop.
+func (in *Instance) Withdrawable() bool {
+	return in.Status == Suspending && in.Sleep != nil && !in.Sleep.Stopping && in.Endpoint != ""
+}
+
+// Withdraw has it run on: the same generation, at the same endpoint.
+func (in *Instance) Withdraw() { in.Status, in.Sleep = Deployed, nil }
+
+// Resume makes the record that of a new start.
+func (in *Instance) Resume(b Beginning) {
+	in.Status, in.Stage, in.Reason = Resuming, StageQueued, nil
+	in.Endpoint, in.Identity, in.Busy = "", "", nil
+	in.Begun = &b
+	in.Generation++
 }
 
 // Alias is a host name that leads to an instance. It outlives the instance.

@@ -2,7 +2,6 @@ package controlplane
 
 import (
 	"context"
-	"time"
 
 	"github.com/google/uuid"
 )
@@ -40,12 +39,16 @@ func (s *Service) RunApp(ctx context.Context, actor Actor, appID string, v Visib
 			return err
 		}
 		now := s.now()
+		begun := Beginning{At: now, Cause: BegunRun, Visitor: Visitor{User: actor.User}}
 		in = &Instance{
 			ID: id, AppID: app.ID, AppName: app.Name, AppVersion: app.Version,
 			Owner: actor.User, Visibility: v, Status: Pending, Stage: StageQueued,
 			RoutingMode: app.RoutingMode, Launcher: s.Launchers.Launcher(app.AppMode),
 			Generation: 1, Timeout: app.Manifest.InstanceTimeout, LastActive: now, CreatedAt: now, UpdatedAt: now,
-			Begun: &Beginning{At: now, Cause: "run", Visitor: Visitor{User: actor.User}},
+			Begun: &begun,
+		}
+		if err := TellStart(tx, in, 0); err != nil {
+			return err
 		}
 		s.audit(tx, actor, "instance.run", "instance/"+in.ID, "app/"+app.ID+", "+string(v))
 		return tx.Put(in)
@@ -113,66 +116,6 @@ func (s *Service) Instances(ctx context.Context, actor Actor, p Page) (out List[
 	return visible(ctx, v.instances(), p)
 }
 
-// UpdateInstance changes who may open an instance; nil changes nothing.
-func (s *Service) UpdateInstance(ctx context.Context, actor Actor, id string, v *Visibility) (*Instance, error) {
-	in, err := s.change(ctx, actor, id, "update", func(_ Tx, in *Instance) (detail string, err error) {
-		if v == nil || in.Visibility == *v {
-			return "", nil
-		}
-		if !v.Valid() {
-			return "", invalidVisibility(*v)
-		}
-		if err := s.mayBe(*v, in.RoutingMode); err != nil {
-			return "", err
-		}
-		detail = change("visibility", in.Visibility, *v)
-		in.Visibility = *v
-		return detail, nil
-	})
-	if err == nil && v != nil && in.Visibility != *v {
-		err = Errorf(CodeConflict, "instance %s is being terminated", in.ID)
-	}
-	return in, err
-}
-
-// SuspendInstance puts an instance to sleep. What sleeps stays unchanged.
-func (s *Service) SuspendInstance(ctx context.Context, actor Actor, id string) (*Instance, error) {
-	return s.change(ctx, actor, id, "suspend", func(_ Tx, in *Instance) (string, error) {
-		before := in.Status
-		switch in.Status {
-		case Suspending, Suspended:
-			return "", nil
-		case Failed:
-			// Nothing runs: it sleeps at once, and a visit wakes it.
-			in.Status, in.Stage, in.Reason, in.Failures = Suspended, "", nil, 0
-			in.RetryAfter = time.Time{}
-		default:
-			in.Status, in.Stage, in.RetryAfter = Suspending, "", time.Time{}
-			in.Endpoint, in.Identity = "", ""
-		}
-		return change("status", before, in.Status), nil
-	})
-}
-
-// ResumeInstance starts what sleeps or failed, without regard to a back-off.
-// What runs or starts stays unchanged.
-func (s *Service) ResumeInstance(ctx context.Context, actor Actor, id string) (*Instance, error) {
-	return s.change(ctx, actor, id, "resume", func(tx Tx, in *Instance) (string, error) {
-		before := in.Status
-		switch in.Status {
-		case Suspended, Suspending, Failed:
-			if err := s.oneMoreStart(tx, actor); err != nil {
-				return "", err
-			}
-			// The launcher ends an older generation before it starts this one.
-			in.Failures, in.Ends, in.RetryAfter = 0, nil, time.Time{}
-			in.Resume()
-			return change("status", before, in.Status), nil
-		}
-		return "", nil
-	})
-}
-
 // TerminateInstance removes an instance with its volumes. Aliases that lead to
 // it stay, inactive.
 func (s *Service) TerminateInstance(ctx context.Context, actor Actor, id string) (*Instance, error) {
@@ -208,11 +151,4 @@ func (s *Service) change(ctx context.Context, actor Actor, id, verb string, f fu
 		return tx.Put(in)
 	})
 	return in, err
-}
-
-// Resume makes the record that of a new start.
-func (in *Instance) Resume() {
-	in.Status, in.Stage, in.Reason = Resuming, StageQueued, nil
-	in.Endpoint, in.Identity = "", ""
-	in.Generation++
 }

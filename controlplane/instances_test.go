@@ -74,7 +74,10 @@ func TestStatusesOfWhatIsAskedFor(t *testing.T) {
 					}
 				}
 				same(t, "generation", second.Generation, generation)
-				if second.Endpoint != "" || second.Identity != "" || second.Reason != nil && to != terminating || to != resuming && second.Stage != "" {
+				if keeps := from == deployed && to == suspending || from == unknown && to == suspending; (second.Endpoint != "") != keeps {
+					t.Errorf("endpoint %q", second.Endpoint)
+				}
+				if second.Reason != nil && to != terminating || to != resuming && second.Stage != "" {
 					t.Errorf("left over: %+v", second)
 				}
 				if keeps := second.PrimaryAlias == "sales"; keeps == (to == terminating) {

@@ -54,7 +54,7 @@ func install(t *testing.T) *installation {
 		t.Fatal(err)
 	}
 	in.Service = controlplane.NewService(controlplane.Config{
-		Store: in.store, Edges: in.store, Blobs: folder, Launchers: in, RoutingMode: controlplane.Domain, MaxUpload: 1 << 20,
+		Store: in.store, Edges: in.store, Happenings: in.store, Blobs: folder, Launchers: in, RoutingMode: controlplane.Domain, MaxUpload: 1 << 20,
 		Access:          access.Rules{},
 		ReservedAliases: append([]string{"console"}, controlplane.DefaultReservedAliases...),
 		Now:             func() time.Time { return in.now },

@@ -151,7 +151,7 @@ func TestWhatIsHiddenIsAsIfItWereNotThere(t *testing.T) {
 				return err
 			},
 			"update": func(a controlplane.Actor, id string) error {
-				_, err := in.UpdateInstance(t.Context(), a, id, &v)
+				_, err := in.UpdateInstance(t.Context(), a, id, controlplane.InstanceChange{Visibility: &v})
 				return err
 			},
 		} {
@@ -314,16 +314,19 @@ func everything(in *installation, app, run string) map[string]func(controlplane.
 			_, err := in.UpdateApp(ctx, a, app, controlplane.AppChange{Tags: &[]string{"x"}})
 			return err
 		},
-		"delete app":      func(a controlplane.Actor) error { _, err := in.DeleteApp(ctx, a, app, false); return err },
-		"download":        func(a controlplane.Actor) error { _, _, err := in.OpenBundle(ctx, a, app); return err },
-		"run":             func(a controlplane.Actor) error { _, err := in.RunApp(ctx, a, app, ""); return err },
-		"instance":        func(a controlplane.Actor) error { _, err := in.Instance(ctx, a, run); return err },
-		"instances":       func(a controlplane.Actor) error { _, err := in.Instances(ctx, a, all); return err },
-		"logs":            func(a controlplane.Actor) error { _, err := in.InstanceForLogs(ctx, a, run); return err },
-		"update instance": func(a controlplane.Actor) error { _, err := in.UpdateInstance(ctx, a, run, &v); return err },
-		"suspend":         func(a controlplane.Actor) error { _, err := in.SuspendInstance(ctx, a, run); return err },
-		"resume":          func(a controlplane.Actor) error { _, err := in.ResumeInstance(ctx, a, run); return err },
-		"terminate":       func(a controlplane.Actor) error { _, err := in.TerminateInstance(ctx, a, run); return err },
+		"delete app": func(a controlplane.Actor) error { _, err := in.DeleteApp(ctx, a, app, false); return err },
+		"download":   func(a controlplane.Actor) error { _, _, err := in.OpenBundle(ctx, a, app); return err },
+		"run":        func(a controlplane.Actor) error { _, err := in.RunApp(ctx, a, app, ""); return err },
+		"instance":   func(a controlplane.Actor) error { _, err := in.Instance(ctx, a, run); return err },
+		"instances":  func(a controlplane.Actor) error { _, err := in.Instances(ctx, a, all); return err },
+		"logs":       func(a controlplane.Actor) error { _, err := in.InstanceForLogs(ctx, a, run); return err },
+		"update instance": func(a controlplane.Actor) error {
+			_, err := in.UpdateInstance(ctx, a, run, controlplane.InstanceChange{Visibility: &v})
+			return err
+		},
+		"suspend":   func(a controlplane.Actor) error { _, err := in.SuspendInstance(ctx, a, run); return err },
+		"resume":    func(a controlplane.Actor) error { _, err := in.ResumeInstance(ctx, a, run); return err },
+		"terminate": func(a controlplane.Actor) error { _, err := in.TerminateInstance(ctx, a, run); return err },
 		"create alias": func(a controlplane.Actor) error {
 			_, err := in.CreateAlias(ctx, a, controlplane.NewAlias{Name: "n", InstanceID: run})
 			return err

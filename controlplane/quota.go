@@ -60,19 +60,31 @@ func (s *Service) oneMoreStart(tx Tx, actor Actor) error {
 	if limit == 0 || s.unbound(actor) {
 		return nil
 	}
-	starts, err := tx.Starts(StartsOfUser, actor.User)
+	now := s.now()
+	starts, wait, err := OneMoreStart(tx, StartsOfUser, actor.User, limit, now)
 	if err != nil {
 		return err
 	}
-	now := s.now()
-	starts = slices.DeleteFunc(starts, func(at time.Time) bool { return now.Sub(at) >= startsWindow })
-	if n := len(starts); n >= limit {
-		wait := startsWindow - now.Sub(starts[n-limit])
-		refused := Errorf(CodeTooManyStarts, "you have started %d instances within the last hour, and may start %d", n, limit).
+	if wait > 0 {
+		refused := Errorf(CodeTooManyStarts, "you have started %d instances within the last hour, and may start %d", len(starts), limit).
 			WithHint("try again in %s, or leave running what you have started", (wait + time.Second - 1).Truncate(time.Second))
 		refused.RetryAfter = wait
 		return refused
 	}
 	tx.SetStarts(StartsOfUser, actor.User, append(starts, now))
 	return nil
+}
+
+// OneMoreStart are the starts that count within the limit, the oldest first, and
+// for how long there may be no further one; 0: there may.
+func OneMoreStart(tx Tx, kind StartKind, of string, limit int, now time.Time) (starts []time.Time, wait time.Duration, err error) {
+	starts, err = tx.Starts(kind, of)
+	if err != nil {
+		return nil, 0, err
+	}
+	starts = slices.DeleteFunc(starts, func(at time.Time) bool { return now.Sub(at) >= startsWindow })
+	if n := len(starts); n >= limit {
+		wait = startsWindow - now.Sub(starts[n-limit])
+	}
+	return starts, wait, nil
 }

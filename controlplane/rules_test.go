@@ -195,7 +195,7 @@ func TestPublicOfBaseURL(t *testing.T) {
 	run, err := in.RunApp(t.Context(), ada, app.ID, all)
 	wantCode(t, err, "")
 	for _, actor := range []controlplane.Actor{ada, admin} {
-		_, err = in.UpdateInstance(t.Context(), actor, run.ID, &public)
+		_, err = in.UpdateInstance(t.Context(), actor, run.ID, controlplane.InstanceChange{Visibility: &public})
 		wantCode(t, err, controlplane.CodeBaseURLPublic)
 	}
 	_, err = in.RunApp(t.Context(), ada, own.ID, public)
@@ -205,14 +205,14 @@ func TestPublicOfBaseURL(t *testing.T) {
 	wantCode(t, err, "")
 
 	in.Access = access.Rules{BaseURLSharing: true}
-	changed, err := in.UpdateInstance(t.Context(), ada, run.ID, &public)
+	changed, err := in.UpdateInstance(t.Context(), ada, run.ID, controlplane.InstanceChange{Visibility: &public})
 	wantCode(t, err, "")
 	same(t, "visibility", changed.Visibility, public)
 	_, err = in.RunApp(t.Context(), ada, app.ID, public)
 	wantCode(t, err, "")
 	// What was PUBLIC when the setting went is not kept from being narrowed.
 	in.Access = access.Rules{}
-	_, err = in.UpdateInstance(t.Context(), ada, run.ID, &all)
+	_, err = in.UpdateInstance(t.Context(), ada, run.ID, controlplane.InstanceChange{Visibility: &all})
 	wantCode(t, err, "")
 }
 
@@ -270,8 +270,14 @@ func TestOneRecordForEachChange(t *testing.T) {
 			_, err := in.UpdateApp(t.Context(), bob, app.ID, controlplane.AppChange{Visibility: &public})
 			return err
 		}, ""},
-		{"open up", func() error { _, err := in.UpdateInstance(t.Context(), ada, run.ID, &public); return err }, "instance.update instance/ID visibility PRIVATE → PUBLIC"},
-		{"open up again", func() error { _, err := in.UpdateInstance(t.Context(), ada, run.ID, &public); return err }, ""},
+		{"open up", func() error {
+			_, err := in.UpdateInstance(t.Context(), ada, run.ID, controlplane.InstanceChange{Visibility: &public})
+			return err
+		}, "instance.update instance/ID visibility PRIVATE → PUBLIC"},
+		{"open up again", func() error {
+			_, err := in.UpdateInstance(t.Context(), ada, run.ID, controlplane.InstanceChange{Visibility: &public})
+			return err
+		}, ""},
 		{"suspend", func() error { _, err := in.SuspendInstance(t.Context(), ada, run.ID); return err }, "instance.suspend instance/ID status PENDING → SUSPENDING"},
 		{"suspend again", func() error { _, err := in.SuspendInstance(t.Context(), ada, run.ID); return err }, ""},
 		{"resume", func() error { _, err := in.ResumeInstance(t.Context(), ada, run.ID); return err }, "instance.resume instance/ID status SUSPENDING → RESUMING"},

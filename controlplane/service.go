@@ -16,7 +16,9 @@ type Config struct {
 	// Changes is what an edge of this process learnt of the routes, for the lag
 	// of others.
 	Changes *Changes
-	Blobs   Blobs
+	// Happenings has the events of instances.
+	Happenings EventStore
+	Blobs      Blobs
 	// ReadBundle checks an archive and reads its manifest (package bundle).
 	ReadBundle func(ctx context.Context, archive io.ReaderAt, size int64) (Manifest, []Fault, error)
 	// Access decides who may do what (package access), Rights what the provider's
@@ -25,6 +27,8 @@ type Config struct {
 	Rights Rights
 	// Quotas bound what users have and start.
 	Quotas Quotas
+	// Sleep says when instances go to sleep.
+	Sleep SleepSettings
 	// Passes signs what edges check by themselves.
 	Passes Passes
 	// Provider is the issuer of the OpenID provider; empty without one.

@@ -110,6 +110,8 @@ type Tx interface {
 	Starts(kind StartKind, of string) ([]time.Time, error)
 	// AppStarts are how long the last starts of an app took, the oldest first.
 	AppStarts(appID string) ([]time.Duration, error)
+	// Progress is what edges show of an instance's start; nil: nothing.
+	Progress(instanceID string) (*Progress, error)
 	// InstancesOwned counts the instances of an owner, AppsOwned the versions
 	// of apps. The transaction fails when one is added before it commits.
 	InstancesOwned(owner string) (int, error)

@@ -52,6 +52,8 @@ type Progress struct {
 	// or the launcher's.
 	Percent *int   `json:"percent,omitempty"`
 	Text    string `json:"text,omitempty"`
+	// Said is when the app said something last.
+	Said time.Time `json:"said,omitzero"`
 
 	Reason  *Reason   `json:"reason,omitempty"`  // why it FAILED
 	RetryAt time.Time `json:"retry_at,omitzero"` // no visit starts it before

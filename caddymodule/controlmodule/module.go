@@ -114,7 +114,8 @@ func (c *ControlPlane) StartControlPlane(ctx context.Context, d caddymodule.Cont
 	service := controlplane.NewService(controlplane.Config{
 		ReadInstanceToken: func(token string) (string, int64, bool) { return identity.ReadInstanceToken(key, token) },
 		Passes:            people.keys, Provider: people.issuer(), Rights: people.rights,
-		Store: d.Store, Edges: d.Store, Changes: d.Changes, Blobs: kept, ReadBundle: readBundle(d.Settings.MaxUpload), Launchers: r,
+		Sleep: sleeping(d.Settings),
+		Store: d.Store, Edges: d.Store, Happenings: d.Store, Changes: d.Changes, Blobs: kept, ReadBundle: readBundle(d.Settings.MaxUpload), Launchers: r,
 		Access: rules(d.Settings), Quotas: quotas(d.Settings), RoutingMode: controlplane.RoutingMode(d.Settings.RoutingMode), MaxUpload: d.Settings.MaxUpload,
 		ReservedAliases: append(slices.Clone(d.Settings.ReservedAliases), consoleLabel(d)...),
 	})
@@ -160,6 +161,10 @@ func quotas(s caddymodule.Settings) controlplane.Quotas {
 		Instances: int(s.InstancesPerUser), VisitorInstances: int(s.InstancesPerVisitor),
 		Versions: int(s.VersionsPerUser), Starts: int(s.StartsPerUser),
 	}
+}
+
+func sleeping(s caddymodule.Settings) controlplane.SleepSettings {
+	return controlplane.SleepSettings{Timeout: time.Duration(s.InstanceTimeout), Presence: time.Duration(s.PresenceTimeout)}
 }
 
 // settleLimit bounds how long the edge of this process waits for the first

@@ -53,7 +53,7 @@ func (s *server) registerInstances(api huma.API) {
 		ByID
 		Body v1.InstancePatch
 	}) (*one[v1.Instance], error) {
-		changed, err := s.Service.UpdateInstance(ctx, actorOf(ctx), in.ID, (*controlplane.Visibility)(in.Body.Visibility))
+		changed, err := s.Service.UpdateInstance(ctx, actorOf(ctx), in.ID, controlplane.InstanceChange{Visibility: (*controlplane.Visibility)(in.Body.Visibility)})
 		return s.oneInstance(ctx, changed, err)
 	})
 	for _, verb := range []struct {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 	"sync"
@@ -102,6 +103,10 @@ func knownFields(typ reflect.Type) map[string]reflect.Type {
 	for i := range typ.NumField() {
 		f := typ.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Anonymous && name == "" { // its fields are written as this struct's own
+			maps.Copy(known, knownFields(f.Type))
+			continue
+		}
 		if name == "" || name == "-" {
 			continue
 		}

@@ -65,6 +65,14 @@ func (t *tx) SetAppStarts(appID string, took []time.Duration) {
 	t.putPlain(appStartsKey(appID), r)
 }
 
+func (t *tx) Progress(instanceID string) (*controlplane.Progress, error) {
+	p := new(controlplane.Progress)
+	if _, ok, err := t.load(RecordRouteKey(RecordOfProgress(instanceID)), p); err != nil || !ok {
+		return nil, err
+	}
+	return p, nil
+}
+
 func (t *tx) PutProgress(instanceID string, p *controlplane.Progress) {
 	key := RecordRouteKey(RecordOfProgress(instanceID))
 	if p == nil {

@@ -442,3 +442,19 @@ func TestOpenRefusesWhatCannotWork(t *testing.T) {
 		})
 	}
 }
+
+// A start by somebody who is not signed in is not that of the one before.
+func TestFieldsOfAnEmbeddedStructAreNoUnknownOnes(t *testing.T) {
+	store := etcdtest.Shared(t).Open(t)
+	in := &controlplane.Instance{ID: uuid.NewString(), AppID: "a", Status: controlplane.Resuming}
+	for _, user := range []string{"ada", ""} {
+		in.Begun = &controlplane.Beginning{Cause: controlplane.BegunVisit, Visitor: controlplane.Visitor{User: user}}
+		if _, err := store.Update(t.Context(), func(tx controlplane.Tx) error { return tx.Put(in) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := store.Instance(t.Context(), in.ID)
+	if err != nil || got.Begun.User != "" {
+		t.Errorf("begun %+v, %v", got.Begun, err)
+	}
+}

@@ -172,6 +172,7 @@ func TestChange(t *testing.T) {
 	reason := &controlplane.Reason{Code: controlplane.Crashed, Text: "it ended"}
 	ended := &launcher.Fact{State: launcher.Ended, Reason: reason}
 	type instance = controlplane.Instance
+	begun := func(cause string) *controlplane.Beginning { return &controlplane.Beginning{At: noon, Cause: cause} }
 	ago := func(n int) (ends []time.Time) {
 		for i := range n {
 			ends = append(ends, noon.Add(-time.Duration(n-i)*time.Second))
@@ -192,13 +193,13 @@ func TestChange(t *testing.T) {
 		"failed again": {failed, ended, instance{Status: controlplane.Resuming, Failures: 2, Generation: 4},
 			instance{Status: controlplane.Failed, Reason: reason, Failures: 3, RetryAfter: noon.Add(20 * time.Second), Generation: 4}},
 		"first restart": {restart, ended, instance{Status: controlplane.Deployed, Endpoint: "e", Identity: "i", Generation: 1},
-			instance{Status: controlplane.Resuming, Stage: controlplane.StageQueued, Generation: 2, Restarts: 1, Ends: []time.Time{noon}, RetryAfter: noon.Add(500 * time.Millisecond)}},
+			instance{Status: controlplane.Resuming, Stage: controlplane.StageQueued, Generation: 2, Restarts: 1, Ends: []time.Time{noon}, RetryAfter: noon.Add(500 * time.Millisecond), Begun: begun(controlplane.BegunCrash)}},
 		"fourth restart": {restart, ended, instance{Status: controlplane.Deployed, Endpoint: "e", Generation: 4, Restarts: 3, Ends: ago(3)},
-			instance{Status: controlplane.Resuming, Stage: controlplane.StageQueued, Generation: 5, Restarts: 4, Ends: append(ago(3), noon), RetryAfter: noon.Add(4 * time.Second)}},
+			instance{Status: controlplane.Resuming, Stage: controlplane.StageQueued, Generation: 5, Restarts: 4, Ends: append(ago(3), noon), RetryAfter: noon.Add(4 * time.Second), Begun: begun(controlplane.BegunCrash)}},
 		"fifth end": {restart, ended, instance{Status: controlplane.Deployed, Endpoint: "e", Identity: "i", Generation: 5, Restarts: 4, Ends: ago(4)},
 			instance{Status: controlplane.Failed, Reason: reason, Failures: 1, Generation: 5, Restarts: 5, Ends: append(ago(4), noon), RetryAfter: noon.Add(5 * time.Second)}},
 		"resume": {resume, nil, instance{Status: controlplane.Failed, Reason: reason, Failures: 2, RetryAfter: noon, Generation: 2},
-			instance{Status: controlplane.Resuming, Stage: controlplane.StageQueued, Failures: 2, Generation: 3}},
+			instance{Status: controlplane.Resuming, Stage: controlplane.StageQueued, Failures: 2, Generation: 3, Begun: begun(controlplane.BegunFound)}},
 		"stage": {setStage, &launcher.Fact{Stage: controlplane.StageImage}, instance{Status: controlplane.Pending, Stage: controlplane.StageQueued},
 			instance{Status: controlplane.Pending, Stage: controlplane.StageImage}},
 	} {

@@ -49,13 +49,23 @@ func change(in *controlplane.Instance, v view, a action) {
 			fail(in, *v.fact.Reason, v.now.UTC())
 			return
 		}
-		in.Resume()
+		in.Resume(controlplane.Beginning{At: v.now.UTC(), Cause: controlplane.BegunCrash})
 		in.RetryAfter = v.now.UTC().Add(doubling(firstRestart, len(in.Ends)-1, lastRetry))
 	case resume:
-		in.Resume()
+		in.Resume(v.beginning())
 		in.RetryAfter = time.Time{}
 	case setStage:
 		in.Stage = v.fact.Stage
+	}
+}
+
+// beginning is what begins the start of a resume.
+func (v view) beginning() controlplane.Beginning {
+	if v.wake == nil {
+		return controlplane.Beginning{At: v.now.UTC(), Cause: controlplane.BegunFound}
+	}
+	return controlplane.Beginning{
+		At: v.now.UTC(), Cause: controlplane.BegunVisit, Visitor: v.wake.Visitor, Kind: v.wake.Kind, Edge: v.wake.Edge,
 	}
 }
 

@@ -1,0 +1,104 @@
+package controlplane
+
+import (
+	"context"
+	"time"
+)
+
+// The reasons of Why, beside those of SuspendAfter and the causes of Sleep.
+const (
+	WhyStarting   = "starting"
+	WhySuspending = "suspending" // Sleep says why
+	WhyFailed     = "failed"     // Reason says why
+)
+
+// Why is why an instance is awake or asleep (spec instances.md §4). What it
+// says of activity may be a minute old.
+type Why struct {
+	Status Status
+	Awake  bool // it runs, starts, or goes to sleep
+	// Since is since when: the start was begun, it was ready, it was put to sleep
+	// or the start failed.
+	Since time.Time
+	// Because is AwakeActivity and the like, SleepIdle, SleepAsked, or WhyStarting
+	// and the like.
+	Because string
+	Begun   *Beginning // what woke it, or what led to its last run
+	// ExtendedAt is when it was used last, and ExtendedBy how: a cause of
+	// Activity, or AwakePresence. Busy is what it says of itself.
+	ExtendedAt time.Time
+	ExtendedBy string
+	Busy       *Busy
+	SleepsAt   time.Time // unless something extends it; zero: not by itself
+	Sleep      *Sleep    // why it sleeps, or slept last
+	Reason     *Reason   // why its start failed
+	RetryAt    time.Time // no visit starts it before
+}
+
+// Why tells why an instance is awake or asleep, to whoever reads its logs.
+func (s *Service) Why(ctx context.Context, actor Actor, id string) (Why, error) {
+	in, err := s.InstanceForLogs(ctx, actor, id)
+	if err != nil {
+		return Why{}, err
+	}
+	return s.why(in), nil
+}
+
+func (s *Service) why(in *Instance) Why {
+	w := Why{
+		Status: in.Status, Begun: in.Begun, Sleep: in.Sleep, Reason: in.Reason, RetryAt: in.RetryAfter,
+		ExtendedAt: in.LastActive, ExtendedBy: in.ActiveBy, Since: in.UpdatedAt,
+	}
+	if in.LastPresent.After(in.LastActive) {
+		w.ExtendedAt, w.ExtendedBy = in.LastPresent, AwakePresence
+	}
+	if in.Busy != nil && in.Busy.Until.After(s.now()) {
+		w.Busy = in.Busy
+	}
+	switch in.Status {
+	case Pending, Resuming:
+		w.Awake, w.Because = true, WhyStarting
+		if in.Begun != nil {
+			w.Since = in.Begun.At
+		}
+	case Deployed, Unknown:
+		w.Awake = true
+		w.SleepsAt, w.Because = in.SuspendAfter(s.Sleep)
+		if in.Begun != nil && !in.Begun.ReadyAt.IsZero() {
+			w.Since = in.Begun.ReadyAt
+		}
+	case Suspending:
+		w.Awake, w.Because = true, WhySuspending
+	case Failed:
+		w.Because = WhyFailed
+	case Suspended:
+		w.Because = SleepAsked
+		if in.Sleep != nil {
+			w.Because = in.Sleep.Cause
+		}
+	}
+	if in.Sleep != nil && (in.Status == Suspending || in.Status == Suspended) {
+		w.Since = in.Sleep.At
+	}
+	return w
+}
+
+// InstanceEvents are the last events of an instance, the oldest first.
+func (s *Service) InstanceEvents(ctx context.Context, actor Actor, id string) ([]Event, error) {
+	in, err := s.InstanceForLogs(ctx, actor, id)
+	if err != nil {
+		return nil, err
+	}
+	return s.Happenings.Events(ctx, in.ID)
+}
+
+// WatchInstanceEvents calls sink with an instance's last events, now and after
+// every change, until ctx ends or the instance is gone. The actor's right is
+// looked at once, at the beginning (see InstanceForLogs).
+func (s *Service) WatchInstanceEvents(ctx context.Context, actor Actor, id string, sink func([]Event)) error {
+	in, err := s.InstanceForLogs(ctx, actor, id)
+	if err != nil {
+		return err
+	}
+	return s.Happenings.WatchEvents(ctx, in.ID, sink)
+}
