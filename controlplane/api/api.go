@@ -63,6 +63,7 @@ func (s *server) register() huma.API {
 	api.UseMiddleware(uniqueKeys)
 	s.registerApps(api)
 	s.registerInstances(api)
+	s.registerSleep(api)
 	s.registerAliases(api)
 	s.registerTags(api)
 	s.registerEdges(api)

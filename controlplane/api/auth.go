@@ -45,11 +45,11 @@ func (s *server) authorize(r *http.Request, pattern string) (controlplane.Actor,
 		}
 		return actor, nil
 	}
-	if actor.Instance != "" && pattern != "GET /api/v1/me" {
+	if actor.Instance != "" && !instanceOperations[pattern] {
 		return actor, controlplane.Errorf(controlplane.CodeForbidden, "an instance's own token is not good for that").
 			WithHint("use a personal token: slipway token create")
 	}
-	if scope := scopeOf(r.Method, pattern); scope != "" && !actor.May(scope) {
+	if scope := scopeOf(r.Method, pattern); actor.Instance == "" && scope != "" && !actor.May(scope) {
 		return actor, controlplane.Errorf(controlplane.CodeForbidden, "this token is not good for that: it lacks the scope %q", scope).
 			WithHint("make a token with that scope, or sign in with: slipway login")
 	}
@@ -82,6 +82,11 @@ func (s *server) authenticate(r *http.Request) (controlplane.Actor, error) {
 var anonymousOperations = map[string]bool{
 	"GET /api/v1/login": true, "POST /api/v1/login/device": true, "POST /api/v1/login/device/token": true,
 	"POST /api/v1/edge/ticket": true, "POST /api/v1/edge/renew": true,
+}
+
+// instanceOperations are those that an instance's own token is good for.
+var instanceOperations = map[string]bool{
+	"GET /api/v1/me": true, "PUT /api/v1/instance/busy": true, "PUT /api/v1/instance/progress": true,
 }
 
 // publicOperations are those of apps that are shown to people who are not

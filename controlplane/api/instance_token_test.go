@@ -3,6 +3,7 @@ package api_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -41,6 +42,33 @@ func TestAnInstancesOwnToken(t *testing.T) {
 	} {
 		if got := h.call(call[0], call[1], token, call[2]); got.StatusCode != 403 {
 			t.Errorf("%s %s gives %d", call[0], call[1], got.StatusCode)
+		}
+	}
+	busy := decode[v1.Busy](h, h.call("PUT", "/api/v1/instance/busy", token, `{"for":"48h","reason":"training"}`), 200)
+	if busy.Until == nil || time.Until(*busy.Until) > controlplane.MaxBusy || time.Until(*busy.Until) < controlplane.MaxBusy-time.Minute || *busy.Reason != "training" {
+		t.Errorf("busy %+v", busy)
+	}
+	why := decode[v1.Why](h, h.call("GET", "/api/v1/instances/"+in.ID+"/why", h.admin, ""), 200)
+	if !why.Awake || why.Because != controlplane.AwakeBusy || why.Busy == nil || why.SleepsAt == nil || !why.SleepsAt.Equal(*busy.Until) {
+		t.Errorf("why %+v", why)
+	}
+	events := decode[v1.Events](h, h.call("GET", "/api/v1/instances/"+in.ID+"/events", h.admin, ""), 200)
+	if len(events.Items) != 1 || events.Items[0].Type != "busy" || !strings.Contains(events.Items[0].Text, "training") {
+		t.Errorf("events %+v", events)
+	}
+	if free := decode[v1.Busy](h, h.call("PUT", "/api/v1/instance/busy", token, `{"for":"0s"}`), 200); free.Until != nil {
+		t.Errorf("busy no more: %+v", free)
+	}
+	for body, want := range map[string]int{
+		`{"for":"soon"}`: 422, `{"for":"-1h"}`: 422, `{}`: 422, `{"for":"1h","reason":"` + strings.Repeat("r", 2000) + `"}`: 422,
+	} {
+		if got := h.call("PUT", "/api/v1/instance/busy", token, body); got.StatusCode != want {
+			t.Errorf("busy %.40s gives %d, want %d", body, got.StatusCode, want)
+		}
+	}
+	for body, want := range map[string]int{`{"percent":40,"text":"reading"}`: 204, `{"percent":101}`: 422, `{"percent":-1}`: 422, `{"percent":1.5}`: 422} {
+		if got := h.call("PUT", "/api/v1/instance/progress", token, body); got.StatusCode != want {
+			t.Errorf("progress %s gives %d, want %d: %s", body, got.StatusCode, want, got.body)
 		}
 	}
 	for name, bad := range map[string]string{

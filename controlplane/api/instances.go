@@ -48,12 +48,18 @@ func (s *server) registerInstances(api huma.API) {
 	})
 	huma.Register(api, huma.Operation{
 		OperationID: "update-instance", Method: http.MethodPatch, Path: "/api/v1/instances/{id}", Tags: []string{"instances"},
-		Summary: "Change who may open an instance",
+		Summary: "Change who may open an instance, whose visits wake it, and whether it sleeps",
 	}, func(ctx context.Context, in *struct {
 		ByID
 		Body v1.InstancePatch
 	}) (*one[v1.Instance], error) {
-		changed, err := s.Service.UpdateInstance(ctx, actorOf(ctx), in.ID, controlplane.InstanceChange{Visibility: (*controlplane.Visibility)(in.Body.Visibility)})
+		c := controlplane.InstanceChange{
+			Visibility: (*controlplane.Visibility)(in.Body.Visibility), Wake: (*controlplane.WakePolicy)(in.Body.Wake),
+		}
+		if sleeps := in.Body.Autosuspend; sleeps != nil {
+			c.NoAutosuspend = new(!*sleeps)
+		}
+		changed, err := s.Service.UpdateInstance(ctx, actorOf(ctx), in.ID, c)
 		return s.oneInstance(ctx, changed, err)
 	})
 	for _, verb := range []struct {
@@ -63,6 +69,7 @@ func (s *server) registerInstances(api huma.API) {
 	}{
 		{"suspend-instance", http.MethodPost, "/suspend", "Put an instance to sleep", http.StatusOK, s.Service.SuspendInstance},
 		{"resume-instance", http.MethodPost, "/resume", "Start what sleeps or failed", http.StatusOK, s.Service.ResumeInstance},
+		{"restart-instance", http.MethodPost, "/restart", "Start an instance anew", http.StatusOK, s.Service.RestartInstance},
 		{"terminate-instance", http.MethodDelete, "", "Remove an instance with its volumes", http.StatusAccepted, s.Service.TerminateInstance},
 	} {
 		huma.Register(api, huma.Operation{

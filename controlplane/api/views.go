@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/base64"
 	"strconv"
 	"strings"
@@ -32,12 +33,16 @@ func (s *server) instance(actor controlplane.Actor, in *controlplane.Instance) v
 		Visibility: string(in.Visibility), Status: string(in.Status), Stage: optional(string(in.Stage)),
 		URL: lifecycle.CanonicalURL(s.Site, in), RoutingMode: string(in.RoutingMode),
 		PrimaryAlias: optional(in.PrimaryAlias), Launcher: in.Launcher, LastActive: optional(in.LastActive),
-		Restarts: in.Restarts, Readonly: !actor.Admin && actor.User != in.Owner,
+		Wake: string(cmp.Or(in.Wake, controlplane.WakeVisitors)), Restarts: in.Restarts, Readonly: !actor.Admin && actor.User != in.Owner,
 		Suspendable: in.Status.Live(), CreatedAt: in.CreatedAt, UpdatedAt: in.UpdatedAt,
 	}
 	if in.Reason != nil {
 		r := reason(*in.Reason)
 		out.Reason = &r
+	}
+	if in.Status == controlplane.Deployed || in.Status == controlplane.Unknown {
+		at, because := in.SuspendAfter(s.Service.Sleep)
+		out.SuspendAfter, out.AwakeBecause = optional(at), optional(because)
 	}
 	return out
 }

@@ -69,6 +69,18 @@ POST /api/v1/instances/{id}/resume                        | 401 | 404 | 404 | 40
 POST /api/v1/instances/{id}/resume ALL_USERS              | 401 | 404 | 404 | 403 | 403 | 200 | 200
 GET /api/v1/instances/{id}/logs                           | 401 | 404 | 404 | 404 | 503 | 503 | 503
 GET /api/v1/instances/{id}/logs PUBLIC                    | 401 | 404 | 404 | 403 | 503 | 503 | 503
+POST /api/v1/instances/{id}/restart                       | 401 | 404 | 404 | 404 | 403 | 200 | 200
+POST /api/v1/instances/{id}/restart ALL_USERS             | 401 | 404 | 404 | 403 | 403 | 200 | 200
+PATCH /api/v1/instances/{id} autosuspend                  | 401 | 404 | 404 | 404 | 403 | 403 | 200
+PATCH /api/v1/instances/{id} wake                         | 401 | 404 | 404 | 404 | 403 | 200 | 200
+GET /api/v1/instances/{id}/status                         | 401 | 404 | 404 | 404 | 200 | 200 | 200
+GET /api/v1/instances/{id}/status ALL_USERS               | 401 | 404 | 404 | 200 | 200 | 200 | 200
+GET /api/v1/instances/{id}/why                            | 401 | 404 | 404 | 404 | 200 | 200 | 200
+GET /api/v1/instances/{id}/why ALL_USERS                  | 401 | 404 | 404 | 403 | 200 | 200 | 200
+GET /api/v1/instances/{id}/events                         | 401 | 404 | 404 | 404 | 200 | 200 | 200
+GET /api/v1/instances/{id}/events PUBLIC                  | 401 | 404 | 404 | 403 | 200 | 200 | 200
+PUT /api/v1/instance/busy                                 | 401 | 403 | 403 | 403 | 403 | 403 | 403
+PUT /api/v1/instance/progress                             | 401 | 403 | 403 | 403 | 403 | 403 | 403
 POST /api/v1/aliases                                      | 401 | 403 | 403 | 403 | 403 | 403 | 201
 POST /api/v1/aliases user_aliases                         | 401 | 422 | 422 | 422 | 403 | 201 | 201
 POST /api/v1/aliases user_aliases ALL_USERS               | 401 | 422 | 422 | 403 | 403 | 201 | 201
@@ -142,7 +154,7 @@ func newScene(t *testing.T, words []string) *scene {
 		manifest.Runtime.AppMode = controlplane.Container
 	}
 	s.service = controlplane.NewService(controlplane.Config{
-		Store: s.store, Edges: s.store, Blobs: folder, Launchers: launchers{}, RoutingMode: controlplane.Domain, MaxUpload: 1 << 20,
+		Store: s.store, Edges: s.store, Happenings: s.store, Blobs: folder, Launchers: launchers{}, RoutingMode: controlplane.Domain, MaxUpload: 1 << 20,
 		Rights: controlplane.Rights{AdminRole: "operators", FullRole: "staff"},
 		Access: access.Rules{PublicMode: s.has("public_mode"), UserAliases: s.has("user_aliases")},
 		ReadBundle: func(context.Context, io.ReaderAt, int64) (controlplane.Manifest, []controlplane.Fault, error) {
@@ -266,10 +278,16 @@ func (s *scene) send(column string, absent bool) answer {
 		"POST /api/v1/edge/ticket":               `{"ticket":"x","nonce":"x","instance_id":"` + run + `","host":"x"}`,
 		"POST /api/v1/edge/renew":                `{"pass":"x"}`,
 		"PATCH /api/v1/users/{name}":             `{"disabled":true}`,
+		"PUT /api/v1/instance/busy":              `{"for":"1h"}`,
+		"PUT /api/v1/instance/progress":          `{"percent":5}`,
 	}[method+" "+path]
 	switch {
 	case strings.Contains(path, "/apps/") && (s.has("tags") || s.has("curated")):
 		body = `{"tags":["red","` + tag + `"]}`
+	case s.has("autosuspend"):
+		body = `{"autosuspend":false}`
+	case s.has("wake"):
+		body = `{"wake":"owner"}`
 	case s.has("image"):
 		body = `{"image":"example.com/box:2"}`
 	case s.has("unassigned"):

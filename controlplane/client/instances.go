@@ -47,6 +47,37 @@ func (c *Client) Resume(ctx context.Context, id string) (*v1.Instance, error) {
 	return send[v1.Instance](ctx, c, call{method: http.MethodPost, path: []string{"instances", id, "resume"}})
 }
 
+// Restart starts an instance anew; one that sleeps is started.
+func (c *Client) Restart(ctx context.Context, id string) (*v1.Instance, error) {
+	return send[v1.Instance](ctx, c, call{method: http.MethodPost, path: []string{"instances", id, "restart"}})
+}
+
+// InstanceStatus is how far an instance is.
+func (c *Client) InstanceStatus(ctx context.Context, id string) (*v1.InstanceStatus, error) {
+	return get[v1.InstanceStatus](ctx, c, nil, "instances", id, "status")
+}
+
+// Why is why an instance is awake or asleep.
+func (c *Client) Why(ctx context.Context, id string) (*v1.Why, error) {
+	return get[v1.Why](ctx, c, nil, "instances", id, "why")
+}
+
+// Events are the last events of an instance, the newest last.
+func (c *Client) Events(ctx context.Context, id string) ([]v1.Event, error) {
+	list, err := get[v1.Events](ctx, c, nil, "instances", id, "events")
+	if err != nil {
+		return nil, err
+	}
+	return list.Items, nil
+}
+
+// FollowEvents yields the last events of an instance and then each new one,
+// until ctx ends. When the instance is gone the error is CodeNotFound.
+func (c *Client) FollowEvents(ctx context.Context, id string) iter.Seq2[v1.Event, error] {
+	k := call{method: http.MethodGet, path: []string{"instances", id, "events"}, query: url.Values{"follow": {"true"}}}
+	return follow[v1.Event](ctx, c, following{call: k, event: "instance"})
+}
+
 // Terminate ends an instance for good. It answers while the instance is still
 // TERMINATING; after that there is none.
 func (c *Client) Terminate(ctx context.Context, id string) (*v1.Instance, error) {

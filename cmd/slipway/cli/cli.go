@@ -116,7 +116,7 @@ first, 5 not allowed, 6 conflict, 7 wait timed out, 8 unavailable,
 			root.AddCommand(c)
 		}
 	}
-	add(groupApps, p.bundleCommands(), p.appCommands(true), p.instanceCommands(), p.aliasCommands("alias"), p.tagCommands(false))
+	add(groupApps, p.bundleCommands(), p.appCommands(true), p.instanceCommands(false), p.aliasCommands("alias"), p.tagCommands(false))
 	add(groupAccess, p.login(), p.logout(), p.whoami(), p.tokenCommands(), p.configCommands())
 	add(groupAdmin, p.adminCommands(), p.routeCommands())
 	version := true
@@ -138,7 +138,7 @@ first, 5 not allowed, 6 conflict, 7 wait timed out, 8 unavailable,
 // use. What a caller may see and do is the server's to say.
 func (p *program) adminCommands() *cobra.Command {
 	admin := p.group("admin", "Administer apps, instances, aliases, tags, users and edges")
-	admin.AddCommand(p.appCommands(false), p.instanceCommands(), p.aliasCommands("admin alias"), p.tagCommands(true),
+	admin.AddCommand(p.appCommands(false), p.instanceCommands(true), p.aliasCommands("admin alias"), p.tagCommands(true),
 		p.userCommands(), p.edgeCommands(), p.auditCommands())
 	return admin
 }

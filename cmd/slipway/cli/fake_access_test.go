@@ -96,7 +96,6 @@ func (f *fakeAPI) handleAccess(handle func(pattern string, status int, h func(r 
 	handle("PATCH /api/v1/tags/{name}", 200, f.patchTag)
 	handle("DELETE /api/v1/tags/{name}", 204, f.deleteTag)
 	handle("PATCH /api/v1/apps/{id}", 200, f.patchApp)
-	handle("PATCH /api/v1/instances/{id}", 200, f.patchInstance)
 	f.mux.HandleFunc("GET /api/v1/audit", f.serveAudit)
 	f.mux.HandleFunc("GET /api/v1/apps/{id}/bundle", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/zip")
@@ -282,14 +281,6 @@ func (f *fakeAPI) patchApp(r *http.Request) (any, error) {
 		return nil, controlplane.Errorf(controlplane.CodeConflict, "app %s is no container; %s is not set", a.Title, *q.Image)
 	}
 	return a, nil
-}
-
-func (f *fakeAPI) patchInstance(r *http.Request) (any, error) {
-	in, err := f.instance(r.PathValue("id"))
-	if err != nil {
-		return nil, err
-	}
-	return in, json.NewDecoder(r.Body).Decode(in)
 }
 
 // serveAudit is the list, or with follow one stream of two records that breaks

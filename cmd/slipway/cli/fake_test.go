@@ -64,6 +64,7 @@ func newFakeAPI() *fakeAPI {
 	handle("POST /api/v1/aliases/{x}/promote", 200, f.promote)
 	handle("DELETE /api/v1/aliases/{x}", 204, f.deleteAlias)
 	f.handleAccess(handle)
+	f.handleSleep(handle)
 	handle("POST /api/v1/explain", 200, explain)
 	handle("GET /api/v1/edges", 200, f.edges)
 	f.mux.HandleFunc("GET /api/v1/instances/{id}/logs", f.logs)
@@ -247,7 +248,7 @@ func (f *fakeAPI) addInstance(a *v1.App, visibility string) *v1.Instance {
 	in := &v1.Instance{
 		ID: id, AppID: a.ID, AppName: a.Name, AppVersion: a.Version, Owner: a.Owner, Visibility: visibility, Status: "PENDING",
 		Stage: new("queued"), URL: "http://" + id + ".localhost:8080", RoutingMode: "DOMAIN", Launcher: "process",
-		LastActive: new(fakeTime), SuspendAfter: new(fakeTime.Add(8 * time.Hour)), Suspendable: true, CreatedAt: fakeTime, UpdatedAt: fakeTime,
+		LastActive: new(fakeTime), SuspendAfter: new(fakeTime.Add(8 * time.Hour)), AwakeBecause: new("activity"), Wake: "visitors", Suspendable: true, CreatedAt: fakeTime, UpdatedAt: fakeTime,
 	}
 	f.instances = append(f.instances, in)
 	return in

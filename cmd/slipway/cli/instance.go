@@ -13,13 +13,19 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/client"
 )
 
-// instanceCommands are the commands below instance and below admin instance.
-func (p *program) instanceCommands() *cobra.Command {
-	return p.group("instance", "List, suspend, resume and terminate instances",
-		p.instanceList(), p.instanceGet(), p.instanceLogs(),
+// instanceCommands are the commands below instance, and below admin instance,
+// which has one more.
+func (p *program) instanceCommands(admin bool) *cobra.Command {
+	group := p.group("instance", "List, suspend, resume and terminate instances",
+		p.instanceList(), p.instanceGet(), p.instanceStatus(), p.instanceLogs(), p.instanceWhy(), p.instanceEvents(), p.instanceWait(),
 		p.instanceChange("suspend", "Put an instance to sleep; a visit wakes it", asleep, (*client.Client).Suspend),
 		p.instanceChange("resume", "Start an instance that sleeps or failed", running, (*client.Client).Resume),
+		p.instanceChange("restart", "Start an instance anew", running, (*client.Client).Restart),
 		p.instanceUpdate(), p.instanceTerminate())
+	if admin {
+		group.AddCommand(p.disableAutosuspend())
+	}
+	return group
 }
 
 func (p *program) instanceList() *cobra.Command {
@@ -63,23 +69,33 @@ func (p *program) instanceChange(use, short string, g goal, change func(*client.
 func (p *program) instanceUpdate() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "update ID",
-		Short:   "Change who may open an instance",
-		Example: `  slipway instance update 2efe9e -v ALL_USERS`,
+		Short:   "Change who may open an instance, and whose visits wake it",
+		Example: `  slipway instance update 2efe9e -v ALL_USERS --wake owner`,
 		Args:    takes(1, 1, "the instance's ID"),
 	}
 	p.outputFlag(c)
 	visibility := newVisibilityFlag(c, "who may open the instance")
+	wake := c.Flags().String("wake", "", "whose visits wake the instance: visitors (who may open it), owner or never")
 	wait := p.edgeWaitFlags(c, onEdges)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if *visibility == "" {
-			return usageError(c, "there is nothing to change: give -v")
+		var patch v1.InstancePatch
+		if *visibility != "" {
+			patch.Visibility = new(visibility.String())
+		}
+		switch {
+		case *wake != "" && !controlplane.WakePolicy(*wake).Valid():
+			return usageError(c, "--wake is visitors, owner or never, not %q", *wake)
+		case *wake != "":
+			patch.Wake = wake
+		case patch.Visibility == nil:
+			return usageError(c, "there is nothing to change: give -v or --wake")
 		}
 		api, err := p.client()
 		if err != nil {
 			return err
 		}
 		begin := p.now()
-		in, err := api.UpdateInstance(c.Context(), args[0], v1.InstancePatch{Visibility: new(visibility.String())})
+		in, err := api.UpdateInstance(c.Context(), args[0], patch)
 		if err != nil {
 			return err
 		}
@@ -208,6 +224,8 @@ func (p *program) instanceView(in *v1.Instance) view {
 			{"Readonly", strconv.FormatBool(in.Readonly)},
 			{"Suspendable", strconv.FormatBool(in.Suspendable)},
 			{"Suspend After", stamp(in.SuspendAfter)},
+			{"Awake Because", text(in.AwakeBecause)},
+			{"Wake", in.Wake},
 			{"Launcher", in.Launcher},
 			{"Routing Mode", in.RoutingMode},
 			{"Primary Alias", text(in.PrimaryAlias)},

@@ -129,7 +129,9 @@ type AppPatch struct {
 
 // InstancePatch is the body of PATCH /instances/{id}.
 type InstancePatch struct {
-	Visibility *string `json:"visibility,omitempty"`
+	Visibility  *string `json:"visibility,omitempty"`
+	Wake        *string `json:"wake,omitempty" doc:"whose visits wake it: visitors, owner or never"`
+	Autosuspend *bool   `json:"autosuspend,omitempty" doc:"whether it goes to sleep by itself; the admins' to change"`
 }
 
 // Tag groups apps, and says which visitors see them.

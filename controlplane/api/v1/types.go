@@ -48,6 +48,8 @@ type Instance struct {
 	Launcher     string     `json:"launcher"`
 	LastActive   *time.Time `json:"last_active"`
 	SuspendAfter *time.Time `json:"suspend_after" doc:"when it goes to sleep unless somebody uses it; null for never"`
+	AwakeBecause *string    `json:"awake_because" doc:"what names that time: activity, presence, busy; or never, protected; null of what does not run"`
+	Wake         string     `json:"wake" doc:"whose visits wake it" enum:"visitors,owner,never"`
 	Restarts     int        `json:"restarts"`
 	Readonly     bool       `json:"readonly" doc:"the caller may not change it"`
 	Suspendable  bool       `json:"suspendable"`
