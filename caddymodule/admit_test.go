@@ -233,6 +233,15 @@ func TestARightThatEnds(t *testing.T) {
 	e := startEdge(t, nil)
 	keys := e.keys()
 	n := 0
+	reached := make(chan struct{}, 1)
+	app := func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/silent" {
+			endless(w, r)
+			return
+		}
+		reached <- struct{}{}
+		<-r.Context().Done()
+	}
 	for name, end := range map[string]func(tx controlplane.Tx, in *controlplane.Instance) error{
 		"visibility": func(tx controlplane.Tx, in *controlplane.Instance) error {
 			in.Visibility = controlplane.Private
@@ -263,7 +272,7 @@ func TestARightThatEnds(t *testing.T) {
 			e := *e
 			e.t = t
 			n++
-			in := instance(100+n, serve(t, endless))
+			in := instance(100+n, serve(t, app))
 			in.Visibility, in.PrimaryAlias = controlplane.AllUsers, fmt.Sprintf("moving%d", n)
 			e.put(in, alias(n, in.PrimaryAlias, in.ID), appOf(in, controlplane.OnDemand))
 			url := "http://" + in.PrimaryAlias + "." + base
@@ -285,6 +294,9 @@ func TestARightThatEnds(t *testing.T) {
 			if _, err := stream.Body.Read(make([]byte, 4)); err != nil {
 				t.Fatal(err)
 			}
+			silent := make(chan int, 1)
+			go func() { silent <- e.do("GET", url+"/silent", "Cookie", header.Get("Cookie")).StatusCode }() // ends with the request
+			<-reached
 			e.update(func(tx controlplane.Tx) error { return end(tx, in) })
 			if got := e.do("GET", url+"/", "Cookie", header.Get("Cookie")).StatusCode; got < 300 {
 				t.Errorf("the next request is answered %d", got)
@@ -296,6 +308,9 @@ func TestARightThatEnds(t *testing.T) {
 			}
 			for err = nil; err == nil; {
 				_, err = stream.Body.Read(make([]byte, 64))
+			}
+			if got := <-silent; got != 403 {
+				t.Errorf("what had no answer yet is answered %d", got)
 			}
 			if took := time.Since(began); took > patience/2 {
 				t.Errorf("it took %s", took)

@@ -103,6 +103,8 @@ type Tx interface {
 	Session(id string) (*Session, error)
 	// Token finds the token of which this is the SHA-256, hexadecimal.
 	Token(hash string) (*Token, error)
+	// SessionsOf are the IDs of a user's sessions, the oldest first.
+	SessionsOf(user string) (ids []string, err error)
 	// TokensOf are a user's tokens, by ID.
 	TokensOf(user string) ([]*Token, error)
 	Tag(name string) (*Tag, error)
@@ -136,6 +138,8 @@ type Tx interface {
 	// Audit adds the record of this transaction's change. Without another write
 	// there is none.
 	Audit(r *AuditRecord)
+	// Size is how many bytes this transaction writes so far.
+	Size() int
 	// ClearWake takes back the intent to wake this instance, if there is one.
 	ClearWake(instanceID string)
 }
