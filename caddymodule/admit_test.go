@@ -523,3 +523,45 @@ func TestAKeyThatIsGone(t *testing.T) {
 		t.Errorf("%d", got)
 	}
 }
+
+// An app's policy that does not parse lets nobody in who was not let in before:
+// the last good one stays, and without one nobody comes by what it would say.
+func TestAPolicyThatDoesNotParse(t *testing.T) {
+	e := startEdge(t, nil)
+	keys := e.keys()
+	addr := serve(t, func(http.ResponseWriter, *http.Request) {})
+	good, never := instance(1, addr), instance(2, addr)
+	app := appOf(good, controlplane.Managed, "guests")
+	for _, in := range []*controlplane.Instance{good, never} {
+		in.Visibility = controlplane.AllUsers
+	}
+	never.AppID = instanceID(77) // of which there is no record
+	e.put(&controlplane.Tag{Name: "guests", VisitorRoles: []string{"guest"}}, good, app, never)
+	status := func(in *controlplane.Instance, who string) int {
+		return e.do("POST", urlOf(in)+"/", "Cookie", cookieOf(in)+"="+e.pass(keys, visitors[who], identity.PassCookie, in.ID, nil)).StatusCode
+	}
+	check := func(when string) {
+		t.Helper()
+		for who, want := range map[string][2]int{"visitor": {404, 404}, "tag visitor": {200, 404}, "full": {200, 200}, "owner": {200, 200}} {
+			for i, in := range []*controlplane.Instance{good, never} {
+				if got := status(in, who); got != want[i] {
+					t.Errorf("%s: %s is answered %d by instance %d, want %d", when, who, got, i+1, want[i])
+				}
+			}
+		}
+	}
+	check("before")
+	roles := `"visitor_roles":["guest","other"],"title":"x"}`
+	for n, value := range []string{
+		"{", `{"v":99,"owner":"bob","lifecycle":"MANAGED","visibility":"ALL_USERS",` + roles, `{"owner":"bob","lifecycle":"MANAGED","visibility":"EVERYBODY",` + roles,
+		`{"owner":1,"lifecycle":"MANAGED","visibility":"PUBLIC",` + roles, `{"owner":"bob","lifecycle":"SOMETHING","visibility":"PUBLIC",` + roles,
+	} {
+		for _, id := range []string{app.ID, never.AppID} {
+			if _, err := e.etcd.Put(t.Context(), e.prefix+"routes/policy/"+id, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e.put(instance(20+n, dead)) // comes after it
+		check(value)
+	}
+}
