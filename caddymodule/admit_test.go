@@ -233,6 +233,15 @@ func TestARightThatEnds(t *testing.T) {
 	e := startEdge(t, nil)
 	keys := e.keys()
 	n := 0
+	reached := make(chan struct{}, 1)
+	app := func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/silent" {
+			endless(w, r)
+			return
+		}
+		reached <- struct{}{}
+		<-r.Context().Done()
+	}
 	for name, end := range map[string]func(tx controlplane.Tx, in *controlplane.Instance) error{
 		"visibility": func(tx controlplane.Tx, in *controlplane.Instance) error {
 			in.Visibility = controlplane.Private
@@ -263,7 +272,7 @@ func TestARightThatEnds(t *testing.T) {
 			e := *e
 			e.t = t
 			n++
-			in := instance(100+n, serve(t, endless))
+			in := instance(100+n, serve(t, app))
 			in.Visibility, in.PrimaryAlias = controlplane.AllUsers, fmt.Sprintf("moving%d", n)
 			e.put(in, alias(n, in.PrimaryAlias, in.ID), appOf(in, controlplane.OnDemand))
 			url := "http://" + in.PrimaryAlias + "." + base
@@ -285,6 +294,9 @@ func TestARightThatEnds(t *testing.T) {
 			if _, err := stream.Body.Read(make([]byte, 4)); err != nil {
 				t.Fatal(err)
 			}
+			silent := make(chan int, 1)
+			go func() { silent <- e.do("GET", url+"/silent", "Cookie", header.Get("Cookie")).StatusCode }() // ends with the request
+			<-reached
 			e.update(func(tx controlplane.Tx) error { return end(tx, in) })
 			if got := e.do("GET", url+"/", "Cookie", header.Get("Cookie")).StatusCode; got < 300 {
 				t.Errorf("the next request is answered %d", got)
@@ -296,6 +308,9 @@ func TestARightThatEnds(t *testing.T) {
 			}
 			for err = nil; err == nil; {
 				_, err = stream.Body.Read(make([]byte, 64))
+			}
+			if got := <-silent; got != 403 {
+				t.Errorf("what had no answer yet is answered %d", got)
 			}
 			if took := time.Since(began); took > patience/2 {
 				t.Errorf("it took %s", took)
@@ -506,5 +521,47 @@ func TestAKeyThatIsGone(t *testing.T) {
 	e.put(instance(9, dead))
 	if got := e.do("GET", urlOf(in)+"/", cookie...).StatusCode; got != 401 {
 		t.Errorf("%d", got)
+	}
+}
+
+// An app's policy that does not parse lets nobody in who was not let in before:
+// the last good one stays, and without one nobody comes by what it would say.
+func TestAPolicyThatDoesNotParse(t *testing.T) {
+	e := startEdge(t, nil)
+	keys := e.keys()
+	addr := serve(t, func(http.ResponseWriter, *http.Request) {})
+	good, never := instance(1, addr), instance(2, addr)
+	app := appOf(good, controlplane.Managed, "guests")
+	for _, in := range []*controlplane.Instance{good, never} {
+		in.Visibility = controlplane.AllUsers
+	}
+	never.AppID = instanceID(77) // of which there is no record
+	e.put(&controlplane.Tag{Name: "guests", VisitorRoles: []string{"guest"}}, good, app, never)
+	status := func(in *controlplane.Instance, who string) int {
+		return e.do("POST", urlOf(in)+"/", "Cookie", cookieOf(in)+"="+e.pass(keys, visitors[who], identity.PassCookie, in.ID, nil)).StatusCode
+	}
+	check := func(when string) {
+		t.Helper()
+		for who, want := range map[string][2]int{"visitor": {404, 404}, "tag visitor": {200, 404}, "full": {200, 200}, "owner": {200, 200}} {
+			for i, in := range []*controlplane.Instance{good, never} {
+				if got := status(in, who); got != want[i] {
+					t.Errorf("%s: %s is answered %d by instance %d, want %d", when, who, got, i+1, want[i])
+				}
+			}
+		}
+	}
+	check("before")
+	roles := `"visitor_roles":["guest","other"],"title":"x"}`
+	for n, value := range []string{
+		"{", `{"v":99,"owner":"bob","lifecycle":"MANAGED","visibility":"ALL_USERS",` + roles, `{"owner":"bob","lifecycle":"MANAGED","visibility":"EVERYBODY",` + roles,
+		`{"owner":1,"lifecycle":"MANAGED","visibility":"PUBLIC",` + roles, `{"owner":"bob","lifecycle":"SOMETHING","visibility":"PUBLIC",` + roles,
+	} {
+		for _, id := range []string{app.ID, never.AppID} {
+			if _, err := e.etcd.Put(t.Context(), e.prefix+"routes/policy/"+id, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e.put(instance(20+n, dead)) // comes after it
+		check(value)
 	}
 }

@@ -82,7 +82,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		w = newHTTP10Writer(w)
 	}
 	if status, code, bad := framing.Refusal(r); bad {
-		w.Header().Set("Connection", "close")
+		if r.ProtoMajor == 1 {
+			w.Header().Set("Connection", "close")
+		}
 		return h.end(w, r, &v, outDenied, pageOfRefusal(status, code))
 	}
 	if status, code, bad := oversized(r); bad {

@@ -275,29 +275,6 @@ func TestAWorkloadsTokenIsGoodForNothingHere(t *testing.T) {
 	same(t, "revision", in.revision(), before)
 }
 
-// A token does what its scopes say, and no more.
-func TestScopes(t *testing.T) {
-	in := install(t)
-	app := in.mustImport(ada, demo("demo", "1", "", ""))
-	run := in.mustRun(ada, app)
-	open := ada
-	open.Scopes = []controlplane.Scope{controlplane.ScopeOpen}
-	before := in.revision()
-	for name, do := range everything(in, app.ID, run.ID) {
-		t.Run(name, func(t *testing.T) { wantCode(t, do(open), controlplane.CodeForbidden) })
-	}
-	reader := ada
-	reader.Scopes = []controlplane.Scope{controlplane.ScopeRead}
-	if _, err := in.App(t.Context(), reader, app.ID); err != nil {
-		t.Error(err)
-	}
-	_, err := in.RunApp(t.Context(), reader, app.ID, "")
-	wantCode(t, err, controlplane.CodeForbidden, "write")
-	_, err = in.SuspendInstance(t.Context(), reader, run.ID)
-	wantCode(t, err, controlplane.CodeForbidden, "write")
-	same(t, "revision", in.revision(), before)
-}
-
 // everything is each thing that can be asked for.
 func everything(in *installation, app, run string) map[string]func(controlplane.Actor) error {
 	ctx, all := in.Context(), controlplane.Page{}

@@ -53,21 +53,6 @@ func (s *Service) Authenticate(ctx context.Context, hash string) (a Actor, err e
 	return a, err
 }
 
-// require holds what the tables say of an action that is about no one thing.
-// Which scope a token needs depends on the operation.
-func (s *Service) require(a *Actor, do Action) error {
-	if a.User == "" && a.Instance != "" {
-		return Errorf(CodeForbidden, "an instance's own token is not good for this").WithHint("use a personal token")
-	}
-	switch s.Access.Decide(a, do, nil) {
-	case Allowed:
-		return nil
-	case SignIn:
-		return signIn()
-	}
-	return forbidden(do)
-}
-
 // AuthenticateInstance is the instance whose own token this is, while that start
 // of it goes on. It may ask who it is, and nothing that is a user's. The error
 // is CodeUnauthorized.

@@ -55,6 +55,16 @@ func (l *limits) allow(of string, at limit, now time.Time) bool {
 	return true
 }
 
+// used returns how many were counted in the present window.
+func (l *limits) used(of string, now time.Time) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c := l.counts[of]; c != nil && now.Before(c.until) {
+		return c.n
+	}
+	return 0
+}
+
 func (l *limits) forget(now time.Time) {
 	for of, c := range l.counts {
 		if !now.Before(c.until) {

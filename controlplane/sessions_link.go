@@ -17,7 +17,7 @@ type link struct {
 // of its secret. With a provider there is none. A session may do everything, so
 // that a token needs all scopes for it.
 func (s *Service) CreateLink(ctx context.Context, a Actor, hash string) (expires time.Time, err error) {
-	if err := s.require(&a, ManageUsers); err != nil {
+	if err := s.Allow(a, ManageUsers); err != nil {
 		return expires, err
 	}
 	for _, scope := range Scopes {

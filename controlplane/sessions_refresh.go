@@ -35,7 +35,11 @@ func (s *Service) ClaimCheck(ctx context.Context, id string, before time.Time) (
 // Renewed takes over what the provider said when it was asked about a session.
 // Nil bytes leave what was there. The session ends where somebody else answers.
 func (s *Service) Renewed(ctx context.Context, id string, who *Identity, refresh, idToken []byte) error {
-	_, err := s.Store.Update(ctx, func(tx Tx) error {
+	who, err := s.cutRoles(ctx, who)
+	if err != nil {
+		return err
+	}
+	_, err = s.Store.Update(ctx, func(tx Tx) error {
 		session, user, err := s.liveSession(tx, id)
 		if CodeOf(err) == CodeNotFound {
 			return nil // signed out meanwhile

@@ -2,6 +2,7 @@ package controlplane_test
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -168,4 +169,46 @@ func TestSomethingIsUsedOnce(t *testing.T) {
 	if first, err := in.FirstUse(t.Context(), controlplane.OnceLogin, "jti", time.Minute); err != nil || !first {
 		t.Errorf("another kind: %v, %v", first, err)
 	}
+}
+
+// A user has so many sessions: another sign-in ends the oldest.
+func TestAUserHasSoManySessions(t *testing.T) {
+	in := people(t)
+	bobs := in.signIn(controlplane.Identity{Subject: "2", Username: "bob"})
+	var ids []string
+	for range 101 {
+		ids = append(ids, in.signIn(controlplane.Identity{Subject: "1", Username: "ada"}).ID)
+		in.now = in.now.Add(time.Second)
+	}
+	for i, id := range ids {
+		_, err := in.SessionActor(t.Context(), id)
+		if ended := err != nil; ended != (i == 0) {
+			t.Errorf("session %d of 101: %v", i+1, err)
+		}
+	}
+	if !in.revoked(etcdstore.RecordOfCredential(ids[0])) {
+		t.Error("edges are not told of its end")
+	}
+	in.actor(bobs)
+	list, err := in.store.Audit(t.Context(), controlplane.Page{Limit: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := list.Items[len(list.Items)-1]; !strings.Contains(last.Detail, "the oldest of 100 sessions ended") {
+		t.Errorf("the audit says %+v", last)
+	}
+	// What a session writes later makes it no newer, and one that ends makes room.
+	if err := in.Renewed(t.Context(), ids[1], &controlplane.Identity{Issuer: issuer, Subject: "1", Partial: true}, []byte("r"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := in.EndSession(t.Context(), ids[50], "test"); err != nil {
+		t.Fatal(err)
+	}
+	in.signIn(controlplane.Identity{Subject: "1", Username: "ada"})
+	if _, err := in.SessionActor(t.Context(), ids[1]); err != nil {
+		t.Errorf("the oldest, though there was room: %v", err)
+	}
+	in.signIn(controlplane.Identity{Subject: "1", Username: "ada"})
+	_, err = in.SessionActor(t.Context(), ids[1])
+	wantCode(t, err, controlplane.CodeUnauthorized)
 }

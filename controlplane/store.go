@@ -103,6 +103,8 @@ type Tx interface {
 	Session(id string) (*Session, error)
 	// Token finds the token of which this is the SHA-256, hexadecimal.
 	Token(hash string) (*Token, error)
+	// SessionsOf are the IDs of a user's sessions, the oldest first.
+	SessionsOf(user string) (ids []string, err error)
 	// TokensOf are a user's tokens, by ID.
 	TokensOf(user string) ([]*Token, error)
 	Tag(name string) (*Tag, error)
@@ -153,6 +155,8 @@ type Tx interface {
 	// ClearWake takes back the intent to wake this instance that was read at
 	// this revision. A newer one stays.
 	ClearWake(instanceID string, revision int64)
+	// Size is how many bytes this transaction writes so far.
+	Size() int
 }
 
 // Watcher tells what changes in the store. Each method blocks until ctx ends,

@@ -5,9 +5,13 @@ import (
 	"slices"
 )
 
-// batchWeight bounds one transaction that changes many apps: etcd takes 128
-// operations, and as many comparisons.
-const batchWeight = 100
+// One transaction that changes many apps is bounded: etcd takes 128 operations,
+// as many comparisons, and 1.5 MiB. What edges are told of one app has 600 KiB
+// at most.
+const (
+	batchWeight = 100
+	batchBytes  = 512 << 10
+)
 
 // changeTag changes a tag in a transaction. With spread it changes what edges
 // are told of the apps that have it, too: of the first ones in the transaction
@@ -93,7 +97,7 @@ func (s *Service) tell(tx Tx, ids []string) (rest []string, err error) {
 			return nil, err
 		}
 		// An app costs two writes at most, and a comparison as each of the tags does.
-		if 2*(i+1)+len(known)+maxTags >= batchWeight {
+		if 2*(i+1)+len(known)+maxTags >= batchWeight || tx.Size() >= batchBytes {
 			return ids[i+1:], nil
 		}
 	}

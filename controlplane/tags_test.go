@@ -114,6 +114,39 @@ func TestAChangeOfATagReachesAllItsApps(t *testing.T) {
 	in.allTold("", n)
 }
 
+// Roles that take much room in JSON make few apps a transaction.
+func TestAChangeOfATagFitsIntoTransactions(t *testing.T) {
+	const n, tags, each = 8, 20, 50
+	in := install(t)
+	long := func(tag int, mark string) (list []string) {
+		for i := range each {
+			list = append(list, fmt.Sprintf("%02d%02d%s%s", tag, i, mark, strings.Repeat("<", 95)))
+		}
+		return list
+	}
+	var names, want []string
+	for tag := range tags {
+		names = append(names, fmt.Sprintf("tag%02d", tag))
+		in.tag(names[tag], roles(long(tag, "a")...))
+		if tag > 0 {
+			want = append(want, long(tag, "a")...)
+		}
+	}
+	in.manyApps(n, names...)
+	want = append(long(0, "b"), want...)
+	_, _, err := in.UpdateTag(t.Context(), admin, names[0], roles(long(0, "b")...))
+	wantCode(t, err, "")
+	told := in.told()
+	if len(told) != n {
+		t.Errorf("edges know of %d apps, want %d", len(told), n)
+	}
+	for id, roles := range told {
+		if roles != strings.Join(want, " ") {
+			t.Errorf("edges are told %d bytes of roles of %s, and not those of now", len(roles), id)
+		}
+	}
+}
+
 // A control plane that is killed half-way leaves it to the next one's start.
 func TestAHalfChangedTagIsMended(t *testing.T) {
 	const n = 130

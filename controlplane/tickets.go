@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -149,7 +150,7 @@ func (s *Service) BearerPass(ctx context.Context, a Actor, id string) (out Issue
 	if a.User == "" {
 		return out, signIn()
 	}
-	if len(id) != 36 {
+	if id = strings.ToLower(id); len(id) != 36 {
 		in, err := s.Instance(ctx, a, id)
 		if err != nil {
 			return out, err

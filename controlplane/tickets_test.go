@@ -136,7 +136,9 @@ func TestATicketIsRefusedInOneWay(t *testing.T) {
 	eve := in.actor(in.signIn(controlplane.Identity{Subject: "1", Username: "eve", Roles: []string{"full"}}))
 	bearer, err := in.BearerPass(t.Context(), eve, run.ID)
 	wantCode(t, err, "")
-	for _, pass := range []string{"", "slw_p_x", bearer.Pass} {
+	upper, err := in.BearerPass(t.Context(), eve, strings.ToUpper(run.ID))
+	wantCode(t, err, "")
+	for _, pass := range []string{"", "slw_p_x", bearer.Pass, upper.Pass} {
 		_, err := in.RenewPass(t.Context(), pass)
 		wantCode(t, err, controlplane.CodeUnauthorized, "this ticket or pass is not valid")
 	}

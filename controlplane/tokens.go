@@ -26,7 +26,7 @@ type NewToken struct {
 // CreateToken makes a personal token of the actor's. A token makes none that
 // may do more than itself, or lives longer.
 func (s *Service) CreateToken(ctx context.Context, a Actor, n NewToken) (token *Token, err error) {
-	if err := s.require(&a, HaveTokens); err != nil {
+	if err := s.Allow(a, HaveTokens); err != nil {
 		return nil, err
 	}
 	if n.Scopes == nil {
@@ -103,7 +103,7 @@ func scopesText(scopes []Scope) string {
 
 // Tokens are the actor's own.
 func (s *Service) Tokens(ctx context.Context, a Actor) (tokens []*Token, err error) {
-	if err := s.require(&a, HaveTokens); err != nil {
+	if err := s.Allow(a, HaveTokens); err != nil {
 		return nil, err
 	}
 	_, err = s.Store.Update(ctx, func(tx Tx) error {
@@ -116,7 +116,7 @@ func (s *Service) Tokens(ctx context.Context, a Actor) (tokens []*Token, err err
 // RevokeToken ends a token of the actor's, what was issued for it, and then the
 // tokens that were made with it: whoever stole it keeps nothing.
 func (s *Service) RevokeToken(ctx context.Context, a Actor, id string) error {
-	if err := s.require(&a, HaveTokens); err != nil {
+	if err := s.Allow(a, HaveTokens); err != nil {
 		return err
 	}
 	var children []*Token

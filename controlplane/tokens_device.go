@@ -13,7 +13,8 @@ const (
 	// maxDeviceInterval is the most that becomes of it.
 	maxDeviceInterval = time.Minute
 	// deviceStarts bound how many wait for their approval, for each control
-	// plane; deviceGuesses how many user codes a user may look at and decide
+	// plane. Beyond the one of all a source has its first one still, so that a
+	// few sources keep nobody else out; deviceGuesses how many user codes a user may look at and decide
 	// about: a sign-in takes two (RFC 8628 §5.1).
 	deviceStarts     = 1000 // in DeviceLife
 	deviceStartsEach = 30   // of one source, in DeviceLife
@@ -86,8 +87,9 @@ func (s *Service) BeginDevice(ctx context.Context, n NewDevice) error {
 		return err
 	}
 	now := s.Now()
-	if !s.limits.allow("device from "+sourceOf(n.Address), limit{deviceStartsEach, DeviceLife}, now) ||
-		!s.limits.allow("devices", limit{deviceStarts, DeviceLife}, now) {
+	source := "device from " + sourceOf(n.Address)
+	if !s.limits.allow(source, limit{deviceStartsEach, DeviceLife}, now) ||
+		!s.limits.allow("devices", limit{deviceStarts, DeviceLife}, now) && s.limits.used(source, now) > 1 {
 		return Errorf(CodeTooMany, "too many sign-ins wait for their approval").WithHint("try again in some minutes")
 	}
 	_, err = s.Store.Update(ctx, func(tx Tx) error {
@@ -124,7 +126,7 @@ func (s *Service) Device(ctx context.Context, a Actor, userCode string) (d *Devi
 // mayApprove holds that tokens are given by people who are signed in at the
 // console, and by no token; and that nobody tries codes out.
 func (s *Service) mayApprove(a *Actor) error {
-	if err := s.require(a, HaveTokens); err != nil {
+	if err := s.Allow(*a, HaveTokens); err != nil {
 		return err
 	}
 	if a.Scopes != nil {

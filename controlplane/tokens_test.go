@@ -252,3 +252,26 @@ func TestDeviceLoginsAreBounded(t *testing.T) {
 	wantCode(t, in.DecideDevice(t.Context(), token, "x", true), controlplane.CodeForbidden)
 	wantCode(t, in.DecideDevice(t.Context(), controlplane.Actor{}, "x", true), controlplane.CodeUnauthorized)
 }
+
+// A few sources use up what waits at a time, and keep nobody else out.
+func TestDeviceLoginsAreShared(t *testing.T) {
+	in := people(t)
+	n := 0
+	begin := func(source int) error {
+		n++
+		return in.BeginDevice(t.Context(), controlplane.NewDevice{Code: fmt.Sprint("c", n), UserCode: fmt.Sprint("u", n), Address: fmt.Sprintf("192.0.2.%d", source)})
+	}
+	for source := range 34 {
+		for range 30 {
+			if err := begin(source); err != nil && n <= 1000 {
+				t.Fatalf("number %d: %v", n, err)
+			}
+		}
+	}
+	wantCode(t, begin(3), controlplane.CodeTooMany)
+	wantCode(t, begin(100), "")
+	wantCode(t, begin(100), controlplane.CodeTooMany)
+	in.now = in.now.Add(controlplane.DeviceLife)
+	wantCode(t, begin(100), "")
+	wantCode(t, begin(100), "")
+}

@@ -35,8 +35,15 @@ type NewSession struct {
 // SignIn takes somebody in whom the provider has vouched for. The error is
 // CodeForbidden for a disabled user.
 func (s *Service) SignIn(ctx context.Context, who *Identity, n *NewSession) (session *Session, err error) {
-	if who.Issuer == "" || who.Subject == "" {
+	switch {
+	case who.Issuer == "" || who.Subject == "":
 		return nil, Errorf(CodeInvalid, "the provider did not say who signed in")
+	case max(len(who.Issuer), len(who.Subject)) > maxSubject:
+		return nil, Errorf(CodeInvalid, "the provider names itself or who signed in with more than %d bytes", maxSubject).
+			WithHint("an admin looks at the claims iss and sub of its tokens")
+	}
+	if who, err = s.cutRoles(ctx, who); err != nil {
+		return nil, err
 	}
 	_, err = s.Store.Update(ctx, func(tx Tx) error {
 		name, err := tx.UserOf(who.Issuer, who.Subject)
@@ -75,6 +82,10 @@ func (s *Service) begin(tx Tx, user *User, n *NewSession) (*Session, error) {
 			return nil, err
 		}
 	}
+	detail, err := s.makeRoom(tx, user)
+	if err != nil {
+		return nil, err
+	}
 	now := s.now()
 	user.SignedInAt, user.UpdatedAt = now, now
 	if err := tx.Put(user); err != nil {
@@ -84,8 +95,34 @@ func (s *Service) begin(tx Tx, user *User, n *NewSession) (*Session, error) {
 		ID: n.ID, User: user.Name, Epoch: user.Epoch, ProviderSession: n.ProviderSession, Refresh: n.Refresh, IDToken: n.IDToken,
 		CreatedAt: now, CheckedAt: now, ExpiresAt: n.ExpiresAt.UTC().Truncate(time.Microsecond),
 	}
-	s.audit(tx, Actor{User: user.Name, Address: n.Address}, "user.sign_in", "user/"+user.Name, "")
+	s.audit(tx, Actor{User: user.Name, Address: n.Address}, "user.sign_in", "user/"+user.Name, detail)
 	return session, tx.Put(session)
+}
+
+// maxSessions is how many sessions a user has at most, at a time.
+const maxSessions = 100
+
+// makeRoom ends the oldest sessions of a user who has as many as may be. The
+// detail is for the audit.
+func (s *Service) makeRoom(tx Tx, user *User) (detail string, err error) {
+	ids, err := tx.SessionsOf(user.Name)
+	if err != nil {
+		return "", err
+	}
+	for _, id := range ids[:max(0, len(ids)-maxSessions+1)] {
+		session, err := tx.Session(id)
+		if CodeOf(err) == CodeNotFound {
+			continue // it has just ended by itself
+		}
+		if err == nil {
+			err = s.end(tx, session)
+		}
+		if err != nil {
+			return "", err
+		}
+		detail = fmt.Sprintf("the oldest of %d sessions ended", maxSessions)
+	}
+	return detail, nil
 }
 
 // newUser is a user who signs in for the first time.
@@ -140,7 +177,7 @@ func nameFor(who *Identity) string {
 // maxName leaves room for what tells namesakes apart, in 100 bytes.
 const maxName = 95
 
-// learn takes over what the provider says now. Where roles changed, all that
+// learn takes over what the provider says now, of roles what cutRoles left. Where roles changed, all that
 // was issued with the old ones ends, but the sessions go on.
 func (s *Service) learn(tx Tx, user *User, who *Identity) {
 	if !who.Partial || who.Email != "" {
@@ -149,11 +186,10 @@ func (s *Service) learn(tx Tx, user *User, who *Identity) {
 	if !who.Partial || who.DisplayName != "" {
 		user.DisplayName = shortened(who.DisplayName)
 	}
-	roles := normalRoles(who.Roles)
-	if who.Partial && who.Roles == nil || slices.Equal(roles, user.Roles) {
+	if who.Partial && who.Roles == nil || slices.Equal(who.Roles, user.Roles) {
 		return
 	}
-	user.Roles = roles
+	user.Roles = who.Roles
 	user.Epoch++
 	tx.RevokeUser(user.Name, user.Epoch)
 }
@@ -174,23 +210,9 @@ func shortened(text string) string {
 	return text
 }
 
-// The most that a user has of roles, and the length of each; what is above
-// counts as not given.
-const (
-	maxUserRoles = 1000
-	maxUserRole  = 256
-)
-
-func normalRoles(roles []string) []string {
-	roles = slices.DeleteFunc(slices.Clone(roles), func(r string) bool { return r == "" || len(r) > maxUserRole })
-	slices.Sort(roles)
-	roles = slices.Compact(roles)
-	return roles[:min(len(roles), maxUserRoles)]
-}
-
 // Users lists those who have signed in.
 func (s *Service) Users(ctx context.Context, a Actor, p Page) (List[*User], error) {
-	if err := s.require(&a, ManageUsers); err != nil {
+	if err := s.Allow(a, ManageUsers); err != nil {
 		return List[*User]{}, err
 	}
 	return s.Store.Users(ctx, p)
@@ -198,7 +220,7 @@ func (s *Service) Users(ctx context.Context, a Actor, p Page) (List[*User], erro
 
 // User finds a user, without regard to case.
 func (s *Service) User(ctx context.Context, a Actor, name string) (user *User, err error) {
-	if err := s.require(&a, ManageUsers); err != nil {
+	if err := s.Allow(a, ManageUsers); err != nil {
 		return nil, err
 	}
 	_, err = s.Store.Update(ctx, func(tx Tx) error {
@@ -223,7 +245,7 @@ func (s *Service) Me(ctx context.Context, a Actor) (user *User, err error) {
 // DisableUser ends everything that a user has, and lets them in no more; or
 // takes that back.
 func (s *Service) DisableUser(ctx context.Context, a Actor, name string, disabled bool) (user *User, err error) {
-	if err := s.require(&a, ManageUsers); err != nil {
+	if err := s.Allow(a, ManageUsers); err != nil {
 		return nil, err
 	}
 	_, err = s.Store.Update(ctx, func(tx Tx) error {

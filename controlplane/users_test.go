@@ -240,3 +240,45 @@ func TestUsersAreTheAdmins(t *testing.T) {
 		t.Errorf("%v, %v", list.Items, err)
 	}
 }
+
+func TestWhatAProviderSaysIsBounded(t *testing.T) {
+	long := strings.Repeat("x", 1025)
+	for name, who := range map[string]controlplane.Identity{"subject": {Issuer: issuer, Subject: long}, "issuer": {Issuer: long, Subject: "1"}} {
+		t.Run(name, func(t *testing.T) {
+			in := people(t)
+			who.Username = "ada"
+			_, err := in.SignIn(t.Context(), &who, &controlplane.NewSession{ID: "x", ExpiresAt: in.now.Add(time.Hour)})
+			wantCode(t, err, controlplane.CodeInvalid, "1024 bytes")
+		})
+	}
+	in := people(t)
+	in.signIn(controlplane.Identity{Subject: long[:1024], Username: "ada"})
+}
+
+// Of more roles than a user may have those stay that mean something here.
+func TestRolesThatMeanSomethingAreNotCut(t *testing.T) {
+	in := people(t)
+	in.tag("red", controlplane.TagChange{VisitorRoles: &[]string{"zz-visit"}, AdminRoles: &[]string{"zz-curate"}})
+	all := []string{"zz-visit", "zz-other", "zz-curate", "root", "full"}
+	for n := range 1500 {
+		all = append(all, fmt.Sprintf("a%04d", n))
+	}
+	s := in.signIn(controlplane.Identity{Subject: "1", Username: "ada", Roles: all})
+	check := func() {
+		t.Helper()
+		a := in.actor(s)
+		if len(a.Roles) != 1000 || !slices.IsSorted(a.Roles) || !a.Admin {
+			t.Errorf("%d roles, sorted %v, admin %v", len(a.Roles), slices.IsSorted(a.Roles), a.Admin)
+		}
+		for role, want := range map[string]bool{"zz-visit": true, "zz-curate": true, "root": true, "full": true, "a0000": true, "zz-other": false} {
+			if slices.Contains(a.Roles, role) != want {
+				t.Errorf("has the role %s: %v", role, !want)
+			}
+		}
+	}
+	check()
+	if err := in.Renewed(t.Context(), s.ID, &controlplane.Identity{Issuer: issuer, Subject: "1", Roles: all}, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	check()
+}

@@ -9,7 +9,8 @@ import (
 
 const (
 	maxContinuations = 64            // of one header block
-	maxHeaderBlock   = maxHead       // bytes, compressed
+	maxHeaderBlock   = 4 * maxHead   // bytes, compressed
+	maxHeaderList    = maxHead + 320 // as the server counts: bytes of names and values, and 32 for each
 	mostFields       = 5 * maxFields // of one block; the server answers fewer that are too many
 )
 
@@ -31,6 +32,11 @@ type headerBlocks struct {
 	request, bodiless    bool  // has a method; ends the stream
 	length               int64 // of the body, as it says
 	malformed            bool
+
+	list     int // bytes, as the server counts them
+	tooLarge bool
+
+	again *rewriter // nil as long as the server gets blocks as they came
 }
 
 func newHeaderBlocks() *headerBlocks {
@@ -44,11 +50,12 @@ func newHeaderBlocks() *headerBlocks {
 // begin takes note of a frame that begins, and reports whether it may.
 func (h *headerBlocks) begin(f frame) bool {
 	if f.kind == http2.FrameHeaders {
-		*h = headerBlocks{decoder: h.decoder, bodiless: f.flags&http2.FlagHeadersEndStream != 0}
+		*h = headerBlocks{decoder: h.decoder, again: h.again, bodiless: f.flags&http2.FlagHeadersEndStream != 0}
 	} else {
 		h.continuations++
 	}
 	h.size += int(f.length)
+	h.tooLarge = h.tooLarge || h.size > maxHead
 	return h.size <= maxHeaderBlock && h.continuations <= maxContinuations
 }
 
@@ -86,6 +93,11 @@ func (h *headerBlocks) take(f frame, payload []byte) (ended bool, err error) {
 
 func (h *headerBlocks) field(f hpack.HeaderField) {
 	h.fields++
+	h.list += int(f.Size())
+	h.tooLarge = h.tooLarge || h.list > maxHeaderList
+	if h.again != nil && !h.tooLarge {
+		h.again.fields = append(h.again.fields, f)
+	}
 	bad := false
 	switch f.Name {
 	case ":method":

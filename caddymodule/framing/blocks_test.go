@@ -198,20 +198,110 @@ func TestHeaderBlocksAreBounded(t *testing.T) {
 		{"16 KiB at once", maxFrame, 0, 0, nil},
 		{"more at once", maxFrame + 1, 0, 0, size},
 		{"64 KiB in parts", maxFrame, maxFrame, 3, nil},
-		{"more in parts", maxFrame, maxFrame, 4, calm},
+		{"more in parts", maxFrame, maxFrame, 4, nil},
+		{"256 KiB in parts", maxFrame, maxFrame, 15, nil},
+		{"more than that in parts", maxFrame, maxFrame, 16, calm},
 		{"64 parts", 1, 1, maxContinuations, nil},
 		{"65 parts", 1, 1, maxContinuations + 1, calm},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newStream()
 			for range 2 { // the second block begins anew
-				s.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: nothing[:tc.first]})
-				for range tc.n {
-					s.WriteContinuation(1, false, nothing[:tc.each])
+				s.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: nothing[:tc.first], EndHeaders: tc.n == 0})
+				for i := range tc.n {
+					s.WriteContinuation(1, i == tc.n-1, nothing[:tc.each])
 				}
 			}
 			if _, err := pass(bytes.NewReader(s.Bytes())); !errors.Is(err, tc.want) {
 				t.Errorf("ends with %v, want %v", err, tc.want)
+			}
+		})
+	}
+}
+
+// in writes a block in frames.
+func (s *stream) in(id uint32, end bool, block []byte) {
+	first := min(len(block), maxFrame)
+	s.WriteHeaders(http2.HeadersFrameParam{StreamID: id, EndStream: end, EndHeaders: first == len(block), BlockFragment: block[:first]})
+	for rest := block[first:]; len(rest) > 0; {
+		n := min(len(rest), maxFrame)
+		s.WriteContinuation(id, n == len(rest), rest[:n])
+		rest = rest[n:]
+	}
+}
+
+// A list of headers that is too large is one request's: those after it mean
+// what they meant, whatever of its fields they refer back to.
+func TestAHeaderListThatIsTooLargeIsRefusedAlone(t *testing.T) {
+	refusal := "HEADERS slipway-refused=" + token + " 431 headers_too_large"
+	cookie := func(i, size int) string { return fmt.Sprintf("c%02d=%s", i, strings.Repeat("{", size)) }
+	cookies := func(n, size int) (fields []string) {
+		for i := range n {
+			fields = append(fields, "cookie", cookie(i, size))
+		}
+		return fields
+	}
+	for name, c := range map[string]struct {
+		fields []string
+		want   string
+	}{
+		"more than 64 KiB as it comes":                {cookies(30, 3800), refusal},
+		"more than 64 KiB decoded":                    {slices.Repeat([]string{"cookie", cookie(0, 3800)}, 20), refusal},
+		"more than 64 KiB in one field":               {[]string{"cookie", cookie(0, 70<<10)}, refusal},
+		"less":                                        {cookies(2, 9<<10), "HEADERS cookie=" + cookie(0, 9<<10) + " cookie=" + cookie(1, 9<<10)},
+		"more than 64 KiB, malformed":                 {append(cookies(30, 3800), "upgrade", "h2c"), refusal},
+		"less, malformed, in more frames than one is": {append(cookies(2, 9<<10), "upgrade", "h2c"), "PROTOCOL_ERROR"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStream()
+			s.request(1, "x-first", "1")
+			s.in(3, true, s.fields(append(slices.Clone(pseudo), c.fields...)...))
+			last := c.fields[len(c.fields)-2:]
+			if last[0] == "upgrade" {
+				last = c.fields[:2]
+			}
+			s.in(5, false, s.fields(append(slices.Clone(pseudo), "x-first", "1", last[0], last[1][:4])...))
+			s.in(5, true, s.fields("x-first", "1"))
+			s.request(7, "x-first", "1", "upgrade", "h2c")
+			s.request(9, "x-first", "1", "x-a", "b")
+			want := []string{"1: HEADERS x-first=1", "3: " + c.want, "5: HEADERS x-first=1 cookie=" + last[1][:4], "5: HEADERS x-first=1",
+				"7: PROTOCOL_ERROR", "9: HEADERS x-first=1 x-a=b", "EOF"}
+			for how, in := range map[string]io.Reader{
+				"at once": bytes.NewReader(s.Bytes()), "byte by byte": iotest.OneByteReader(bytes.NewReader(s.Bytes())),
+			} {
+				out, err := pass(in)
+				if got := framesOf(out); err != nil || !slices.Equal(got, want) {
+					t.Errorf("%s: %.400q, %v, want %.400q", how, got, err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestTrailersThatAreTooLargeAreAStreamError(t *testing.T) {
+	s := newStream()
+	s.in(1, false, s.fields(pseudo...))
+	s.in(1, true, s.fields("x-a", strings.Repeat("{", 70<<10)))
+	s.request(3, "x-first", "1")
+	out, err := pass(bytes.NewReader(s.Bytes()))
+	if got, want := framesOf(out), []string{"1: HEADERS", "1: PROTOCOL_ERROR", "3: HEADERS x-first=1", "EOF"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%.300q, %v, want %q", got, err, want)
+	}
+}
+
+func TestAHeaderBlockGoesOnUntilItsEnd(t *testing.T) {
+	for name, write := range map[string]func(s *stream){
+		"another frame":     func(s *stream) { s.WritePing(false, [8]byte{}) },
+		"another block":     func(s *stream) { s.request(3) },
+		"of another stream": func(s *stream) { s.WriteContinuation(3, true, nil) },
+		"after its end":     func(s *stream) { s.WriteContinuation(1, true, nil); s.WriteContinuation(1, true, nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStream()
+			s.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: s.fields(pseudo...)})
+			write(s)
+			if _, err := pass(bytes.NewReader(s.Bytes())); !errors.Is(err, http2.ConnectionError(http2.ErrCodeProtocol)) {
+				t.Errorf("ends with %v", err)
 			}
 		})
 	}

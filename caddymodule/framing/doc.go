@@ -37,7 +37,7 @@
 // unknown frames and empty DATA; WINDOW_UPDATE; RST_STREAM of either side. A
 // connection has 1,000 of each kind to spend, and gets back 500 a second, 2 or 4
 // with each HEADERS and DATA frame of an answer, a WINDOW_UPDATE with each KiB,
-// or 1 reset with each HEADERS. A header block has at most 64 KiB, 1,000 fields
+// or 1 reset with each HEADERS. A header block has at most 256 KiB, 1,000 fields
 // and 64 CONTINUATION frames, and the time-out of a head. A frame has at most
 // 16 KiB.
 // Who spends more gets GOAWAY with ENHANCE_YOUR_CALM or FRAME_SIZE_ERROR,
@@ -49,6 +49,11 @@
 // The guard ends such a block with one more field, which makes the server refuse
 // it with PROTOCOL_ERROR, and both keep their tables in step. Of settings that
 // are repeated in one frame the server gets the last; it would refuse them.
+//
+// A block waits until it is whole. In place of one of more than 64 KiB, as it
+// comes or decoded, the server reads a small request, as over HTTP/1, which is
+// answered 431; the connection goes on. What later blocks refer back to is
+// missing in the server's table then, so the guard writes these anew.
 //
 // Connections without TLS switch at the preface. Those with TLS that agreed on
 // HTTP/2 begin with it, or end.

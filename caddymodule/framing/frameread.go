@@ -1,6 +1,7 @@
 package framing
 
 import (
+	"bytes"
 	"net/http"
 
 	"golang.org/x/net/http2"
@@ -19,15 +20,18 @@ func advertise(server *http.Server) {
 }
 
 // frameReader takes what a client sends apart. Frames pass as they come, but
-// for header blocks and SETTINGS: these are judged, and may be changed, frame
-// by frame.
+// for header blocks and SETTINGS: these are judged, and may be changed, once
+// they are whole.
 type frameReader struct {
 	pass  int // bytes to hand over as they come
 	head  [frameHeader]byte
-	n     int    // bytes of head that are there
-	left  int    // bytes of the payload of whole that are to come
-	whole buffer // a frame to be judged
-	ready []byte // to hand over: head, or whole
+	n     int               // bytes of head that are there
+	left  int               // bytes of the payload of whole that are to come
+	whole buffer            // a frame to be judged, behind those of the same block
+	at    int               // where in whole the frame begins
+	first [frameHeader]byte // of a header block
+	open  bool              // the block goes on
+	ready []byte            // to hand over: head, or whole
 }
 
 // readFrames does one step of Read.
@@ -56,6 +60,9 @@ func (c *conn) readFrames(p []byte) (int, error) {
 		}
 		f := frameOf(in.head[:])
 		switch {
+		case in.open != (f.kind == http2.FrameContinuation), in.open && !bytes.Equal(in.head[5:], in.first[5:]):
+			c.endFrames(http2.ConnectionError(http2.ErrCodeProtocol)) // RFC 9113 §6.10
+			return 0, nil
 		case f.length > maxFrame:
 			c.endFrames(http2.ErrFrameTooLarge)
 			return 0, nil
@@ -68,7 +75,13 @@ func (c *conn) readFrames(p []byte) (int, error) {
 		case f.kind != http2.FrameSettings:
 			c.clock.start(c, frameHeader)
 		}
-		in.left = int(f.length)
+		if f.kind == http2.FrameHeaders {
+			in.first = in.head
+		}
+		if g.blocks.tooLarge && in.open {
+			in.whole.free() // the server sees nothing of it
+		}
+		in.left, in.at = int(f.length), len(in.whole.bytes())
 		in.whole.room(frameHeader + in.left + len(malformed))
 		in.whole.put(in.head[:])
 	}
@@ -105,12 +118,13 @@ func isJudged(f frame) bool {
 
 // judgeFrame decides about a frame that is whole.
 func (c *conn) judgeFrame(g *frameGuard) {
-	whole := &g.in.whole
-	b := whole.bytes()
+	in := &g.in
+	whole := &in.whole
+	b := whole.bytes()[in.at:]
 	f := frameOf(b)
 	if f.kind == http2.FrameSettings {
 		whole.w = whole.r + foldSettings(b)
-		g.in.ready = whole.bytes()
+		in.ready = whole.bytes()
 		return
 	}
 	ended, err := g.blocks.take(f, b[frameHeader:])
@@ -118,15 +132,19 @@ func (c *conn) judgeFrame(g *frameGuard) {
 		c.endFrames(err)
 		return
 	}
-	if ended {
-		c.clock.stop(c)
+	if in.open = !ended; in.open {
+		return
 	}
-	if ended && g.blocks.malformed {
+	c.clock.stop(c)
+	switch {
+	case g.blocks.tooLarge || g.blocks.again != nil:
+		g.blocks.rewrite(whole, in.first)
+	case g.blocks.malformed:
 		b[4] &^= byte(http2.FlagHeadersEndHeaders)
 		whole.put(malformed)
-		copy(whole.bytes()[len(b)+5:], b[5:frameHeader]) // the stream
+		copy(whole.bytes()[in.at+len(b)+5:], b[5:frameHeader]) // the stream
 	}
-	g.in.ready = whole.bytes()
+	in.ready = whole.bytes()
 }
 
 // endFrames ends the connection. The server knows the error, and says GOAWAY.

@@ -42,8 +42,8 @@ func refuse(status int, code string) *refusal {
 }
 
 // Refusal tells whether a request stands for one that the guard refused, and
-// what to answer: a status, and a code for machines. The answer is the last of
-// its connection.
+// what to answer: a status, and a code for machines. Over HTTP/1 the answer is
+// the last of its connection; over HTTP/2 there is only 431 headers_too_large.
 //
 //	414 request_line_too_long
 //	431 headers_too_large, too_many_fields

@@ -51,6 +51,8 @@ func serve(client *upstream.Client, w http.ResponseWriter, r *upstream.Request, 
 		status = http.StatusBadRequest
 	case errors.Is(err, upstream.ErrTimeout):
 		status = http.StatusGatewayTimeout
+	case errors.Is(err, upstream.ErrEnded):
+		status = http.StatusForbidden
 	case errors.Is(err, upstream.ErrLeft):
 		status = 499
 	}

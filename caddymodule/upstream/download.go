@@ -17,6 +17,9 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, copyBuffer); return 
 
 // body passes the answer on.
 func (x *exchange) body() error {
+	if !x.r.cutting.answer(x.w) {
+		return ErrEnded
+	}
 	a := &x.answer
 	h := x.w.Header()
 	x.passHeaders(h)

@@ -35,7 +35,7 @@ func (c *Client) exchange(w http.ResponseWriter, r *Request, conn *conn) error {
 	if r.WebSocket && r.Method == http.MethodConnect {
 		x.accept = addHandshake(r.Header)
 	}
-	if !r.cutting.begin(conn, w) {
+	if !r.cutting.begin(conn) {
 		conn.discard()
 		return ErrEnded
 	}

@@ -77,7 +77,7 @@ func (c *Client) newGRPC() *http.Transport {
 func (c *Client) serveGRPC(w http.ResponseWriter, r *Request, in *routing.Instance) error {
 	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), grpcTarget{}, in))
 	defer cancel(nil)
-	if !r.cutting.begin(call(cancel), w) {
+	if !r.cutting.begin(call(cancel)) {
 		return ErrEnded
 	}
 	defer r.cutting.end()
@@ -107,6 +107,9 @@ func (c *Client) serveGRPC(w http.ResponseWriter, r *Request, in *routing.Instan
 	}
 	defer resp.Body.Close()
 	firstByte.Stop()
+	if !r.cutting.answer(w) {
+		return ErrEnded
+	}
 	x := &exchange{client: c, w: w, r: r, answer: answer{status: resp.StatusCode, chunked: true}}
 	for name, values := range resp.Header {
 		for _, value := range values {

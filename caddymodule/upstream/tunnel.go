@@ -104,6 +104,9 @@ func (x *exchange) tunnel() error {
 	if err := x.readBy(time.Time{}); err != nil {
 		return err
 	}
+	if !x.r.cutting.open() {
+		return ErrEnded
+	}
 	if x.r.Method == http.MethodConnect {
 		return x.tunnelStream()
 	}
@@ -156,6 +159,9 @@ func (t *tunnel) begin(r *Request, wait bool) {
 	t.pumps.Store(2)
 	if r.Opened != nil {
 		t.ended = r.Opened(t.cutWith)
+	}
+	if r.IsCut() {
+		t.cutWith(PolicyViolation) // while it opened, so that nobody else does it
 	}
 	up := func() { t.run(t.visitor, t.app, true) }
 	down := func() { t.run(t.app, t.visitor, false) }

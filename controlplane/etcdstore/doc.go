@@ -18,6 +18,7 @@
 //	users/subject/<SHA-256>                the user of an issuer and subject
 //	users/apps/<name>/<ID>, users/instances/<name>/<ID>
 //	                                       empty: what a user owns
+//	users/sessions/<name>/<ID>             empty: which sessions a user has
 //	sessions/<ID>                          a sign-in at the console
 //	once/<kind>/<key>                      what is good for one use, or was used
 //	starts/<kind>/<of>                     when the last starts by a user or source were

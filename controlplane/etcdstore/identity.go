@@ -25,6 +25,23 @@ func (t *tx) Session(id string) (*controlplane.Session, error) {
 	return record(t, sessionKey(id), "session", id, func(s *controlplane.Session, rev int64) { s.Revision = rev })
 }
 
+func (t *tx) SessionsOf(user string) ([]string, error) {
+	prefix := t.store.prefix + sessionsOf(user)
+	resp, err := t.store.client.Get(t.ctx, prefix, clientv3.WithPrefix(), clientv3.WithKeysOnly(),
+		clientv3.WithSort(clientv3.SortByCreateRevision, clientv3.SortAscend))
+	if err != nil {
+		return nil, storeError(err)
+	}
+	t.compareRange(prefix, resp.Header.Revision)
+	ids := make([]string, 0, len(resp.Kvs))
+	for _, kv := range resp.Kvs {
+		if raw, written := t.writes[strings.TrimPrefix(string(kv.Key), t.store.prefix)]; !written || raw != nil {
+			ids = append(ids, strings.TrimPrefix(string(kv.Key), prefix))
+		}
+	}
+	return ids, nil
+}
+
 func (t *tx) Token(hash string) (*controlplane.Token, error) {
 	token := new(controlplane.Token)
 	_, ok, err := t.load(tokenKey(hash), token)
@@ -112,7 +129,12 @@ func (t *tx) putUser(u *controlplane.User) {
 // putSession writes a session that ends by itself.
 func (t *tx) putSession(s *controlplane.Session) {
 	t.put(sessionKey(s.ID), s)
-	t.ttl(sessionKey(s.ID), time.Until(s.ExpiresAt))
+	left := time.Until(s.ExpiresAt)
+	t.ttl(sessionKey(s.ID), left)
+	if t.reads[sessionKey(s.ID)].raw == nil {
+		t.putPlain(sessionsOf(s.User)+s.ID, struct{}{})
+		t.ttl(sessionsOf(s.User)+s.ID, left)
+	}
 	t.written = append(t.written, func(rev int64) { s.Revision = rev })
 }
 

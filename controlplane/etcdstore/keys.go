@@ -34,6 +34,7 @@ func userOfKey(issuer, subject string) string {
 	return "users/subject/" + hex.EncodeToString(sum[:])
 }
 func sessionKey(id string) string       { return sessionsPrefix + id }
+func sessionsOf(user string) string     { return "users/sessions/" + strings.ToLower(user) + "/" }
 func tokensOf(user string) string       { return "tokens/of/" + strings.ToLower(user) + "/" }
 func tokenOfKey(user, id string) string { return tokensOf(user) + id }
 func tagKey(name string) string         { return tagsPrefix + name }

@@ -167,6 +167,14 @@ func (t *tx) commit() (revision int64, ok bool, err error) {
 	return resp.Header.Revision, true, nil
 }
 
+// Size implements controlplane.Tx.
+func (t *tx) Size() (n int) {
+	for key, raw := range t.writes {
+		n += len(key) + len(raw)
+	}
+	return n
+}
+
 func notFound(kind, id string) error {
 	return controlplane.Errorf(controlplane.CodeNotFound, "no %s %q", kind, id)
 }
@@ -219,6 +227,7 @@ func (t *tx) Delete(record any) error {
 		t.delete(routeAliasKey(r.Name))
 	case *controlplane.Session:
 		t.delete(sessionKey(r.ID))
+		t.delete(sessionsOf(r.User) + r.ID)
 	case *controlplane.Token:
 		t.delete(tokenKey(r.Hash))
 		t.delete(tokenOfKey(r.User, r.ID))
