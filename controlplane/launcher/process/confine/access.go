@@ -54,7 +54,7 @@ func as(u User, f func() error) error {
 		}
 		return f()
 	}
-	return onThread(func() error {
+	return OnThread(func() error {
 		if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0); errno != 0 {
 			return fmt.Errorf("leave groups: %w", errno)
 		}
