@@ -21,7 +21,6 @@ import (
 const orderName = "CONFINETEST_ORDER"
 
 func TestMain(m *testing.M) {
-	Init()
 	if text := os.Getenv(orderName); text != "" {
 		var o order
 		if err := json.Unmarshal([]byte(text), &o); err != nil {

@@ -32,9 +32,8 @@ const (
 	probeTime = 10 * time.Second
 )
 
-// Init is called first by every program that calls [Probe]: it does not return
-// in a process which that started.
-func Init() {
+// A process that Probe has started gets no further than here.
+func init() {
 	if len(os.Args) != 2 || os.Args[0] != probeName {
 		return
 	}
