@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/machine"
 	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
@@ -60,6 +61,7 @@ func (t *term) adoptAll(ctx context.Context) error {
 		return err
 	}
 	t.emptyTrash()
+	t.sweep(grave)
 	t.envs.clear()
 	if err := t.over(); err != nil {
 		return err
@@ -133,6 +135,12 @@ func (i *instance) settle(ctx context.Context, all map[int]procgroup.Proc, marke
 	}
 	r := newRun(i, launcher.Workload{}, nil)
 	r.state = *s
+	if s.Cgroup != "" {
+		var err error
+		if r.cgroup, err = machine.OpenCgroup(s.Cgroup); err != nil {
+			i.t.cfg.Log.Error("find the control group of an instance", zap.String("instance", i.id), zap.Error(err))
+		}
+	}
 	intent := s.Process.PID == 0
 	if intent {
 		for pid, m := range marked {
@@ -166,6 +174,9 @@ func (i *instance) settle(ctx context.Context, all map[int]procgroup.Proc, marke
 		r.state.Reason = reason(controlplane.Crashed, "the machine was restarted while the process ran")
 	default:
 		r.state.Reason = crashed(i.id, exit{}, s.Ready)
+		if oom, err := r.oom(); err == nil && oom {
+			r.state.Reason = outOfMemory(i.id, s.MemoryLimit)
+		}
 	}
 	r.state.Ended, r.state.EndedAt = true, time.Now()
 	i.state.Run = &r.state
@@ -189,5 +200,34 @@ func (t *term) killMarked(ctx context.Context, all map[int]procgroup.Proc, marke
 	}
 	if faults != nil {
 		t.cfg.Log.Error("kill processes that no instance accounts for", zap.Error(faults))
+	}
+}
+
+// sweep gives back what instances had of the machine that have it no more:
+// control groups of runs that are over, and users of instances that are gone.
+func (t *term) sweep(ctx context.Context) {
+	used := map[string]bool{}
+	for _, i := range t.instances {
+		if i.run != nil && i.run.state.Cgroup != "" {
+			used[i.run.state.Cgroup] = true
+		}
+	}
+	groups, err := machine.ListCgroups(t.cgroupPrefix())
+	for _, c := range groups {
+		if used[c.Name()] {
+			continue
+		}
+		// Of nobody's group the control group is all that is known.
+		err = errors.Join(err, group{t: t, cgroup: c}.kill(ctx), c.Remove())
+	}
+	names, listErr := t.users.Names()
+	err = errors.Join(err, listErr)
+	for _, name := range names {
+		if _, ok := t.instances[name]; !ok { // an instance that is gone, or an installation that was cut off
+			err = errors.Join(err, t.users.Release(name))
+		}
+	}
+	if err != nil {
+		t.cfg.Log.Warn("give back what instances had that are gone", zap.Error(err))
 	}
 }

@@ -30,13 +30,15 @@ type builder struct {
 	home   string   // HOME and TMPDIR
 	dir    string   // the unpacked bundle
 
+	isolation buildIsolation
+
 	copied int64
 }
 
 // run executes a step. When ctx ends it kills the step's group.
 func (b *builder) run(ctx context.Context, path string, args ...string) error {
 	own := marker(b.e.t.folder, "envs/"+b.key, 0, b.nonce)
-	c, err := b.e.t.spawn(command{path: path, args: args, dir: b.dir, env: b.environ()}, own, b.log)
+	c, err := b.e.t.spawn(command{path: path, args: args, dir: b.dir, env: b.environ(), confine: b.isolation.spec}, own, b.log)
 	if err != nil {
 		return err
 	}

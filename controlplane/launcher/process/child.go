@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/netns"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/hand"
 	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
@@ -37,6 +39,10 @@ type command struct {
 	args   []string // without the name
 	dir    string
 	env    []string
+
+	confine *confine.Spec // nil: what the control plane may
+	own     bool          // a part of this program, wherever its file is
+	network *netns.Namespace
 }
 
 // spawn starts c as the leader of a session of its own, with no descriptors
@@ -68,7 +74,10 @@ func (t *term) spawnOnce(c command, marker string, output *os.File) (*child, err
 		Path: c.path,
 		Args: append([]string{c.path}, c.args...),
 		Env:  merge(c.env, []string{mark}),
-	}}, os.ProcAttr{Dir: c.dir, Env: []string{mark}, Files: []*os.File{null, output, output}})
+
+		Confine: c.confine,
+		Own:     c.own,
+	}}, os.ProcAttr{Dir: c.dir, Env: []string{mark}, Files: []*os.File{null, output, output}}, c.network.Files()...)
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func (r *run) command(root *os.Root, output *os.File) (command, *controlplane.Re
 		called: "Runtime.AppEntryPoint " + rt.AppEntryPoint[0],
 	}
 	if slices.Equal(rt.AppEntryPoint, sampleApp) {
-		c.path = r.i.t.cfg.Self
+		c.path, c.own = r.i.t.cfg.Self, true
 		c.args = slices.Concat(sampleApp[1:], rt.AppArgs)
 		return c, nil
 	}

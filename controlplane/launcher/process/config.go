@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/machine"
 )
 
 // Config is what a process launcher needs. DataDir and Unpack are required.
@@ -39,6 +41,15 @@ type Config struct {
 	// BuildTimeout bounds the installation of Python dependencies; 0 is 15 min.
 	BuildTimeout time.Duration
 
+	// FirstUser and LastUser are the range of users that instances get, each
+	// its own, where the control plane is root; 0 is 200000 to 265535. Two
+	// installations on a machine need ranges of their own.
+	FirstUser, LastUser int
+
+	// Network is what instances with a fixed port get addresses of; the zero
+	// one is netns.Default. It must not be in use.
+	Network netip.Prefix
+
 	Log *zap.Logger // nil logs nothing
 
 	reached func(step string) // of tests, which stop and kill the process there
@@ -59,6 +70,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.BuildTimeout == 0 {
 		c.BuildTimeout = 15 * time.Minute
+	}
+	if c.FirstUser == 0 && c.LastUser == 0 {
+		c.FirstUser, c.LastUser = machine.FirstUser, machine.LastUser
 	}
 	if c.Log == nil {
 		c.Log = zap.NewNop()

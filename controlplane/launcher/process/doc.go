@@ -46,5 +46,17 @@
 // system has no such call, by copying its tail, which may lose lines written
 // during the copy.
 //
-// Limits of memory, CPU and GPU are not enforced; the log says so at each start.
+// # Apart
+//
+// What this machine permits is found when the launcher opens, by trying it; what
+// it does not is said in the log of each start, and to [Launcher.Check]. Where
+// the control plane is root, each instance has a user of its own until it is
+// removed, each run the control groups that its limits need, and an app with a
+// fixed port a network namespace. Volumes and files with absolute paths are
+// bind mounts of the run's own mount namespace, in a user namespace where the
+// control plane is not root; all of the data folder that is not the run's is
+// hidden there. Volumes are in instances/<ID>/volumes/{data,resources}, and no
+// start empties them. users/<number> is a link to the instance that has the
+// user. Packages confine, machine and netns do the work; who becomes the
+// workload, a hand, does it last.
 package process

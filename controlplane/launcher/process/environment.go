@@ -58,7 +58,19 @@ func (e *environments) ensure(ctx context.Context, p python, reqs requirements, 
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return "", broken(fmt.Errorf("make folder of environment: %w", err))
 	}
-	if why := b.build(ctx, p, reqs, dir); why != nil {
+	if b.isolation, err = e.t.isolateBuild(key, filepath.Dir(dir), reqs.dir); err != nil {
+		return "", broken(err)
+	}
+	why := b.build(ctx, p, reqs, dir)
+	if err := b.isolation.end(); err != nil && why == nil {
+		why = broken(err)
+	}
+	if why == nil {
+		if err := markComplete(dir); err != nil {
+			why = broken(fmt.Errorf("complete environment: %w", err))
+		}
+	}
+	if why != nil {
 		if err := removeTree(dir); err != nil {
 			return "", broken(fmt.Errorf("remove unfinished environment: %w", err))
 		}
@@ -157,6 +169,9 @@ func (b *builder) build(ctx context.Context, p python, reqs requirements, dir st
 	}
 	defer func() { _ = removeTree(tmp) }() // what stays is in the way of nothing
 	b.log, b.home = log, tmp
+	if err := b.isolation.begin(tmp); err != nil {
+		return broken(err)
+	}
 
 	if err := b.run(ctx, p.path, "-m", "venv", dir); err != nil {
 		if text := b.said(); strings.Contains(text, "ensurepip") || strings.Contains(text, "No module named") {
@@ -179,9 +194,6 @@ func (b *builder) build(ctx context.Context, p python, reqs requirements, dir st
 	}
 	if err != nil {
 		return b.failed("pip", err)
-	}
-	if err := markComplete(dir); err != nil {
-		return broken(fmt.Errorf("complete environment: %w", err))
 	}
 	return nil
 }

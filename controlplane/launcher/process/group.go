@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/machine"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/hand"
 	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
@@ -16,11 +17,31 @@ import (
 // group is every process of one run, to be ended together, by hands.
 type group struct {
 	procgroup.Group
-	t *term
+	t      *term
+	cgroup *machine.Cgroup // of the run; nil is none
 }
 
 func (t *term) group(leader procgroup.Ident, marker string) group {
-	return group{procgroup.Group{Leader: leader, Mark: procgroup.Digest(marker)}, t}
+	return group{Group: procgroup.Group{Leader: leader, Mark: procgroup.Digest(marker)}, t: t}
+}
+
+// Members are also those that only the control group knows.
+func (g group) Members() ([]procgroup.Proc, error) {
+	members, err := g.Group.Members()
+	if g.cgroup == nil || err != nil {
+		return members, err
+	}
+	known := map[int]bool{}
+	for _, p := range members {
+		known[p.PID] = true
+	}
+	pids, err := g.cgroup.Processes()
+	for _, pid := range pids {
+		if p, err := procgroup.ReadProc(pid); !known[pid] && err == nil && !p.Zombie() {
+			members = append(members, p)
+		}
+	}
+	return members, err
 }
 
 // signal sends sig to every member and returns how many there were.

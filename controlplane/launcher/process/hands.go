@@ -42,8 +42,8 @@ type hired struct {
 }
 
 // hire starts a hand with an order. attr says where it works; its descriptors
-// beyond 2 are the hand's.
-func (b *base) hire(o hand.Order, attr os.ProcAttr) (*hired, error) {
+// beyond 2 are the hand's; more are for what its order says.
+func (b *base) hire(o hand.Order, attr os.ProcAttr, more ...*os.File) (*hired, error) {
 	order, err := orderFile(o)
 	if err != nil {
 		return nil, fmt.Errorf("write order: %w", err)
@@ -55,8 +55,11 @@ func (b *base) hire(o hand.Order, attr os.ProcAttr) (*hired, error) {
 	}
 	defer w.Close()
 	h := &hired{b: b, fd: -1, answers: answers}
-	attr.Files = append(slices.Clone(attr.Files), order, w)
+	attr.Files = slices.Concat(attr.Files, []*os.File{order, w}, more)
 	attr.Sys = &syscall.SysProcAttr{Setsid: true, PidFD: &h.fd}
+	if o.Execute != nil && o.Execute.Confine != nil {
+		o.Execute.Confine.Attr(attr.Sys)
+	}
 	h.process, err = os.StartProcess(b.cfg.Self, []string{b.cfg.Self, hand.Arg, b.cfg.DataDir}, &attr)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start process: %w", err), answers.Close())

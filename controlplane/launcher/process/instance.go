@@ -193,7 +193,10 @@ func (i *instance) erase(ctx context.Context, r *run) error {
 	i.t.at("remove: stopped")
 	// Moved away first: a removal that is cut off must not leave half an
 	// instance.
-	return i.t.discard([]string{i.dir})
+	if err := i.t.discard([]string{i.dir}); err != nil {
+		return err
+	}
+	return i.t.users.Release(i.id) // when nothing is left that is the user's
 }
 
 // rotate makes the log of that name the newest.

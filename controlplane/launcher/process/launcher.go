@@ -40,6 +40,7 @@ type Launcher struct {
 type base struct {
 	cfg    Config
 	folder string // names DataDir in markers
+	*isolation
 	python *interpreter
 }
 
@@ -80,12 +81,16 @@ func open(cfg Config) (*Launcher, error) {
 			return nil, fmt.Errorf("find own program: %w", err)
 		}
 	}
-	l := &Launcher{base: base{cfg: cfg, python: newInterpreter(cfg)}}
+	l := &Launcher{base: base{cfg: cfg}}
 	a, err := l.order(hand.Order{Name: &hand.Name{Wanted: rand.Text()}})
 	if err != nil {
 		return nil, fmt.Errorf("name data folder: %w", err)
 	}
 	l.folder = a.Name
+	if l.isolation, err = newIsolation(context.Background(), cfg, a.Name); err != nil {
+		return nil, err
+	}
+	l.python = newInterpreter(cfg, l.mayExecute)
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l, nil
 }
@@ -229,6 +234,8 @@ func (l *Launcher) Close(ctx context.Context, stopWorkloads bool, grace time.Dur
 	if stopWorkloads && t != nil && t.over() == nil {
 		if err = t.stopAll(ctx, grace); errors.Is(err, launcher.ErrFenced) {
 			err = nil // they are another's
+		} else {
+			err = errors.Join(err, l.clearRules())
 		}
 	}
 	l.resign(errClosed)

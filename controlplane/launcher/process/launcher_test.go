@@ -4,6 +4,7 @@ package process
 
 import (
 	"encoding/json"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -108,8 +109,8 @@ func TestWhatAWorkloadFinds(t *testing.T) {
 	o := start(t, l, w)
 	ready := o.Ready("one", 4)
 	log := currentLog(t, l, "one")
-	if !strings.Contains(log, "slipway: memory limit 512Mi is not enforced by the process launcher\n") {
-		t.Errorf("the log does not tell of the limit: %q", log)
+	if told := strings.Contains(log, "slipway: memory limit 512Mi is not enforced by the process launcher: "); told == (l.able.Memory == nil) {
+		t.Errorf("limits of memory: %v; the log tells %q", l.able.Memory, log)
 	}
 	_, text, _ := strings.Cut(log, "inspection ")
 	text, _, _ = strings.Cut(text, "\n")
@@ -274,6 +275,7 @@ func TestLogsAreBounded(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
+	denied := errors.New("not here")
 	empty := t.TempDir()
 	l := opened(t, tempDir(t), func(c *Config) { c.Environ = []string{"PATH=" + empty} })
 	for _, c := range []struct {
@@ -281,24 +283,28 @@ func TestCheck(t *testing.T) {
 		mode controlplane.AppMode
 		rt   controlplane.Runtime
 		file string
+		no   error // why there are no mount namespaces
 		code controlplane.ReasonCode
 		text string
 	}{
 		{name: "the sample app", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: sampleApp}},
-		{name: "a binary", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: []string{"bin/x"}}, file: "a/b"},
+		{name: "a binary", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: []string{"bin/x"}}, file: "a/b", no: denied},
 		{name: "no entry point", mode: controlplane.Binary, code: controlplane.BadBundle, text: "AppEntryPoint"},
 		{name: "a program of the host", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: []string{"/bin/sh"}}, code: controlplane.BadBundle, text: "/bin/sh"},
 		{name: "no python", mode: controlplane.Python, rt: controlplane.Runtime{Module: "app"}, code: controlplane.Dependencies, text: "apt-get install python3 python3-venv"},
 		{name: "Wave", mode: controlplane.Wave, code: controlplane.WaveServerMissing, text: "yet"},
 		{name: "a container", mode: controlplane.Container, code: controlplane.LauncherDown, text: "no launcher that runs containers is configured"},
-		{name: "a volume", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: sampleApp, VolumeMount: "/data"}, code: controlplane.NeedsMountNamespace, text: "/data"},
-		{name: "an absolute file", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: sampleApp}, file: "/etc/x", code: controlplane.NeedsMountNamespace, text: "/etc/x"},
+		{name: "a volume", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: sampleApp, VolumeMount: "/data"}, no: denied, code: controlplane.NeedsMountNamespace, text: "/data"},
+		{name: "an absolute file", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: sampleApp}, file: "/etc/x", no: denied, code: controlplane.NeedsMountNamespace, text: "/etc/x needs a mount namespace, which cannot be made here: not here"},
+		{name: "the volume of an environment", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: sampleApp, ResourceVolumeSize: "1Gi"}, no: denied, code: controlplane.NeedsMountNamespace, text: "ResourceVolumeSize"},
+		{name: "a volume and a file where they can be mounted", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: sampleApp, VolumeMount: "/data"}, file: "/etc/x"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			app := &controlplane.App{AppMode: c.mode, Manifest: controlplane.Manifest{Runtime: c.rt}}
 			if c.file != "" {
 				app.Manifest.Files = []controlplane.File{{Path: c.file}}
 			}
+			l.able.Mounts = c.no
 			got := l.Check(app)
 			switch {
 			case c.code == "" && len(got) == 0:

@@ -22,6 +22,9 @@ func (r *run) prepare(output *os.File) (command, *controlplane.Reason) {
 			return command{}, broken(fmt.Errorf("make run folder: %w", err))
 		}
 	}
+	if err := r.i.t.open(r.i.dir, filepath.Dir(r.dir()), r.dir()); err != nil {
+		return command{}, broken(fmt.Errorf("make run folder: %w", err))
+	}
 	if err := writeToken(r.tokenFile(), r.w.Token); err != nil {
 		return command{}, broken(fmt.Errorf("write token: %w", err))
 	}
@@ -33,18 +36,26 @@ func (r *run) prepare(output *os.File) (command, *controlplane.Reason) {
 		return command{}, broken(fmt.Errorf("open run folder: %w", err))
 	}
 	defer root.Close()
-	for _, f := range r.w.Files {
-		if err := writeFile(root, f); err != nil {
+	for n, f := range r.w.Files {
+		write := func() error { return writeFile(root, f) }
+		if path.IsAbs(f.Path) {
+			write = func() error { return r.writeAbsolute(n, f) }
+		}
+		if err := write(); err != nil {
 			if why := noCapacity(err); why != nil {
 				return command{}, why
 			}
 			return command{}, reason(controlplane.BadBundle, "[[File]] %s cannot be written: %v", f.Path, err)
 		}
 	}
-	for _, line := range unenforced(r.w.App.Manifest.Runtime, root) {
+	for _, line := range r.i.t.unenforced(r.w.App.Manifest.Runtime, root) {
 		fmt.Fprintf(output, "slipway: %s\n", line)
 	}
-	return r.command(root, output)
+	c, why := r.command(root, output)
+	if why == nil {
+		why = r.confine(&c)
+	}
+	return c, why
 }
 
 // The folder of the run, and what is in it. No other run shares any of it.
@@ -93,25 +104,4 @@ func writeFile(root *os.Root, f controlplane.File) error {
 		return err
 	}
 	return root.WriteFile(name, []byte(f.Value), 0o600)
-}
-
-// unenforced says which wishes of the manifest are not granted here.
-func unenforced(rt controlplane.Runtime, root *os.Root) []string {
-	var lines []string
-	say := func(wish, value string) {
-		if value != "" {
-			lines = append(lines, fmt.Sprintf("%s %s is not enforced by the process launcher", wish, value))
-		}
-	}
-	say("memory limit", rt.MemoryLimit)
-	say("memory reservation", rt.MemoryReservation)
-	say("CPU limit", rt.CPULimit)
-	say("CPU reservation", rt.CPUReservation)
-	if rt.GPUCount > 0 {
-		lines = append(lines, fmt.Sprintf("%d GPUs are wanted; the process launcher gives what the machine has", rt.GPUCount))
-	}
-	if _, err := root.Stat("packages.txt"); err == nil {
-		lines = append(lines, "packages.txt is not installed by the process launcher; install its packages on this machine")
-	}
-	return lines
 }

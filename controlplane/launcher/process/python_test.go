@@ -21,7 +21,7 @@ func needPython(t *testing.T) python {
 	if testing.Short() {
 		t.Skip("-short: making Python environments takes many seconds")
 	}
-	p, err := newInterpreter(Config{}.withDefaults()).find()
+	p, err := newInterpreter(Config{}.withDefaults(), anybodyMay).find()
 	if err != nil {
 		t.Skipf("this machine has no python3: %v", err)
 	}
@@ -208,7 +208,7 @@ func TestInterpreter(t *testing.T) {
 					}
 				}
 			}
-			p, err := newInterpreter(Config{Environ: []string{"PATH=" + strings.Join(path, ":")}}).find()
+			p, err := newInterpreter(Config{Environ: []string{"PATH=" + strings.Join(path, ":")}}, anybodyMay).find()
 			if c.fault == "" && (err != nil || p.version != c.version) || c.fault != "" && (err == nil || !strings.Contains(err.Error(), c.fault)) {
 				t.Errorf("got %+v, %v", p, err)
 			}

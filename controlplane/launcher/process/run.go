@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/machine"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/hand"
 	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
@@ -30,6 +31,8 @@ type run struct {
 	w      launcher.Workload // zero in an adopted run
 	adopts *child            // nil in a run that is started here
 	state  runState          // but for Generation and StopGrace, loop's own
+
+	cgroup *machine.Cgroup // nil: it has none
 
 	ctx    context.Context // ends when the run is to stop or the term ends
 	cancel context.CancelFunc
@@ -157,6 +160,7 @@ func (r *run) loop() {
 		o.reason = nil
 	}
 	r.i.t.at("end: known")
+	r.tidy()
 	r.state.Ended, r.state.EndedAt, r.state.Reason = true, time.Now(), o.reason
 	if err := r.i.record(r.state); err != nil {
 		r.log("record the end of an instance", err)
@@ -238,8 +242,11 @@ func (r *run) attempt(c command, fixed int, output *os.File) outcome {
 		}
 		defer r.i.t.ports.release(picked)
 		port = picked
-	} else if l, ok := taken(fixed); ok {
-		return outcome{stranger: &l}
+	} else if o, ok := r.fix(&c, fixed, output); !ok {
+		return o
+	}
+	if c.network != nil {
+		defer c.network.Close()
 	}
 	r.state.Port, r.state.Nonce = port, rand.Text()
 	r.state.StartedAt, r.state.Process = time.Now(), procgroup.Ident{}
@@ -255,6 +262,8 @@ func (r *run) attempt(c command, fixed int, output *os.File) outcome {
 		return outcome{abandoned: true}
 	case errors.As(err, &f) && f.Step == hand.StepExecute:
 		return outcome{reason: unstartable(c.called, f)}
+	case errors.As(err, &f) && f.Step == hand.StepConfine:
+		return outcome{reason: unconfinable(f)}
 	default:
 		return outcome{reason: broken(err)}
 	}
@@ -269,6 +278,34 @@ func (r *run) attempt(c command, fixed int, output *os.File) outcome {
 		return outcome{abandoned: true}
 	}
 	return r.supervise(child)
+}
+
+// fix sees to a fixed port: in a network of the run's own it is free, in the
+// machine's it may be somebody's.
+func (r *run) fix(c *command, port int, output *os.File) (outcome, bool) {
+	n, lines := r.i.t.network(fmt.Sprintf("slipway %s %s", r.i.t.owner, r.i.id), port)
+	for _, line := range lines {
+		fmt.Fprintf(output, "slipway: %s\n", line)
+	}
+	if n == nil {
+		l, ok := taken(port)
+		return outcome{stranger: &l}, !ok
+	}
+	spec := *c.confine
+	spec.Network = fmt.Sprintf("/proc/self/fd/%d", hand.MoreFD)
+	c.network, c.confine = n, &spec
+	r.state.Address = n.Inside.String()
+	return outcome{}, true
+}
+
+// tidy removes what the run had of the machine. Its processes have ended.
+func (r *run) tidy() {
+	if r.cgroup == nil {
+		return
+	}
+	if err := r.cgroup.Remove(); err != nil {
+		r.log("remove the control group of an instance", err)
+	}
 }
 
 func (r *run) marker() string {
@@ -297,7 +334,9 @@ func (s runState) fact(folder, id string) launcher.Fact {
 		f.State, f.WasReady, f.Reason, f.At = launcher.Ended, s.Ready, s.Reason, s.EndedAt
 	case s.Ready:
 		f.State, f.Stage, f.Endpoint = launcher.Ready, controlplane.StageReady, s.Endpoint
-		f.Identity = s.identity(folder, id)
+		if s.Address == "" { // one in a network of its own is nobody else's
+			f.Identity = s.identity(folder, id)
+		}
 	default:
 		f.State, f.Stage = launcher.Starting, controlplane.StageStarting
 	}

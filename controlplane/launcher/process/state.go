@@ -38,6 +38,9 @@ type runState struct {
 	Nonce         string          `json:"nonce"`
 	Process       procgroup.Ident `json:"process"`
 	Port          int             `json:"port"`
+	Address       string          `json:"address,omitempty"` // in a network of its own; empty is the loopback
+	Cgroup        string          `json:"cgroup,omitempty"`
+	MemoryLimit   string          `json:"memory_limit,omitempty"` // that the control group enforces
 	HealthPath    string          `json:"health_path,omitempty"`
 	HealthTimeout time.Duration   `json:"health_timeout"`
 	StopGrace     time.Duration   `json:"stop_grace"`

@@ -17,6 +17,7 @@ import (
 // when it is to stop or its leader has ended.
 func (r *run) supervise(c *child) outcome {
 	g := r.i.t.group(c.Ident, r.marker())
+	g.cgroup = r.cgroup
 	var helpers sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.Background())
 	defer c.close()
@@ -40,7 +41,12 @@ func (r *run) supervise(c *child) outcome {
 			if !r.kill(g) || r.i.t.ctx.Err() != nil && !r.stopping() {
 				return outcome{abandoned: true} // the next term finds it ended
 			}
-			if l, ok := taken(r.state.Port); ok && !r.state.Ready {
+			if oom, err := r.oom(); err != nil {
+				r.log("look why an instance has ended", err)
+			} else if oom {
+				return outcome{reason: outOfMemory(r.i.id, r.state.MemoryLimit)}
+			}
+			if l, ok := taken(r.state.Port); ok && !r.state.Ready && r.state.Address == "" {
 				return outcome{stranger: &l}
 			}
 			return outcome{reason: crashed(r.i.id, e, r.state.Ready)}
@@ -58,6 +64,13 @@ func (r *run) supervise(c *child) outcome {
 			return outcome{abandoned: !r.terminate(g, exits)}
 		}
 	}
+}
+
+func (r *run) oom() (bool, error) {
+	if r.cgroup == nil {
+		return false, nil
+	}
+	return r.cgroup.OOMKilled()
 }
 
 // ready publishes first and records then: a record that is lost is made again

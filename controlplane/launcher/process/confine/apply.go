@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // Apply confines the calling thread, which the caller has locked
@@ -29,11 +26,12 @@ func Apply(s Spec) error {
 			return &Error{StepMounts, err}
 		}
 	}
+	syscall.Umask(0o022) // whatever the caller's is: folders keep others out
 	if err := dropPrivileges(s.User); err != nil {
 		return &Error{StepPrivileges, err}
 	}
 	if s.Dir != "" { // with the user's rights
-		if err := unix.Chdir(s.Dir); err != nil {
+		if err := syscall.Chdir(s.Dir); err != nil {
 			return &Error{StepDir, fmt.Errorf("enter folder %s: %w", s.Dir, err)}
 		}
 	}
@@ -43,7 +41,7 @@ func Apply(s Spec) error {
 // Open opens a program for [Exec], with the rights that the caller has before
 // it is confined. Scripts cannot be executed so.
 func Open(program string) (fd int, err error) {
-	fd, err = unix.Open(program, unix.O_PATH|unix.O_CLOEXEC, 0)
+	fd, err = syscall.Open(program, oPath|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("open program %s: %w", program, err)
 	}
@@ -60,7 +58,7 @@ func Exec(fd int, args, env []string) error {
 
 // join moves this process into the control group.
 func join(folder string) error {
-	if err := os.WriteFile(filepath.Join(folder, "cgroup.procs"), []byte("0"), 0); err != nil {
+	if err := os.WriteFile(folder+"/cgroup.procs", []byte("0"), 0); err != nil {
 		return fmt.Errorf("join control group: %w", err)
 	}
 	return nil
@@ -71,17 +69,17 @@ func enterNetwork(path string) error {
 	case "":
 		return nil
 	case "new":
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("make network namespace: %w", err)
 		}
 		return nil
 	}
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open network namespace %s: %w", path, err)
 	}
-	defer unix.Close(fd)
-	if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
+	defer syscall.Close(fd)
+	if err := setns(fd, syscall.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("join network namespace %s: %w", path, err)
 	}
 	return nil
@@ -90,14 +88,14 @@ func enterNetwork(path string) error {
 // dropPrivileges becomes the user, with none of root's rights and no way to
 // gain any. System calls are raw: they are this thread's alone.
 func dropPrivileges(user *User) error {
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+	if err := prctl(prNoNewPrivs, 1, 0); err != nil {
 		return fmt.Errorf("give up new privileges: %w", err)
 	}
 	// What is not in the bounding set comes back by no exec. It takes a
 	// capability to leave it, which an ordinary user's process has not.
 	for c := uintptr(0); ; c++ {
-		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
-		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM) && os.Geteuid() != 0 {
+		err := prctl(prCapbsetDrop, c, 0)
+		if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EPERM) && os.Geteuid() != 0 {
 			break
 		}
 		if err != nil {
@@ -109,15 +107,13 @@ func dropPrivileges(user *User) error {
 			return err
 		}
 	}
-	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil && !errors.Is(err, unix.EINVAL) {
+	if err := prctl(prCapAmbient, prAmbientClear, 0); err != nil && !errors.Is(err, syscall.EINVAL) {
 		return fmt.Errorf("clear ambient capabilities: %w", err)
 	}
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var none [2]unix.CapUserData
-	if err := unix.Capset(&header, &none[0]); err != nil {
+	if err := dropCapabilities(); err != nil {
 		return fmt.Errorf("clear capabilities: %w", err)
 	}
-	if err := unix.CloseRange(3, ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+	if err := closeRange(3); err != nil {
 		return fmt.Errorf("close descriptors: %w", err)
 	}
 	return nil
@@ -128,14 +124,17 @@ func become(user User) error {
 		return fmt.Errorf("become user %d, group %d: an instance never runs as root", user.UID, user.GID)
 	}
 	uid, gid := uintptr(user.UID), uintptr(user.GID)
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0); errno != 0 {
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_SETGROUPS, 0, 0, 0); errno != 0 {
 		return fmt.Errorf("leave groups: %w", errno)
 	}
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, gid, gid, gid); errno != 0 {
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESGID, gid, gid, gid); errno != 0 {
 		return fmt.Errorf("become group %d: %w", user.GID, errno)
 	}
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uid, uid, uid); errno != 0 {
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, uid, uid, uid); errno != 0 {
 		return fmt.Errorf("become user %d: %w", user.UID, errno)
+	}
+	if syscall.Getuid() != user.UID || syscall.Getegid() != user.GID {
+		return fmt.Errorf("become user %d: the system call took another number", user.UID)
 	}
 	return nil
 }

@@ -47,7 +47,7 @@ func TestWhatIsOthersIsNotReadable(t *testing.T) {
 	dir := open(t)
 	own := mkdir(t, filepath.Join(dir, "own"), 0o700, me())
 	write(t, filepath.Join(own, "token"), "mine", 0o600)
-	if err := Give(own, me()); err != nil {
+	if err := give(own, me()); err != nil {
 		t.Fatal(err)
 	}
 	other := filepath.Join(dir, "other")
@@ -55,7 +55,7 @@ func TestWhatIsOthersIsNotReadable(t *testing.T) {
 	if err := os.Chmod(other, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := Give(other, User{61003, 61003}); err != nil {
+	if err := give(other, User{61003, 61003}); err != nil {
 		t.Fatal(err)
 	}
 	secret := []string{"/etc/shadow", filepath.Join(other, "token")}

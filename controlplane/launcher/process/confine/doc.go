@@ -1,8 +1,11 @@
 // Package confine keeps the processes of one instance apart from the machine
 // and from other instances (spec instances.md §5). It needs Linux 5.12 for
-// mounts, and knows nothing of launchers: standard library and x/sys alone, so
-// that a process which is about to become an instance's program has little to
-// initialise.
+// mounts.
+//
+// It imports the least of the standard library, and system calls are made by
+// hand: it is initialised before nearly all else of a large program, so that a
+// process which is about to become an instance's has little to wait for. What
+// works around it is in package machine.
 //
 // # In the process that becomes the workload
 //
@@ -22,11 +25,4 @@
 // another mount of the same Spec, mount points are made in that mount. Paths
 // inside are resolved by the kernel within the new root, so that a link which
 // an app left in its volume leads nowhere else.
-//
-// # Around it
-//
-// [NewCgroup] makes control groups of either version, [Users] gives each
-// instance a user of its own, [CanEnter] and [CanExecute] ask the kernel what
-// that user may reach, and [Probe] finds what of all this is permitted here, by
-// trying it.
 package confine

@@ -6,12 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
 // maxEntries bounds how many entries a folder may have that lacks a mount
@@ -25,7 +24,7 @@ type tree struct {
 	root    int // an O_PATH descriptor of the new root
 	// ours are the mounts that mount points may be made in: those of the Spec
 	// and the folders in memory. Nothing else is ever written.
-	ours     map[uint64]bool
+	ours     map[int]bool
 	readonly []string // what becomes read-only once all is in place
 }
 
@@ -35,21 +34,22 @@ func enterMounts(mounts []Mount, scratch string) error {
 	if err != nil {
 		return err
 	}
-	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+	if err := syscall.Unshare(syscall.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("make mount namespace: %w", err)
 	}
 	// The machine's later mounts still come in; none of these goes out.
-	if err := mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+	if err := mount("", "/", "", syscall.MS_REC|syscall.MS_SLAVE, ""); err != nil {
 		return err
 	}
-	if scratch, err = filepath.EvalSymlinks(scratch); err != nil {
-		return fmt.Errorf("find scratch folder: %w", err)
+	scratch, missing, err := resolve(path.Clean(scratch))
+	if err != nil || missing {
+		return errors.Join(fmt.Errorf("find scratch folder %s", scratch), err)
 	}
-	t := tree{scratch: scratch, ours: map[uint64]bool{}}
+	t := tree{scratch: scratch, ours: map[int]bool{}}
 	if err := t.open(covers); err != nil {
 		return err
 	}
-	defer unix.Close(t.root)
+	defer syscall.Close(t.root)
 	for _, folder := range covers {
 		if err := t.cover(folder); err != nil {
 			return err
@@ -73,18 +73,18 @@ func enterMounts(mounts []Mount, scratch string) error {
 func (t *tree) open(covers []string) error {
 	var err error
 	if slices.Contains(covers, "/") {
-		err = mount("tmpfs", t.scratch, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755")
+		err = mount("tmpfs", t.scratch, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, "mode=0755")
 	} else {
-		err = mount("/", t.scratch, "", unix.MS_BIND|unix.MS_REC, "")
+		err = mount("/", t.scratch, "", syscall.MS_BIND|syscall.MS_REC, "")
 	}
 	if err != nil {
 		return err
 	}
 	// So that what is bound recursively does not hold the new root again.
-	if err := mount("", t.scratch, "", unix.MS_UNBINDABLE, ""); err != nil {
+	if err := mount("", t.scratch, "", syscall.MS_UNBINDABLE, ""); err != nil {
 		return err
 	}
-	if t.root, err = unix.Open(t.scratch, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+	if t.root, err = syscall.Open(t.scratch, oPath|syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0); err != nil {
 		return fmt.Errorf("open new root: %w", err)
 	}
 	return nil
@@ -93,8 +93,8 @@ func (t *tree) open(covers []string) error {
 // cover lays a folder in memory over one of the machine, with all that is in
 // it.
 func (t *tree) cover(folder string) error {
-	var stat unix.Stat_t
-	if err := unix.Stat(folder, &stat); err != nil {
+	var stat syscall.Stat_t
+	if err := syscall.Stat(folder, &stat); err != nil {
 		return fmt.Errorf("look at folder %s: %w", folder, err)
 	}
 	// Read before anything is mounted: covers do not show at the old root.
@@ -110,8 +110,8 @@ func (t *tree) cover(folder string) error {
 		if err != nil {
 			return err
 		}
-		err = mount("tmpfs", fdPath(at), "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755")
-		unix.Close(at)
+		err = mount("tmpfs", fdPath(at), "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, "mode=0755")
+		syscall.Close(at)
 		if err != nil {
 			return err
 		}
@@ -120,12 +120,12 @@ func (t *tree) cover(folder string) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(at)
+	defer syscall.Close(at)
 	if err := t.own(at); err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if err := t.show(filepath.Join(folder, e.Name()), e, at); err != nil {
+		if err := t.show(path.Join(folder, e.Name()), e, at); err != nil {
 			return err
 		}
 	}
@@ -135,13 +135,13 @@ func (t *tree) cover(folder string) error {
 // dress gives a folder in memory owner and permissions of the one it covers.
 // In a user namespace the owner may have no number; what the caller could not
 // write then becomes read-only.
-func (t *tree) dress(folder string, at int, stat unix.Stat_t) error {
-	if err := unix.Fchownat(at, "", int(stat.Uid), int(stat.Gid), unix.AT_EMPTY_PATH); err != nil {
-		if unix.Faccessat(unix.AT_FDCWD, folder, unix.W_OK, unix.AT_EACCESS) != nil {
+func (t *tree) dress(folder string, at int, stat syscall.Stat_t) error {
+	if err := syscall.Chown(fdPath(at), int(stat.Uid), int(stat.Gid)); err != nil {
+		if !mayWrite(folder) {
 			t.readonly = append(t.readonly, folder)
 		}
 	}
-	if err := unix.Chmod(fdPath(at), stat.Mode&0o7777); err != nil {
+	if err := syscall.Chmod(fdPath(at), stat.Mode&0o7777); err != nil {
 		return fmt.Errorf("set permissions of folder %s: %w", folder, err)
 	}
 	return nil
@@ -153,7 +153,7 @@ func (t *tree) show(source string, e os.DirEntry, at int) error {
 	if e.Type()&os.ModeSymlink != 0 {
 		to, err := os.Readlink(source)
 		if err == nil {
-			err = unix.Symlinkat(to, at, e.Name())
+			err = os.Symlink(to, fdPath(at)+"/"+e.Name())
 		}
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("show %s: %w", source, err)
@@ -164,17 +164,13 @@ func (t *tree) show(source string, e os.DirEntry, at int) error {
 	if err != nil {
 		return fmt.Errorf("show %s: %w", source, err)
 	}
-	defer unix.Close(target)
+	defer syscall.Close(target)
 	if source == t.scratch {
 		return nil
 	}
-	err = mount(source, fdPath(target), "", unix.MS_BIND|unix.MS_REC, "")
-	if errors.Is(err, unix.ENOENT) { // gone meanwhile
-		flags := 0
-		if e.IsDir() {
-			flags = unix.AT_REMOVEDIR
-		}
-		return unix.Unlinkat(at, e.Name(), flags)
+	err = mount(source, fdPath(target), "", syscall.MS_BIND|syscall.MS_REC, "")
+	if errors.Is(err, syscall.ENOENT) { // gone meanwhile
+		return os.Remove(fdPath(at) + "/" + e.Name())
 	}
 	return err
 }
@@ -189,13 +185,13 @@ func (t *tree) add(m Mount) error {
 		}
 		folder = info.IsDir()
 	}
-	at, err := t.point(filepath.Clean(m.Target), folder)
+	at, err := t.point(path.Clean(m.Target), folder)
 	if err != nil {
 		return fmt.Errorf("mount at %s: %w", m.Target, err)
 	}
-	defer unix.Close(at)
+	defer syscall.Close(at)
 	if m.Source != "" {
-		err = mount(m.Source, fdPath(at), "", unix.MS_BIND|unix.MS_REC, "")
+		err = mount(m.Source, fdPath(at), "", syscall.MS_BIND|syscall.MS_REC, "")
 	} else {
 		mode := m.Mode
 		if mode == 0 {
@@ -205,7 +201,7 @@ func (t *tree) add(m Mount) error {
 		if m.Size > 0 {
 			options += ",size=" + strconv.FormatInt(m.Size, 10)
 		}
-		err = mount("tmpfs", fdPath(at), "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, options)
+		err = mount("tmpfs", fdPath(at), "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, options)
 	}
 	if err != nil {
 		return fmt.Errorf("mount at %s: %w", m.Target, err)
@@ -217,7 +213,7 @@ func (t *tree) add(m Mount) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(made)
+	defer syscall.Close(made)
 	return t.own(made)
 }
 
@@ -231,14 +227,14 @@ func (t *tree) point(path string, folder bool) (int, error) {
 	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	for n, name := range parts {
 		next, err := t.find("/" + strings.Join(parts[:n+1], "/"))
-		if errors.Is(err, unix.ENOENT) {
+		if errors.Is(err, syscall.ENOENT) {
 			if id, idErr := mountID(at); idErr != nil || !t.ours[id] {
 				err = errors.Join(fmt.Errorf("there is no %s, and its folder is not the instance's to write", name), idErr)
 			} else {
 				next, err = makePoint(at, name, folder || n < len(parts)-1)
 			}
 		}
-		unix.Close(at)
+		syscall.Close(at)
 		if err != nil {
 			return -1, err
 		}
@@ -249,10 +245,7 @@ func (t *tree) point(path string, folder bool) (int, error) {
 
 // find opens a path of the new tree, whose links lead nowhere out of it.
 func (t *tree) find(path string) (int, error) {
-	fd, err := unix.Openat2(t.root, path, &unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	})
+	fd, err := openInRoot(t.root, path)
 	if err != nil {
 		return -1, fmt.Errorf("find %s: %w", path, err)
 	}
@@ -273,9 +266,9 @@ func (t *tree) protect(path string) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer syscall.Close(fd)
 	// Not what is mounted below: each mount has its own say.
-	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}); err != nil {
+	if err := readOnly(fd); err != nil {
 		return fmt.Errorf("make %s read-only: %w", path, err)
 	}
 	return nil
@@ -283,16 +276,16 @@ func (t *tree) protect(path string) error {
 
 // enter makes the new tree this thread's root and lets go of the old one.
 func (t *tree) enter() error {
-	if err := unix.Fchdir(t.root); err != nil {
+	if err := syscall.Fchdir(t.root); err != nil {
 		return fmt.Errorf("enter new root: %w", err)
 	}
-	if err := unix.PivotRoot(".", "."); err != nil {
+	if err := syscall.PivotRoot(".", "."); err != nil {
 		return fmt.Errorf("change root: %w", err)
 	}
-	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+	if err := syscall.Unmount(".", syscall.MNT_DETACH); err != nil {
 		return fmt.Errorf("leave old root: %w", err)
 	}
-	if err := unix.Chdir("/"); err != nil {
+	if err := syscall.Chdir("/"); err != nil {
 		return fmt.Errorf("enter new root: %w", err)
 	}
 	return nil
@@ -302,35 +295,25 @@ func (t *tree) enter() error {
 func makePoint(at int, name string, folder bool) (int, error) {
 	var err error
 	if folder {
-		err = unix.Mkdirat(at, name, 0o755)
+		err = syscall.Mkdirat(at, name, 0o755)
 	} else {
 		var fd int
-		if fd, err = unix.Openat(at, name, unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_WRONLY|unix.O_CLOEXEC, 0o644); err == nil {
-			err = unix.Close(fd)
+		if fd, err = syscall.Openat(at, name, syscall.O_CREAT|syscall.O_EXCL|syscall.O_NOFOLLOW|syscall.O_WRONLY|syscall.O_CLOEXEC, 0o644); err == nil {
+			err = syscall.Close(fd)
 		}
 	}
 	if err != nil {
 		return -1, fmt.Errorf("make mount point %s: %w", name, err)
 	}
-	fd, err := unix.Openat(at, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := syscall.Openat(at, name, oPath|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("open mount point %s: %w", name, err)
 	}
 	return fd, nil
 }
 
-func mountID(fd int) (uint64, error) {
-	var stat unix.Statx_t
-	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &stat); err != nil {
-		return 0, fmt.Errorf("look at mount: %w", err)
-	}
-	return stat.Mnt_id, nil
-}
-
-func fdPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
-
 func mount(source, target, kind string, flags uintptr, options string) error {
-	if err := unix.Mount(source, target, kind, flags, options); err != nil {
+	if err := syscall.Mount(source, target, kind, flags, options); err != nil {
 		return fmt.Errorf("mount %s%s at %s: %w", source, kind, target, err)
 	}
 	return nil

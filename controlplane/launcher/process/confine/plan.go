@@ -6,11 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"path"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
 // plan lists the folders of the machine that lack a mount point, outer ones
@@ -18,10 +17,10 @@ import (
 func plan(mounts []Mount) ([]string, error) {
 	var covers []string
 	for n, m := range mounts {
-		if !filepath.IsAbs(m.Target) || filepath.Clean(m.Target) == "/" {
+		if !path.IsAbs(m.Target) || path.Clean(m.Target) == "/" {
 			return nil, fmt.Errorf("mount at %q: it is no absolute path below /", m.Target)
 		}
-		folder, missing, err := resolve(filepath.Clean(m.Target))
+		folder, missing, err := resolve(path.Clean(m.Target))
 		if err != nil {
 			return nil, fmt.Errorf("mount at %s: %w", m.Target, err)
 		}
@@ -39,7 +38,7 @@ func plan(mounts []Mount) ([]string, error) {
 // within reports whether the folder is, or is below, the target of a mount.
 func within(folder string, mounts []Mount) bool {
 	for _, m := range mounts {
-		if t := filepath.Clean(m.Target); folder == t || strings.HasPrefix(folder, t+"/") {
+		if t := path.Clean(m.Target); folder == t || strings.HasPrefix(folder, t+"/") {
 			return true
 		}
 	}
@@ -48,11 +47,11 @@ func within(folder string, mounts []Mount) bool {
 
 // resolve follows the links of a clean absolute path. Where it ends at nothing,
 // folder is the last that there is.
-func resolve(path string) (folder string, missing bool, err error) {
+func resolve(target string) (folder string, missing bool, err error) {
 	const maxLinks = 40
-	at, rest := "/", strings.Split(strings.TrimPrefix(path, "/"), "/")
+	at, rest := "/", strings.Split(strings.TrimPrefix(target, "/"), "/")
 	for links := 0; len(rest) > 0; {
-		next := filepath.Join(at, rest[0])
+		next := path.Join(at, rest[0])
 		info, err := os.Lstat(next)
 		switch {
 		case errors.Is(err, os.ErrNotExist):
@@ -61,19 +60,19 @@ func resolve(path string) (folder string, missing bool, err error) {
 			return "", false, err
 		case info.Mode()&os.ModeSymlink != 0:
 			if links++; links > maxLinks {
-				return "", false, fmt.Errorf("resolve %s: %w", path, unix.ELOOP)
+				return "", false, fmt.Errorf("resolve %s: %w", target, syscall.ELOOP)
 			}
 			to, err := os.Readlink(next)
 			if err != nil {
 				return "", false, err
 			}
-			if !filepath.IsAbs(to) {
-				to = filepath.Join(at, to)
+			if !path.IsAbs(to) {
+				to = path.Join(at, to)
 			}
-			parts := strings.Split(strings.TrimPrefix(filepath.Clean(to), "/"), "/")
+			parts := strings.Split(strings.TrimPrefix(path.Clean(to), "/"), "/")
 			at, rest = "/", append(parts, rest[1:]...)
 		case len(rest) > 1 && !info.IsDir():
-			return "", false, fmt.Errorf("resolve %s: %s is no folder", path, next)
+			return "", false, fmt.Errorf("resolve %s: %s is no folder", target, next)
 		default:
 			at, rest = next, rest[1:]
 		}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // Spec says how a process is to be confined. Whatever it says, the process
@@ -81,9 +79,9 @@ func (s Spec) Attr(attr *syscall.SysProcAttr) {
 	if len(s.Mounts) == 0 || os.Geteuid() == 0 {
 		return
 	}
-	attr.Cloneflags |= unix.CLONE_NEWUSER
+	attr.Cloneflags |= syscall.CLONE_NEWUSER
 	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Geteuid(), HostID: os.Geteuid(), Size: 1}}
 	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}}
 	// For a user other than root, capabilities outlive an exec by this alone.
-	attr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP}
+	attr.AmbientCaps = []uintptr{capSysAdmin, capSetpcap}
 }

@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine"
 )
 
 // lead makes a leader the folder's, unless one with a larger epoch was.
@@ -47,10 +50,26 @@ func (h *hand) name(wanted string) (Answer, error) {
 	return Answer{Name: wanted}, nil
 }
 
-// execute becomes the program. What confines it goes right before: it must not
-// be in the way of the lock and the leader's file, and nothing may follow it.
+// execute becomes the program. What confines it comes after the lock and the
+// look at the leader's file, which would be out of its reach.
 func (h *hand) execute(e *Execute) error {
+	program := -1
+	if e.Own {
+		var err error
+		if program, err = confine.Open(e.Path); err != nil {
+			return fault(StepExecute, err)
+		}
+	}
+	if e.Confine != nil {
+		runtime.LockOSThread()
+		if err := confine.Apply(*e.Confine); err != nil {
+			return fault(StepConfine, err)
+		}
+	}
 	h.answer(Answer{Done: true})
+	if e.Own {
+		return fault(StepExecute, confine.Exec(program, e.Args, e.Env))
+	}
 	return fault(StepExecute, syscall.Exec(e.Path, e.Args, e.Env))
 }
 

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine"
 )
 
 // Arg is the first argument of every hand. The second is the folder.
@@ -24,6 +26,7 @@ const (
 const (
 	OrderFD  = 3 // to read an [Order] from
 	AnswerFD = 4 // to write [Answer]s to, each a line of JSON
+	MoreFD   = 5 // the first of what an order refers to
 )
 
 // Order is what a hand is to do in a folder: exactly one of the acts.
@@ -47,6 +50,12 @@ type Execute struct {
 	Path string   `json:"path"`
 	Args []string `json:"args"` // with the name
 	Env  []string `json:"env"`
+
+	// Confine is how it is kept apart, nil not at all.
+	Confine *confine.Spec `json:"confine,omitempty"`
+	// Own programs are opened with the hand's rights, and may lie where those
+	// of the program do not reach.
+	Own bool `json:"own,omitempty"`
 }
 
 // Signal is the act that signals processes. One that has ended, and one that
@@ -105,6 +114,7 @@ const (
 	StepLock    = "lock the data folder"
 	StepLeader  = "find who leads the data folder"
 	StepName    = "name the data folder"
+	StepConfine = "keep the program apart"
 	StepExecute = "execute the program"
 	StepSignal  = "signal a process"
 	StepDiscard = "clear the data folder"
@@ -115,11 +125,16 @@ type Fault struct {
 	Step  string        `json:"step"`
 	Errno syscall.Errno `json:"errno,omitempty"`
 	Text  string        `json:"text"`
+
+	Confine confine.Step `json:"confine,omitempty"` // of StepConfine
 }
 
 func fault(step string, err error) *Fault {
 	f := &Fault{Step: step, Text: err.Error()}
 	errors.As(err, &f.Errno)
+	if c, ok := errors.AsType[*confine.Error](err); ok {
+		f.Confine = c.Step
+	}
 	return f
 }
 

@@ -15,7 +15,7 @@ import (
 	handle "github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
-	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/machine"
 )
 
 // Default is the private network that namespaces get their addresses of, where
@@ -58,6 +58,14 @@ type Namespace struct {
 	Link string
 }
 
+// Files are what a process has to be given for it to join; nil has none.
+func (n *Namespace) Files() []*os.File {
+	if n == nil {
+		return nil
+	}
+	return []*os.File{n.File}
+}
+
 // Close lets go of the namespace. It goes on while a process is in it.
 func (n *Namespace) Close() error { return n.File.Close() }
 
@@ -85,7 +93,7 @@ func (n *Networks) make(label string, port int) (*Namespace, error) {
 		return nil, err
 	}
 	made := &Namespace{}
-	err := confine.OnThread(func() error {
+	err := machine.OnThread(func() error {
 		here, err := os.Open("/proc/thread-self/ns/net")
 		if err != nil {
 			return err

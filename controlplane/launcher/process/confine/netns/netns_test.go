@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/machine"
 )
 
 // The tests run in a network namespace that stands for the machine. In the
@@ -232,7 +233,7 @@ func TestInstancesHaveOnePortEach(t *testing.T) {
 func beyond(t *testing.T) *os.File {
 	t.Helper()
 	var file *os.File
-	err := confine.OnThread(func() (err error) {
+	err := machine.OnThread(func() (err error) {
 		here, err := handle.Get()
 		if err != nil {
 			return err

@@ -1,6 +1,6 @@
 //go:build linux
 
-package confine
+package machine
 
 import (
 	"fmt"
@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine"
 )
 
 // cgroup is one of the test's own that is gone after it.
@@ -43,13 +45,13 @@ func cgroup(t *testing.T, l Limits) *Cgroup {
 
 func TestAMemoryLimitKillsAndIsSeen(t *testing.T) {
 	c := cgroup(t, Limits{Memory: 64 << 20})
-	if _, err := (order{Spec: Spec{User: mine(), Cgroups: c.Folders()}, Eat: 16 << 20}).try(t); err != nil {
+	if err := (order{Spec: confine.Spec{User: mine(), Cgroups: c.Folders()}, Eat: 16 << 20}).try(t); err != nil {
 		t.Errorf("within the limit: %v", err)
 	}
 	if killed, err := c.OOMKilled(); killed || err != nil {
 		t.Errorf("within the limit: killed %v, %v", killed, err)
 	}
-	_, err := order{Spec: Spec{User: mine(), Cgroups: c.Folders()}, Eat: 256 << 20}.try(t)
+	err := order{Spec: confine.Spec{User: mine(), Cgroups: c.Folders()}, Eat: 256 << 20}.try(t)
 	if err == nil || !strings.Contains(err.Error(), "signal: killed") {
 		t.Errorf("over the limit: %v", err)
 	}
@@ -63,8 +65,10 @@ func TestAMemoryLimitKillsAndIsSeen(t *testing.T) {
 }
 
 func TestACPULimitThrottles(t *testing.T) {
-	c := cgroup(t, Limits{CPU: 200})
-	order{Spec: Spec{User: mine(), Cgroups: c.Folders()}, Spin: 500 * time.Millisecond}.run(t)
+	c := cgroup(t, Limits{CPU: 50})
+	if err := (order{Spec: confine.Spec{User: mine(), Cgroups: c.Folders()}, Spin: 150 * time.Millisecond}).try(t); err != nil {
+		t.Fatal(err)
+	}
 	for _, p := range c.parts {
 		if p.kind == memoryV1 {
 			continue
@@ -77,10 +81,10 @@ func TestACPULimitThrottles(t *testing.T) {
 
 func TestKillingAControlGroupEndsAllOfIt(t *testing.T) {
 	c := cgroup(t, Limits{Memory: 256 << 20, CPU: 2000})
-	o := order{Spec: Spec{User: mine(), Cgroups: c.Folders()}, Sleep: time.Minute}
+	o := order{Spec: confine.Spec{User: mine(), Cgroups: c.Folders()}, Sleep: time.Minute}
 	ended := make(chan error, 3)
 	for range cap(ended) {
-		cmd, _, _ := o.command(t)
+		cmd := o.command(t)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)

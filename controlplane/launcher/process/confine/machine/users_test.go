@@ -1,6 +1,6 @@
 //go:build linux
 
-package confine
+package machine
 
 import (
 	"fmt"
@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine"
 )
 
 func TestEachNameHasAUserOfItsOwn(t *testing.T) {
@@ -145,7 +147,7 @@ func TestWhatAUserMayReach(t *testing.T) {
 		if _, err := os.ReadDir(closed); err != nil {
 			t.Error(err)
 		}
-	} else if _, err := CanEnter(User{1, 1}, dir); err == nil {
+	} else if _, err := CanEnter(confine.User{UID: 1, GID: 1}, dir); err == nil {
 		t.Error("an ordinary user asked for another")
 	}
 }

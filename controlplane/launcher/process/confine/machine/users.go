@@ -1,6 +1,6 @@
 //go:build linux
 
-package confine
+package machine
 
 import (
 	"errors"
@@ -12,13 +12,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
-)
 
-// The users that instances get where the operator names no others: a range
-// that distributions leave to subordinate users, above those of accounts.
-const (
-	FirstUser = 200000
-	LastUser  = 265535
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine"
 )
 
 // Users gives names (instances) users of their own out of a range, and keeps
@@ -35,28 +30,28 @@ type Users struct {
 
 // Of finds the user of that name, or gives it the next free one. It stays the
 // name's until Release.
-func (u Users) Of(name string) (User, error) {
+func (u Users) Of(name string) (confine.User, error) {
 	if err := os.MkdirAll(u.Dir, 0o700); err != nil {
-		return User{}, fmt.Errorf("find user of %s: %w", name, err)
+		return confine.User{}, fmt.Errorf("find user of %s: %w", name, err)
 	}
 	for next := u.First; ; next++ {
 		taken, err := u.list()
 		if err != nil {
-			return User{}, fmt.Errorf("find user of %s: %w", name, err)
+			return confine.User{}, fmt.Errorf("find user of %s: %w", name, err)
 		}
 		// Callers at one time may have made several. All stay the name's.
 		if mine := numbers(taken, name); len(mine) > 0 {
-			return User{mine[0], mine[0]}, sync(u.Dir)
+			return confine.User{UID: mine[0], GID: mine[0]}, sync(u.Dir)
 		}
 		for taken[next] != "" || inUse(next) {
 			next++
 		}
 		if next > u.Last {
-			return User{}, fmt.Errorf("find user of %s: each from %d to %d has an instance", name, u.First, u.Last)
+			return confine.User{}, fmt.Errorf("find user of %s: each from %d to %d has an instance", name, u.First, u.Last)
 		}
 		err = os.Symlink(name, u.link(next))
 		if err != nil && !errors.Is(err, fs.ErrExist) {
-			return User{}, fmt.Errorf("find user of %s: %w", name, err)
+			return confine.User{}, fmt.Errorf("find user of %s: %w", name, err)
 		}
 	}
 }
@@ -164,10 +159,22 @@ func sync(folder string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// GiveOnce gives the folder at path to user, unless it is the user's already.
+func GiveOnce(path string, user confine.User) error {
+	var stat unix.Stat_t
+	if err := unix.Lstat(path, &stat); err != nil {
+		return fmt.Errorf("give %s to user %d: %w", path, user.UID, err)
+	}
+	if int(stat.Uid) == user.UID && int(stat.Gid) == user.GID {
+		return nil
+	}
+	return Give(path, user)
+}
+
 // Give makes user the owner of everything below the folder, or of the file, at
 // path. It follows no links. The folder must not be the user's yet: who can
 // write it could lead the walk astray.
-func Give(path string, user User) error {
+func Give(path string, user confine.User) error {
 	root, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {
 		return fmt.Errorf("give %s to user %d: %w", path, user.UID, err)

@@ -1,6 +1,6 @@
 //go:build linux
 
-package confine
+package machine
 
 import (
 	"bytes"
@@ -9,11 +9,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine"
 )
 
 // Abilities are what this process is permitted to do here. Each is nil, or
@@ -25,25 +25,8 @@ type Abilities struct {
 	CPU    error // limit CPU
 }
 
-// probeName is what a process is called that Probe starts, and probeTime how
-// long it may take.
-const (
-	probeName = "slipway: what is permitted here"
-	probeTime = 10 * time.Second
-)
-
-// A process that Probe has started gets no further than here.
-func init() {
-	if len(os.Args) != 2 || os.Args[0] != probeName {
-		return
-	}
-	runtime.LockOSThread()
-	if err := tryMounts(os.Args[1]); err != nil {
-		fmt.Print(err)
-		os.Exit(1)
-	}
-	os.Exit(0)
-}
+// probeTime is how long a process may take that Probe starts.
+const probeTime = 10 * time.Second
 
 // Probe finds what is permitted by trying it. What it makes is gone when it
 // returns. folder is one that it may write to, best that of the instances.
@@ -70,7 +53,7 @@ func probeCgroup(what string, l Limits) error {
 func probeMounts(ctx context.Context, folder string) error {
 	place, err := os.MkdirTemp(folder, ".probe-")
 	if err == nil {
-		err = os.Mkdir(filepath.Join(place, "scratch"), 0o700)
+		err = os.Mkdir(confine.Trial(place).Scratch, 0o700)
 	}
 	if err != nil {
 		return fmt.Errorf("try a mount namespace: %w", err)
@@ -79,14 +62,13 @@ func probeMounts(ctx context.Context, folder string) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", place)
-	cmd.Args[0] = probeName
+	cmd.Args[0] = confine.TrialName
 	cmd.Env = []string{}
 	var said bytes.Buffer
 	cmd.Stdout = &said
 	cmd.WaitDelay = time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	spec := Spec{Mounts: trial(place)}
-	spec.Attr(cmd.SysProcAttr)
+	confine.Trial(place).Attr(cmd.SysProcAttr)
 	if err := cmd.Run(); err != nil {
 		if text := strings.TrimSpace(said.String()); text != "" {
 			return errors.New(text)
@@ -97,16 +79,4 @@ func probeMounts(ctx context.Context, folder string) error {
 		return fmt.Errorf("try a mount namespace: %w", err)
 	}
 	return nil
-}
-
-// trial is a mount of each kind, at points that the machine does not have.
-func trial(place string) []Mount {
-	return []Mount{
-		{Target: "/slipway-probe/memory"},
-		{Target: filepath.Join(place, "absent", "folder"), Source: "/dev", ReadOnly: true},
-	}
-}
-
-func tryMounts(place string) error {
-	return Apply(Spec{Mounts: trial(place), Scratch: filepath.Join(place, "scratch"), Dir: filepath.Join(place, "absent", "folder")})
 }

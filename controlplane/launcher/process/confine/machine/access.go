@@ -1,6 +1,6 @@
 //go:build linux
 
-package confine
+package machine
 
 import (
 	"errors"
@@ -10,11 +10,13 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine"
 )
 
 // CanEnter reports whether the user may enter the folder at path, an absolute
 // one: blocked is the first folder on the way that keeps it out, or empty.
-func CanEnter(u User, path string) (blocked string, err error) {
+func CanEnter(u confine.User, path string) (blocked string, err error) {
 	err = as(u, func() error {
 		at := "/"
 		for _, name := range strings.Split(filepath.Clean(path), "/") {
@@ -34,7 +36,7 @@ func CanEnter(u User, path string) (blocked string, err error) {
 
 // CanExecute reports whether the user may execute the program at path: each
 // folder on the way, through all links, and the file itself.
-func CanExecute(u User, path string) bool {
+func CanExecute(u confine.User, path string) bool {
 	var may bool
 	err := as(u, func() error {
 		var stat unix.Stat_t
@@ -47,7 +49,7 @@ func CanExecute(u User, path string) bool {
 
 // as runs f with the user's rights to files: modes, lists and mount options,
 // as the kernel sees them. Who is not root can ask for itself alone.
-func as(u User, f func() error) error {
+func as(u confine.User, f func() error) error {
 	if os.Geteuid() != 0 {
 		if u.UID != os.Geteuid() {
 			return fmt.Errorf("ask for user %d: only root can", u.UID)
