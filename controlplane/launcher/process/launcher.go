@@ -41,6 +41,7 @@ type base struct {
 	cfg    Config
 	folder string // names DataDir in markers
 	python *interpreter
+	reaper *reaper
 }
 
 var (
@@ -80,7 +81,7 @@ func open(cfg Config) (*Launcher, error) {
 			return nil, fmt.Errorf("find own program: %w", err)
 		}
 	}
-	l := &Launcher{base: base{cfg: cfg, python: newInterpreter(cfg)}}
+	l := &Launcher{base: base{cfg: cfg, python: newInterpreter(cfg), reaper: newReaper()}}
 	a, err := l.order(hand.Order{Name: &hand.Name{Wanted: rand.Text()}})
 	if err != nil {
 		return nil, fmt.Errorf("name data folder: %w", err)
@@ -232,6 +233,7 @@ func (l *Launcher) Close(ctx context.Context, stopWorkloads bool, grace time.Dur
 		}
 	}
 	l.resign(errClosed)
+	l.reaper.close()
 	l.cancel()
 	return err
 }
