@@ -26,7 +26,7 @@ const reapTime = 5 * time.Second
 
 // adoptAll takes over what earlier terms have left: processes that the state on
 // disk names go on, all others that carry the folder's marker are killed.
-func (t *term) adoptAll(ctx context.Context) error {
+func (t *term) adoptAll(ctx context.Context) (err error) {
 	all, marked, err := t.survey()
 	if err != nil {
 		return err
@@ -38,6 +38,14 @@ func (t *term) adoptAll(ctx context.Context) error {
 	grave, cancel := context.WithTimeout(t.ctx, reapTime)
 	defer cancel()
 	var adopted []*instance
+	defer func() {
+		if err != nil {
+			for _, i := range adopted {
+				i.run.cancel()
+				i.run.adopts.close()
+			}
+		}
+	}()
 	for _, e := range entries {
 		if !e.IsDir() || checkID(e.Name()) != nil {
 			continue
@@ -60,18 +68,28 @@ func (t *term) adoptAll(ctx context.Context) error {
 	if err := t.keep(); err != nil {
 		return err
 	}
-	t.emptyTrash()
-	t.sweep(grave)
-	t.envs.clear()
-	if err := t.over(); err != nil {
+	if err := t.clear(); err != nil {
 		return err
 	}
+	t.sweep(grave)
 	for _, i := range adopted {
 		t.cfg.Log.Info("adopted an instance's process", zap.String("instance", i.id), zap.Int("pid", i.run.adopts.PID))
 		t.ports.hold(i.run.state.Port)
 		t.running.Go(i.run.loop)
 	}
+	t.running.Go(t.emptyTrash)
 	return nil
+}
+
+// clear moves away what acts that were cut off have left, and what an earlier
+// leader made without being able to use it.
+func (t *term) clear() error {
+	var paths []string
+	for _, i := range t.instances {
+		paths = append(paths, i.leftovers()...)
+	}
+	_, err := t.moveAway(append(paths, t.envs.leftovers()...))
+	return err
 }
 
 // keep writes the state of all instances for this epoch, so that what an

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -100,6 +101,32 @@ func (t *term) spawnOnce(c command, marker string, output *os.File) (*child, err
 		fd:    pidfd(h.fd),
 		own:   true,
 	}, nil
+}
+
+// reaper waits for processes that a term has started and left: whoever leads
+// now cannot, and what nobody waits for stays in the list of processes.
+type reaper struct {
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+func newReaper() *reaper {
+	r := &reaper{}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	return r
+}
+
+func (r *reaper) take(c *child) {
+	r.running.Go(func() {
+		defer c.close()
+		_, _ = c.wait(r.ctx) // how it ended is no matter here
+	})
+}
+
+func (r *reaper) close() {
+	r.cancel()
+	r.running.Wait()
 }
 
 // adopt makes a child of a running process that something else started. It

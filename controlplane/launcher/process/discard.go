@@ -5,7 +5,6 @@ package process
 import (
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,20 +17,27 @@ import (
 
 const trashPrefix = ".removed-"
 
-// discard deletes what is at the paths, if there is any of it. A hand moves it
-// away: what has a name of its own in the trash is nobody's any more.
+// discard deletes what is at the paths, if there is any of it.
 func (t *term) discard(paths []string) error {
-	paths = present(paths)
-	if len(paths) == 0 {
-		return nil
-	}
-	trash := filepath.Join(t.cfg.DataDir, "instances", trashPrefix+rand.Text())
-	t.at("discard: chosen")
-	if _, err := t.act(hand.Order{Discard: &hand.Discard{Paths: paths, To: trash}}); err != nil {
+	trash, err := t.moveAway(paths)
+	if err != nil || trash == "" {
 		return err
 	}
 	t.at("discard: moved")
 	return removeTree(trash)
+}
+
+// moveAway has a hand move what is at the paths into a new folder of trash:
+// what is there is nobody's any more.
+func (t *term) moveAway(paths []string) (trash string, err error) {
+	paths = present(paths)
+	if len(paths) == 0 {
+		return "", nil
+	}
+	trash = filepath.Join(t.cfg.DataDir, "instances", trashPrefix+rand.Text())
+	t.at("discard: chosen")
+	_, err = t.act(hand.Order{Discard: &hand.Discard{Paths: paths, To: trash}})
+	return trash, err
 }
 
 func present(paths []string) []string {
@@ -44,15 +50,29 @@ func present(paths []string) []string {
 	return found
 }
 
-// clear deletes what earlier runs have left, but for the last one's log.
+// clear deletes what earlier runs have left.
 func (i *instance) clear() {
+	if err := i.t.discard(i.leftovers()); err != nil && i.t.over() == nil {
+		i.t.cfg.Log.Warn("clear an instance's folder", zap.String("instance", i.id), zap.Error(err))
+	}
+}
+
+// leftovers are the files and folders of runs, but for those of the newest one
+// and the log of the one before.
+func (i *instance) leftovers() []string {
 	i.mu.Lock()
 	keep := map[string]bool{"logs/" + i.state.Log: true, "logs/" + i.state.PreviousLog: true}
-	if r := i.state.Run; r != nil && r.Process.PID != 0 {
+	r := i.state.Run
+	if r != nil && r.Process.PID != 0 {
 		keep["run/"+r.Folder] = true
 	}
 	i.mu.Unlock()
-	paths := []string{filepath.Join(i.dir, "home"), filepath.Join(i.dir, "tmp"), filepath.Join(i.dir, "token")} // of launchers that knew no epochs
+	var paths []string
+	if r == nil || !r.old() {
+		for _, name := range []string{"home", "tmp", "token"} {
+			paths = append(paths, filepath.Join(i.dir, name))
+		}
+	}
 	for _, folder := range []string{"run", "logs"} {
 		entries, err := os.ReadDir(filepath.Join(i.dir, folder))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -64,9 +84,7 @@ func (i *instance) clear() {
 			}
 		}
 	}
-	if err := i.t.discard(paths); err != nil && i.t.over() == nil {
-		i.t.cfg.Log.Warn("clear an instance's folder", zap.String("instance", i.id), zap.Error(err))
-	}
+	return paths
 }
 
 // emptyTrash deletes what discards that were cut off have left.
@@ -78,7 +96,7 @@ func (t *term) emptyTrash() {
 		}
 	}
 	if err != nil {
-		t.cfg.Log.Warn("remove what is left of an instance", zap.Error(fmt.Errorf("empty trash: %w", err)))
+		t.cfg.Log.Warn("empty the trash", zap.Error(err))
 	}
 }
 

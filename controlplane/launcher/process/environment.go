@@ -132,9 +132,9 @@ func (e *environments) await(ctx context.Context, key string, output *os.File) (
 	}
 }
 
-// clear deletes what builds that were cut off have left, and the locks and
-// halves of launchers that knew no epochs.
-func (e *environments) clear() {
+// leftovers are those of builds that were cut off, and the locks of launchers
+// that knew no epochs.
+func (e *environments) leftovers() []string {
 	var paths []string
 	entries, err := os.ReadDir(e.dir)
 	for _, k := range entries {
@@ -151,9 +151,10 @@ func (e *environments) clear() {
 			}
 		}
 	}
-	if err = errors.Join(err, e.t.discard(paths)); err != nil && e.t.over() == nil {
+	if err != nil {
 		e.t.cfg.Log.Warn("clear the folder of Python environments", zap.Error(err))
 	}
+	return paths
 }
 
 func (b *builder) build(ctx context.Context, p python, reqs requirements, dir string) *controlplane.Reason {

@@ -90,6 +90,7 @@ func orderFile(o hand.Order) (*os.File, error) {
 func (h *hired) outcome() (hand.Answer, error) {
 	defer h.answers.Close()
 	var text []byte
+	silent := errSilent
 	for _, limit := range []time.Duration{handPatience, handLimit - handPatience, handLimit} {
 		if err := h.answers.SetReadDeadline(time.Now().Add(limit)); err != nil {
 			return hand.Answer{}, fmt.Errorf("hear process %d: %w", h.process.Pid, err)
@@ -98,16 +99,23 @@ func (h *hired) outcome() (hand.Answer, error) {
 		text = append(text, more...)
 		switch {
 		case err == nil:
-			return verdictOf(text)
+			a, err := verdictOf(text)
+			if errors.Is(err, errSilent) {
+				err = silent
+			}
+			return a, err
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return hand.Answer{}, fmt.Errorf("hear process %d: %w", h.process.Pid, err)
 		case limit == handPatience:
 			h.b.freeLock()
 		default:
+			if holders := h.b.lockHolders(); len(holders) > 0 {
+				silent = fmt.Errorf("process %d keeps the data folder %s locked", holders[0], h.b.cfg.DataDir)
+			}
 			_ = h.process.Kill() // it may have ended just now
 		}
 	}
-	return hand.Answer{}, fmt.Errorf("hear process %d: %w", h.process.Pid, errSilent)
+	return hand.Answer{}, fmt.Errorf("hear process %d: %w", h.process.Pid, silent)
 }
 
 func verdictOf(answers []byte) (hand.Answer, error) {

@@ -42,6 +42,7 @@ type base struct {
 	folder string // names DataDir in markers
 	*isolation
 	python *interpreter
+	reaper *reaper
 }
 
 var (
@@ -81,7 +82,7 @@ func open(cfg Config) (*Launcher, error) {
 			return nil, fmt.Errorf("find own program: %w", err)
 		}
 	}
-	l := &Launcher{base: base{cfg: cfg}}
+	l := &Launcher{base: base{cfg: cfg, reaper: newReaper()}}
 	a, err := l.order(hand.Order{Name: &hand.Name{Wanted: rand.Text()}})
 	if err != nil {
 		return nil, fmt.Errorf("name data folder: %w", err)
@@ -239,6 +240,7 @@ func (l *Launcher) Close(ctx context.Context, stopWorkloads bool, grace time.Dur
 		}
 	}
 	l.resign(errClosed)
+	l.reaper.close()
 	l.cancel()
 	return err
 }

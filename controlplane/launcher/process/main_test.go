@@ -33,6 +33,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("PROCESSTEST_CONTROL_PLANE"); dir != "" {
 		runControlPlane(dir)
 	}
+	if dir := os.Getenv("PROCESSTEST_FROZEN"); dir != "" {
+		runFrozen(dir)
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -274,9 +274,9 @@ func (r *run) attempt(c command, fixed int, output *os.File) outcome {
 		r.log("record an instance's process", err)
 	}
 	r.i.t.at("start: recorded")
-	if err := r.i.t.launch(r.i.clear); err != nil {
-		return outcome{abandoned: true}
-	}
+	var clearing sync.WaitGroup
+	defer clearing.Wait() // before another run makes folders here
+	clearing.Go(r.i.clear)
 	return r.supervise(child)
 }
 

@@ -101,6 +101,10 @@ func (s *state) adjust() {
 	}
 }
 
+// old reports whether a launcher started the run that knew no epochs: its home
+// and token are the instance's.
+func (s *runState) old() bool { return s.Folder == strconv.FormatInt(s.Generation, 10) }
+
 type stateFile struct {
 	name  string
 	epoch int64

@@ -15,12 +15,18 @@ import (
 
 // supervise makes the process ready, stays with it, and ends all of its group
 // when it is to stop or its leader has ended.
-func (r *run) supervise(c *child) outcome {
+func (r *run) supervise(c *child) (o outcome) {
 	g := r.i.t.group(c.Ident, r.marker())
 	g.cgroup = r.cgroup
 	var helpers sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.Background())
-	defer c.close()
+	defer func() {
+		if o.abandoned && c.own {
+			r.i.t.reaper.take(c)
+			return
+		}
+		c.close()
+	}()
 	defer helpers.Wait()
 	defer cancel()
 
