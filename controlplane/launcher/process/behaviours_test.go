@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -25,6 +27,8 @@ const (
 	elsewhere launchertest.Behaviour = "elsewhere"  // listens on another port
 	unhealthy launchertest.Behaviour = "unhealthy"  // answers 500
 	inspects  launchertest.Behaviour = "inspects"   // prints what it finds, then serves
+	hungry    launchertest.Behaviour = "hungry"     // takes 512 MiB of memory once it serves
+	keeps     launchertest.Behaviour = "keeps"      // adds to the files KEPT, prints the files READ, then serves
 	chatty    launchertest.Behaviour = "chatty"     // writes 4 MiB, then serves
 	onIPv6    launchertest.Behaviour = "on-ipv6"    // listens on [::1] only
 	late      launchertest.Behaviour = "late"       // listens after a second
@@ -65,6 +69,9 @@ var behaviours = map[launchertest.Behaviour]func(){
 				found.FDs = append(found.FDs, e.Name()+" "+to)
 			}
 		}
+		found.UID = os.Getuid()
+		_, shadow := os.ReadFile("/etc/shadow")
+		found.Closed = os.IsPermission(shadow)
 		p, _ := procgroup.ReadProc(os.Getpid())
 		found.Leads = p.Session == p.PID && p.Group == p.PID
 		token, _ := os.ReadFile(os.Getenv("SLIPWAY_TOKEN_FILE"))
@@ -73,6 +80,29 @@ var behaviours = map[launchertest.Behaviour]func(){
 		found.File = string(file)
 		b, _ := json.Marshal(found)
 		fmt.Printf("inspection %s\n", b)
+		launchertest.Serve(os.Getenv("PORT"))
+	},
+	hungry: func() {
+		go func() {
+			time.Sleep(300 * time.Millisecond) // once it is ready
+			eaten := make([]byte, 512<<20)
+			for n := 0; n < len(eaten); n += 4096 {
+				eaten[n] = 1
+			}
+			runtime.KeepAlive(eaten)
+		}()
+		launchertest.Serve(os.Getenv("PORT"))
+	},
+	keeps: func() {
+		for _, path := range strings.Split(os.Getenv("KEPT"), ":") {
+			before, _ := os.ReadFile(path)
+			err := os.WriteFile(path, append(before, '+'), 0o600)
+			fmt.Printf("kept %s %q %v\n", path, before, err)
+		}
+		for _, path := range strings.Split(os.Getenv("READ"), ":") {
+			b, err := os.ReadFile(path)
+			fmt.Printf("read %s %q %v\n", path, b, err)
+		}
 		launchertest.Serve(os.Getenv("PORT"))
 	},
 	chatty: func() {
@@ -100,12 +130,17 @@ var behaviours = map[launchertest.Behaviour]func(){
 type inspection struct {
 	Env, FDs         []string
 	Dir, Token, File string
-	Leads            bool
+	Leads, Closed    bool
+	UID              int
 }
 
 // runControlPlane starts and stops workloads at random until it is killed.
 func runControlPlane(dir string) {
 	l, err := New(Config{DataDir: dir, Unpack: unzip})
+	if err == nil {
+		epoch, _ := strconv.ParseInt(os.Getenv("PROCESSTEST_EPOCH"), 10, 64)
+		err = l.Lead(context.Background(), epoch)
+	}
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)

@@ -3,7 +3,6 @@
 package process
 
 import (
-	"path"
 	"path/filepath"
 	"slices"
 
@@ -44,12 +43,9 @@ func (l *Launcher) Check(app *controlplane.App) []controlplane.Reason {
 	default:
 		add(controlplane.BadBundle, "Runtime.AppMode %q is not known", app.AppMode)
 	}
-	if rt.VolumeMount != "" {
-		add(controlplane.NeedsMountNamespace, "Runtime.VolumeMount %s needs a mount namespace, which the process launcher does not make; run the app with a launcher of containers", rt.VolumeMount)
-	}
-	for _, f := range app.Manifest.Files {
-		if path.IsAbs(f.Path) {
-			add(controlplane.NeedsMountNamespace, "[[File]] %s needs a mount namespace, which the process launcher does not make; give a path relative to the app", f.Path)
+	if why := l.able.Mounts; why != nil {
+		for _, what := range namespaced(app.Manifest) {
+			add(controlplane.NeedsMountNamespace, "%s needs a mount namespace, which cannot be made here: %v", what, why)
 		}
 	}
 	return found

@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -10,15 +11,16 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/machine"
 )
 
 // Config is what a process launcher needs. DataDir and Unpack are required.
 type Config struct {
 	// DataDir is the folder that the launcher keeps everything in, made with its
-	// parents if missing. Only one launcher at a time can use it; New waits
-	// up to LockTimeout (default 10 s) for another one to end.
-	DataDir     string
-	LockTimeout time.Duration
+	// parents if missing. Control planes of this machine share it, and one of
+	// them leads. It has to be the machine's own: processes of another machine,
+	// or of another container, cannot be seen from here.
+	DataDir string
 
 	// Unpack writes the files of a bundle below dir, an empty folder.
 	Unpack func(ctx context.Context, blob controlplane.Blob, dir string) error
@@ -28,7 +30,8 @@ type Config struct {
 	// also gets PIP_*, the proxy variables and the paths of certificates.
 	Environ []string
 
-	// Self is the program that runs the sample app; empty is this one.
+	// Self is the program that runs the sample app and the hands (package
+	// hand); empty is this one. It has to import this package.
 	Self string
 
 	// LogLimit bounds each log file, in bytes; 0 is 16 MiB. A workload can
@@ -38,7 +41,18 @@ type Config struct {
 	// BuildTimeout bounds the installation of Python dependencies; 0 is 15 min.
 	BuildTimeout time.Duration
 
+	// FirstUser and LastUser are the range of users that instances get, each
+	// its own, where the control plane is root; 0 is 200000 to 265535. Two
+	// installations on a machine need ranges of their own.
+	FirstUser, LastUser int
+
+	// Network is what instances with a fixed port get addresses of; the zero
+	// one is netns.Default. It must not be in use.
+	Network netip.Prefix
+
 	Log *zap.Logger // nil logs nothing
+
+	reached func(step string) // of tests, which stop and kill the process there
 }
 
 // The defaults of a workload (launcher.Workload).
@@ -48,9 +62,6 @@ const (
 )
 
 func (c Config) withDefaults() Config {
-	if c.LockTimeout == 0 {
-		c.LockTimeout = 10 * time.Second
-	}
 	if c.Environ == nil {
 		c.Environ = os.Environ()
 	}
@@ -59,6 +70,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.BuildTimeout == 0 {
 		c.BuildTimeout = 15 * time.Minute
+	}
+	if c.FirstUser == 0 && c.LastUser == 0 {
+		c.FirstUser, c.LastUser = machine.FirstUser, machine.LastUser
 	}
 	if c.Log == nil {
 		c.Log = zap.NewNop()

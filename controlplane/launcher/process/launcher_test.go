@@ -4,6 +4,7 @@ package process
 
 import (
 	"encoding/json"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -54,7 +55,7 @@ func TestNoProcessOfTheGroupSurvives(t *testing.T) {
 				o = launchertest.Observe(t, l)
 			}
 			if how == "leader ends" {
-				s, err := readState(l.instances["one"].dir)
+				s, err := readState(l.instanceDir("one"))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -68,8 +69,15 @@ func TestNoProcessOfTheGroupSurvives(t *testing.T) {
 				t.Fatal(err)
 			}
 			for n, pid := range children {
-				if p, err := procgroup.ReadProc(pid); err == nil && !p.Zombie() {
-					t.Errorf("child %d is left (%s)", n, ready.Endpoint)
+				// A process that ends is in no group any more, and a moment later gone.
+				for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+					if p, err := procgroup.ReadProc(pid); err != nil || p.Zombie() {
+						break
+					}
+					if time.Now().After(deadline) {
+						t.Errorf("child %d is left (%s)", n, ready.Endpoint)
+						break
+					}
 				}
 			}
 			if how == "leader ends" {
@@ -89,7 +97,7 @@ func killOrphans(t *testing.T) {
 	for pid, p := range all {
 		env, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
 		if string(env) == launchertest.EnvBehaviour+"="+string(launchertest.NeverOpen)+"\x00" {
-			signalProc(p, syscall.SIGKILL)
+			syscall.Kill(p.PID, syscall.SIGKILL)
 		}
 	}
 }
@@ -108,8 +116,8 @@ func TestWhatAWorkloadFinds(t *testing.T) {
 	o := start(t, l, w)
 	ready := o.Ready("one", 4)
 	log := currentLog(t, l, "one")
-	if !strings.Contains(log, "slipway: memory limit 512Mi is not enforced by the process launcher\n") {
-		t.Errorf("the log does not tell of the limit: %q", log)
+	if told := strings.Contains(log, "slipway: memory limit 512Mi is not enforced by the process launcher: "); told == (l.able.Memory == nil) {
+		t.Errorf("limits of memory: %v; the log tells %q", l.able.Memory, log)
 	}
 	_, text, _ := strings.Cut(log, "inspection ")
 	text, _, _ = strings.Cut(text, "\n")
@@ -117,11 +125,15 @@ func TestWhatAWorkloadFinds(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &got); err != nil {
 		t.Fatalf("%v: %s", err, log)
 	}
-	dir := filepath.Join(l.cfg.DataDir, "instances", "one")
+	dir := l.instanceDir("one")
+	runs, err := filepath.Glob(dir + "/run/4-*")
+	if err != nil || len(runs) != 1 {
+		t.Fatalf("folders of runs: %q, %v", runs, err)
+	}
 	_, port, _ := net.SplitHostPort(ready.Endpoint)
 	for _, want := range []string{
-		"HOME=" + dir + "/home", "TMPDIR=" + dir + "/tmp", "PORT=" + port, "LANG=de_DE.UTF-8",
-		"GREETING=hello", "SLIPWAY_TOKEN_FILE=" + dir + "/token",
+		"HOME=" + runs[0] + "/home", "TMPDIR=" + runs[0] + "/tmp", "PORT=" + port, "LANG=de_DE.UTF-8",
+		"GREETING=hello", "SLIPWAY_TOKEN_FILE=" + runs[0] + "/token",
 	} {
 		if !slices.Contains(got.Env, want) {
 			t.Errorf("no %s in %q", want, got.Env)
@@ -134,15 +146,15 @@ func TestWhatAWorkloadFinds(t *testing.T) {
 			t.Errorf("inherited %s", entry)
 		}
 	}
-	if got.Dir != dir+"/run/4" || got.Token != "token of one" || got.File != "a: 1\n" || !got.Leads {
+	if got.Dir != runs[0]+"/app" || got.Token != "token of one" || got.File != "a: 1\n" || !got.Leads {
 		t.Errorf("found %+v", got)
 	}
 	for _, fd := range got.FDs {
-		if strings.Contains(fd, "/etc/hostname") || strings.Contains(fd, dir) && !strings.Contains(fd, "current.log") {
+		if strings.Contains(fd, "/etc/hostname") || strings.Contains(fd, l.cfg.DataDir) && !strings.Contains(fd, "/logs/4-") || strings.Contains(fd, "pipe:") || strings.Contains(fd, "memfd:") {
 			t.Errorf("descriptor %s leaked", fd)
 		}
 	}
-	if info, err := os.Stat(dir + "/token"); err != nil || info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(runs[0] + "/token"); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("token: %v %v", info, err)
 	}
 }
@@ -211,7 +223,9 @@ func TestWhyAStartEnds(t *testing.T) {
 			if c.change != nil {
 				c.change(&w)
 			}
-			end := start(t, opened(t, tempDir(t)), w).Ended("one", 1)
+			l := opened(t, tempDir(t))
+			l.networks = nil // one of its own has every port free
+			end := start(t, l, w).Ended("one", 1)
 			if end.WasReady || end.Reason == nil || end.Reason.Code != c.code || !strings.Contains(end.Reason.Text, c.text) {
 				t.Errorf("end %+v: %v, want %s %q", end, end.Reason, c.code, c.text)
 			}
@@ -225,7 +239,7 @@ func TestAStrangerOnThePickedPortCostsATry(t *testing.T) {
 	o.Await("starting", func(f launcher.Fact) bool { return f.Stage == controlplane.StageStarting })
 	var port int
 	for deadline := time.Now().Add(5 * time.Second); port == 0 && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if s, err := readState(l.instances["one"].dir); err == nil && s.Run != nil && s.Run.Process.PID != 0 {
+		if s, err := readState(l.instanceDir("one")); err == nil && s.Run != nil && s.Run.Process.PID != 0 {
 			port = s.Run.Port
 		}
 	}
@@ -243,17 +257,25 @@ func TestLogsAreBounded(t *testing.T) {
 	l := opened(t, tempDir(t), func(c *Config) { c.LogLimit = 1 << 20 })
 	o := start(t, l, workload("one", 1, chatty))
 	o.Ready("one", 1)
-	path := filepath.Join(l.cfg.DataDir, "instances", "one", "logs", "current.log")
+	logs, err := filepath.Glob(l.instanceDir("one") + "/logs/1-*.log")
+	if err != nil || len(logs) != 1 {
+		t.Fatalf("logs %q, %v", logs, err)
+	}
+	f, err := os.Open(logs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		info, err := os.Stat(path)
+		_, taken, err := sizes(f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if info.Size() <= 1<<20 {
+		if taken <= 1<<20 {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%d bytes", info.Size())
+			t.Fatalf("%d bytes", taken)
 		}
 	}
 	if log := currentLog(t, l, "one"); !strings.HasSuffix(log, "it serves\n") {
@@ -262,6 +284,7 @@ func TestLogsAreBounded(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
+	denied := errors.New("not here")
 	empty := t.TempDir()
 	l := opened(t, tempDir(t), func(c *Config) { c.Environ = []string{"PATH=" + empty} })
 	for _, c := range []struct {
@@ -269,24 +292,28 @@ func TestCheck(t *testing.T) {
 		mode controlplane.AppMode
 		rt   controlplane.Runtime
 		file string
+		no   error // why there are no mount namespaces
 		code controlplane.ReasonCode
 		text string
 	}{
 		{name: "the sample app", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: sampleApp}},
-		{name: "a binary", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: []string{"bin/x"}}, file: "a/b"},
+		{name: "a binary", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: []string{"bin/x"}}, file: "a/b", no: denied},
 		{name: "no entry point", mode: controlplane.Binary, code: controlplane.BadBundle, text: "AppEntryPoint"},
 		{name: "a program of the host", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: []string{"/bin/sh"}}, code: controlplane.BadBundle, text: "/bin/sh"},
 		{name: "no python", mode: controlplane.Python, rt: controlplane.Runtime{Module: "app"}, code: controlplane.Dependencies, text: "apt-get install python3 python3-venv"},
 		{name: "Wave", mode: controlplane.Wave, code: controlplane.WaveServerMissing, text: "yet"},
 		{name: "a container", mode: controlplane.Container, code: controlplane.LauncherDown, text: "no launcher that runs containers is configured"},
-		{name: "a volume", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: sampleApp, VolumeMount: "/data"}, code: controlplane.NeedsMountNamespace, text: "/data"},
-		{name: "an absolute file", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: sampleApp}, file: "/etc/x", code: controlplane.NeedsMountNamespace, text: "/etc/x"},
+		{name: "a volume", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: sampleApp, VolumeMount: "/data"}, no: denied, code: controlplane.NeedsMountNamespace, text: "/data"},
+		{name: "an absolute file", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: sampleApp}, file: "/etc/x", no: denied, code: controlplane.NeedsMountNamespace, text: "/etc/x needs a mount namespace, which cannot be made here: not here"},
+		{name: "the volume of an environment", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: sampleApp, ResourceVolumeSize: "1Gi"}, no: denied, code: controlplane.NeedsMountNamespace, text: "ResourceVolumeSize"},
+		{name: "a volume and a file where they can be mounted", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: sampleApp, VolumeMount: "/data"}, file: "/etc/x"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			app := &controlplane.App{AppMode: c.mode, Manifest: controlplane.Manifest{Runtime: c.rt}}
 			if c.file != "" {
 				app.Manifest.Files = []controlplane.File{{Path: c.file}}
 			}
+			l.able.Mounts = c.no
 			got := l.Check(app)
 			switch {
 			case c.code == "" && len(got) == 0:

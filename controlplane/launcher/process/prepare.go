@@ -5,12 +5,10 @@ package process
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 )
@@ -18,16 +16,13 @@ import (
 // prepare makes the folders of a start and says what to execute. Its own lines
 // and pip's go to output.
 func (r *run) prepare(output *os.File) (command, *controlplane.Reason) {
-	dir := r.runDir()
-	for _, name := range []string{"run", "home", "tmp"} {
-		if err := removeTree(filepath.Join(r.i.dir, name)); err != nil {
-			return command{}, broken(fmt.Errorf("clear folder %s: %w", name, err))
-		}
-		if err := os.Mkdir(filepath.Join(r.i.dir, name), 0o700); err != nil {
-			return command{}, broken(fmt.Errorf("make folder %s: %w", name, err))
+	dir := r.appDir()
+	for _, folder := range []string{dir, r.homeDir(), r.tempDir()} {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return command{}, broken(fmt.Errorf("make run folder: %w", err))
 		}
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	if err := r.i.t.open(r.i.dir, filepath.Dir(r.dir()), r.dir()); err != nil {
 		return command{}, broken(fmt.Errorf("make run folder: %w", err))
 	}
 	if err := writeToken(r.tokenFile(), r.w.Token); err != nil {
@@ -41,25 +36,34 @@ func (r *run) prepare(output *os.File) (command, *controlplane.Reason) {
 		return command{}, broken(fmt.Errorf("open run folder: %w", err))
 	}
 	defer root.Close()
-	for _, f := range r.w.Files {
-		if err := writeFile(root, f); err != nil {
+	for n, f := range r.w.Files {
+		write := func() error { return writeFile(root, f) }
+		if path.IsAbs(f.Path) {
+			write = func() error { return r.writeAbsolute(n, f) }
+		}
+		if err := write(); err != nil {
 			if why := noCapacity(err); why != nil {
 				return command{}, why
 			}
 			return command{}, reason(controlplane.BadBundle, "[[File]] %s cannot be written: %v", f.Path, err)
 		}
 	}
-	for _, line := range unenforced(r.w.App.Manifest.Runtime, root) {
+	for _, line := range r.i.t.unenforced(r.w.App.Manifest.Runtime, root) {
 		fmt.Fprintf(output, "slipway: %s\n", line)
 	}
-	return r.command(root, output)
+	c, why := r.command(root, output)
+	if why == nil {
+		why = r.confine(&c)
+	}
+	return c, why
 }
 
-func (r *run) runDir() string {
-	return filepath.Join(r.i.dir, "run", strconv.FormatInt(r.state.Generation, 10))
-}
-
-func (r *run) tokenFile() string { return filepath.Join(r.i.dir, "token") }
+// The folder of the run, and what is in it. No other run shares any of it.
+func (r *run) dir() string       { return filepath.Join(r.i.dir, "run", r.state.Folder) }
+func (r *run) appDir() string    { return filepath.Join(r.dir(), "app") }
+func (r *run) homeDir() string   { return filepath.Join(r.dir(), "home") }
+func (r *run) tempDir() string   { return filepath.Join(r.dir(), "tmp") }
+func (r *run) tokenFile() string { return filepath.Join(r.dir(), "token") }
 
 // unpack writes the bundle into dir. The sample app is a part of this program
 // and may come without one.
@@ -74,7 +78,7 @@ func (r *run) unpack(dir string) *controlplane.Reason {
 	if err != nil {
 		return reason(controlplane.BadBundle, "the bundle cannot be opened: %v", err)
 	}
-	err = r.i.l.cfg.Unpack(r.ctx, blob, dir)
+	err = r.i.t.cfg.Unpack(r.ctx, blob, dir)
 	if err := errors.Join(err, blob.Close()); err != nil {
 		if why := noCapacity(err); why != nil {
 			return why
@@ -84,12 +88,7 @@ func (r *run) unpack(dir string) *controlplane.Reason {
 	return nil
 }
 
-// writeToken replaces the token's file, so that who has the old one open never
-// reads the new token.
 func writeToken(path, token string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -105,25 +104,4 @@ func writeFile(root *os.Root, f controlplane.File) error {
 		return err
 	}
 	return root.WriteFile(name, []byte(f.Value), 0o600)
-}
-
-// unenforced says which wishes of the manifest are not granted here.
-func unenforced(rt controlplane.Runtime, root *os.Root) []string {
-	var lines []string
-	say := func(wish, value string) {
-		if value != "" {
-			lines = append(lines, fmt.Sprintf("%s %s is not enforced by the process launcher", wish, value))
-		}
-	}
-	say("memory limit", rt.MemoryLimit)
-	say("memory reservation", rt.MemoryReservation)
-	say("CPU limit", rt.CPULimit)
-	say("CPU reservation", rt.CPUReservation)
-	if rt.GPUCount > 0 {
-		lines = append(lines, fmt.Sprintf("%d GPUs are wanted; the process launcher gives what the machine has", rt.GPUCount))
-	}
-	if _, err := root.Stat("packages.txt"); err == nil {
-		lines = append(lines, "packages.txt is not installed by the process launcher; install its packages on this machine")
-	}
-	return lines
 }

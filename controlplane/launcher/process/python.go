@@ -34,6 +34,7 @@ type python struct {
 // new enough, and remembers it for a while.
 type interpreter struct {
 	cfg Config
+	may func(program string) bool // be executed by the instances' users
 
 	mu    sync.Mutex
 	last  python
@@ -41,7 +42,9 @@ type interpreter struct {
 	until time.Time
 }
 
-func newInterpreter(cfg Config) *interpreter { return &interpreter{cfg: cfg} }
+func newInterpreter(cfg Config, may func(string) bool) *interpreter {
+	return &interpreter{cfg: cfg, may: may}
+}
 
 func (i *interpreter) find() (python, error) {
 	i.mu.Lock()
@@ -63,10 +66,13 @@ func (i *interpreter) search() (python, error) {
 			continue
 		}
 		file := filepath.Join(dir, "python3")
-		if info, err := os.Stat(file); err != nil || info.IsDir() || unix.Access(file, unix.X_OK) != nil {
+		if info, err := os.Stat(file); err != nil || info.IsDir() || unix.Access(file, unix.X_OK) != nil || !i.may(file) {
 			continue
 		}
 		p, err := i.ask(file)
+		if err == nil && !i.may(p.path) {
+			err = fmt.Errorf("%s is %s, which users of instances may not execute", file, p.path)
+		}
 		if err == nil {
 			return p, nil
 		}

@@ -26,7 +26,7 @@ func (r *run) awaitReady(ctx context.Context, g group) verdict {
 		opened    bool
 	)
 	for {
-		address, own, stranger := openPort(ctx, g, r.state.Port)
+		address, own, stranger := r.openPort(ctx, g)
 		switch {
 		case own != nil:
 			strangers = 0
@@ -62,6 +62,23 @@ func (r *run) awaitReady(ctx context.Context, g group) verdict {
 			return verdict{reason: r.tooLate(g, opened, unhealthy)}
 		}
 	}
+}
+
+// openPort is openPort of the run's port, wherever that is. In a network of its
+// own nobody else can listen.
+func (r *run) openPort(ctx context.Context, g group) (address netip.AddrPort, own []uint64, stranger *procgroup.Listener) {
+	if r.state.Address == "" {
+		return openPort(ctx, g, r.state.Port)
+	}
+	ip, err := netip.ParseAddr(r.state.Address)
+	if err != nil {
+		return address, nil, nil
+	}
+	address = netip.AddrPortFrom(ip, uint16(r.state.Port))
+	if probe.Connect(ctx, address.String()) != nil {
+		return address, nil, nil
+	}
+	return address, []uint64{}, nil
 }
 
 // openPort connects to the port on the loopback and says whose socket answers:

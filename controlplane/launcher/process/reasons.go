@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/hand"
 	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
@@ -36,6 +38,22 @@ func crashed(id string, e exit, ready bool) *controlplane.Reason {
 		how = fmt.Sprintf("the process ended with exit code %d %s", e.status.ExitStatus(), when)
 	}
 	return reason(controlplane.Crashed, "%s; its last lines are in `slipway instance logs %s`", how, id)
+}
+
+// outOfMemory is for a run that the kernel has ended within its memory limit.
+func outOfMemory(id, limit string) *controlplane.Reason {
+	return reason(controlplane.OOM, "the app needed more memory than its limit, Runtime.MemoryLimit %s; its last lines are in `slipway instance logs %s`", limit, id)
+}
+
+// unconfinable types why a program could not be kept apart.
+func unconfinable(f *hand.Fault) *controlplane.Reason {
+	if r := noCapacity(f); r != nil {
+		return r
+	}
+	if f.Confine == confine.StepMounts {
+		return reason(controlplane.NeedsMountNamespace, "the app's files and volumes cannot be mounted: %s", f.Text)
+	}
+	return broken(f)
 }
 
 func portInUse(port int, l procgroup.Listener) *controlplane.Reason {

@@ -1,0 +1,178 @@
+//go:build linux
+
+package machine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine"
+)
+
+// The tests' own program plays all parts: it joins what an order says, executes
+// itself, and does there what the order asks.
+const orderName = "CONFINETEST_ORDER"
+
+func TestMain(m *testing.M) {
+	if text := os.Getenv(orderName); text != "" {
+		var o order
+		if err := json.Unmarshal([]byte(text), &o); err != nil {
+			panic(err)
+		}
+		if os.Args[0] == "confined" {
+			o.act()
+		} else {
+			o.confine()
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// order is what a confined process is to do.
+type order struct {
+	Spec  confine.Spec
+	Eat   int           // bytes of memory
+	Spin  time.Duration // of CPU
+	Sleep time.Duration
+}
+
+func (o order) confine() {
+	runtime.LockOSThread()
+	fd, err := confine.Open("/proc/self/exe")
+	if err == nil {
+		err = confine.Apply(o.Spec)
+	}
+	if err == nil {
+		err = confine.Exec(fd, []string{"confined"}, os.Environ())
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+func (o order) act() {
+	if o.Eat > 0 {
+		eaten := make([]byte, o.Eat)
+		for n := 0; n < len(eaten); n += 4096 {
+			eaten[n] = 1
+		}
+		runtime.KeepAlive(eaten)
+	}
+	for used := time.Duration(0); used < o.Spin; {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+			panic(err)
+		}
+		used = time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	time.Sleep(o.Sleep)
+}
+
+// ordinary is who tests are where they try what an ordinary user may.
+var ordinary = confine.User{UID: 61001, GID: 61001}
+
+// command is the order as a process, yet to be started.
+func (o order) command(t *testing.T) *exec.Cmd {
+	t.Helper()
+	text, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = []string{orderName + "=" + string(text)}
+	cmd.WaitDelay = time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+func (o order) try(t *testing.T) error {
+	t.Helper()
+	out, err := o.command(t).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+}
+
+// open is a folder that every user may enter.
+func open(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func write(t *testing.T, path, content string, mode os.FileMode) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// me is the user that orders run as: an instance's for root, else one's own.
+func me() confine.User {
+	if os.Geteuid() == 0 {
+		return confine.User{UID: 61002, GID: 61002}
+	}
+	return confine.User{UID: os.Geteuid(), GID: os.Getegid()}
+}
+
+func mine() *confine.User {
+	u := me()
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return &u
+}
+
+func absent(t *testing.T, path string) {
+	t.Helper()
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("%s is on the machine: %v", path, err)
+	}
+}
+
+// TestAsAnOrdinaryUser runs the tests of this package once more without root's
+// rights.
+func TestAsAnOrdinaryUser(t *testing.T) {
+	needRoot(t)
+	tmp := filepath.Join(open(t), "tmp")
+	if err := errors.Join(os.Mkdir(tmp, 0o700), os.Chown(tmp, ordinary.UID, ordinary.GID)); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.timeout=5m", "-test.paniconexit0")
+	cmd.Env = append(os.Environ(), "TMPDIR="+tmp, "HOME="+tmp)
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(ordinary.UID), Gid: uint32(ordinary.GID)}}
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,329 @@
+//go:build linux
+
+package process
+
+import (
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/launchertest"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/machine"
+)
+
+func anybodyMay(string) bool { return true }
+
+// apart is a launcher over a folder that the instances' users can enter.
+func apart(t *testing.T, change ...func(*Config)) *Launcher {
+	t.Helper()
+	dir := tempDir(t)
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(d, 0o711); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return opened(t, dir, change...)
+}
+
+func needUsers(t *testing.T, l *Launcher) {
+	t.Helper()
+	if l.able.Users != nil {
+		t.Skip(l.able.Users)
+	}
+}
+
+func needMounts(t *testing.T, l *Launcher) {
+	t.Helper()
+	if l.able.Mounts != nil {
+		t.Skip(l.able.Mounts)
+	}
+}
+
+func inspect(t *testing.T, l *Launcher, id string) inspection {
+	t.Helper()
+	_, text, _ := strings.Cut(currentLog(t, l, id), "inspection ")
+	text, _, _ = strings.Cut(text, "\n")
+	var got inspection
+	if err := json.Unmarshal([]byte(text), &got); err != nil {
+		t.Fatalf("%v: %s", err, currentLog(t, l, id))
+	}
+	return got
+}
+
+func TestAnInstanceIsAUserOfItsOwn(t *testing.T) {
+	l := apart(t)
+	needUsers(t, l)
+	seen := map[int]bool{}
+	for _, id := range []string{"one", "two"} {
+		w := workload(id, 1, inspects)
+		w.Files = []controlplane.File{{Path: "conf/app.yaml", Value: id}}
+		start(t, l, w).Ready(id, 1)
+		got := inspect(t, l, id)
+		if got.UID < l.users.First || got.UID > l.users.Last || seen[got.UID] {
+			t.Errorf("%s is user %d", id, got.UID)
+		}
+		seen[got.UID] = true
+		if got.File != id || got.Token != "token of "+id || !got.Leads {
+			t.Errorf("%s found %+v", id, got)
+		}
+		if !got.Closed {
+			t.Errorf("%s reads /etc/shadow", id)
+		}
+		run, err := filepath.Glob(filepath.Join(l.cfg.DataDir, "instances", id, "run", "*"))
+		if err != nil || len(run) != 1 {
+			t.Fatalf("runs %v, %v", run, err)
+		}
+		other := confine.User{UID: got.UID + 1000, GID: got.UID + 1000}
+		for _, closed := range []string{run[0], filepath.Join(l.cfg.DataDir, "instances", id, "logs")} {
+			if blocked, err := machine.CanEnter(other, closed); err != nil || blocked != closed {
+				t.Errorf("another user enters %s: blocked at %q, %v", closed, blocked, err)
+			}
+		}
+	}
+}
+
+// mountPoint is one that this machine does not have.
+const mountPoint = "/slipway-process-test"
+
+func TestVolumesAndFilesExistInsideAndOutliveRuns(t *testing.T) {
+	l := apart(t)
+	needMounts(t, l)
+	before, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := "/etc/slipway-process-test/app.yaml"
+	for generation := int64(1); generation <= 2; generation++ {
+		w := workload("one", generation, keeps, "KEPT="+mountPoint+"/count:"+resources+"/count", "READ="+file)
+		w.App.Manifest.Runtime.VolumeMount, w.App.Manifest.Runtime.VolumeSize = mountPoint, "1Gi"
+		w.App.Manifest.Runtime.ResourceVolumeSize = "1Gi"
+		w.Files = []controlplane.File{{Path: file, Value: "a: 1"}}
+		w.App.Manifest.Files = w.Files
+		start(t, l, w).Ready("one", generation)
+		log := currentLog(t, l, "one")
+		for _, want := range []string{
+			"kept " + mountPoint + `/count "` + strings.Repeat("+", int(generation)-1) + `" <nil>`,
+			"kept " + resources + `/count "` + strings.Repeat("+", int(generation)-1) + `" <nil>`,
+			"read " + file + ` "a: 1" <nil>`,
+		} {
+			if !strings.Contains(log, want+"\n") {
+				t.Errorf("generation %d: no %q in %q", generation, want, log)
+			}
+		}
+	}
+	for _, path := range []string{mountPoint, resources, filepath.Dir(file)} {
+		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is on the machine: %v", path, err)
+		}
+	}
+	if after, _ := os.ReadFile("/proc/self/mountinfo"); string(after) != string(before) {
+		t.Errorf("mounts were\n%sand are\n%s", before, after)
+	}
+	if b, err := os.ReadFile(filepath.Join(l.cfg.DataDir, "instances", "one", "volumes", "data", "count")); string(b) != "++" {
+		t.Errorf("the volume holds %q, %v", b, err)
+	}
+	if err := l.Remove(t.Context(), "one"); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(filepath.Join(l.cfg.DataDir, "instances")); err != nil || len(left) > 0 {
+		t.Errorf("left %v, %v", left, err)
+	}
+	if names, err := l.users.Names(); err != nil || len(names) > 0 {
+		t.Errorf("users of %v, %v", names, err)
+	}
+}
+
+func TestTooMuchMemoryIsTheReason(t *testing.T) {
+	l := apart(t)
+	if l.able.Memory != nil {
+		t.Skip(l.able.Memory)
+	}
+	w := workload("one", 1, hungry)
+	w.App.Manifest.Runtime.MemoryLimit = "128Mi"
+	o := start(t, l, w)
+	o.Ready("one", 1)
+	end := o.Ended("one", 1)
+	if end.Reason == nil || end.Reason.Code != controlplane.OOM || !strings.Contains(end.Reason.Text, "Runtime.MemoryLimit 128Mi") {
+		t.Errorf("end %+v: %v", end, end.Reason)
+	}
+	if left, err := machine.ListCgroups(l.cgroupPrefix()); err != nil || len(left) > 0 {
+		t.Errorf("control groups %v, %v", left, err)
+	}
+}
+
+func TestAControlGroupIsAdoptedAndSwept(t *testing.T) {
+	l := apart(t)
+	if l.able.Memory != nil {
+		t.Skip(l.able.Memory)
+	}
+	w := workload("one", 1, launchertest.Serves)
+	w.App.Manifest.Runtime.MemoryLimit = "256Mi"
+	start(t, l, w).Ready("one", 1)
+	if _, err := machine.NewCgroup(l.cgroupName("two", "1-left"), machine.Limits{Memory: 1 << 26}); err != nil {
+		t.Fatal(err)
+	}
+	l.Resign()
+	if err := l.Lead(t.Context(), 1<<40); err != nil {
+		t.Fatal(err)
+	}
+	left, err := machine.ListCgroups(l.cgroupPrefix())
+	if err != nil || len(left) != 1 || !strings.HasPrefix(left[0].Name(), l.cgroupName("one", "1-")) {
+		t.Errorf("control groups %v, %v", left, err)
+	}
+	if err := l.Stop(t.Context(), "one", 1, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := machine.ListCgroups(l.cgroupPrefix()); err != nil || len(left) > 0 {
+		t.Errorf("control groups %v, %v", left, err)
+	}
+}
+
+func TestInstancesHaveAFixedPortEach(t *testing.T) {
+	l := apart(t)
+	probe, err := l.networks.Make("slipway test", 1)
+	if err != nil {
+		t.Skip(err)
+	}
+	probe.Close()
+	endpoints := map[string]bool{}
+	for _, id := range []string{"one", "two"} {
+		w := workload(id, 1, launchertest.Serves)
+		w.App.Manifest.Runtime.Port = 8099
+		ready := start(t, l, w).Ready(id, 1)
+		if _, port, _ := net.SplitHostPort(ready.Endpoint); port != "8099" || endpoints[ready.Endpoint] || ready.Identity != "" {
+			t.Errorf("%s is at %s, identity %q", id, ready.Endpoint, ready.Identity)
+		}
+		endpoints[ready.Endpoint] = true
+	}
+	for at := range endpoints {
+		resp, err := http.Get("http://" + at + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+	http.DefaultClient.CloseIdleConnections()
+	l.Resign() // and adopt
+	if err := l.Lead(t.Context(), 1<<40); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range launchertest.Observe(t, l).Initial() {
+		if f.State != launcher.Ready || !endpoints[f.Endpoint] || f.Identity != "" {
+			t.Errorf("adopted %+v", f)
+		}
+	}
+	for _, id := range []string{"one", "two"} {
+		if err := l.Remove(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for until := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		links, err := netlink.LinkList()
+		if err != nil {
+			t.Fatal(err)
+		}
+		left := 0
+		for _, link := range links {
+			if strings.HasSuffix(link.Attrs().Alias, l.owner+" one") || strings.HasSuffix(link.Attrs().Alias, l.owner+" two") {
+				left++
+			}
+		}
+		if left == 0 {
+			break
+		}
+		if time.Now().After(until) {
+			t.Fatalf("%d devices are left", left)
+		}
+	}
+}
+
+func TestWhereUsersCannotEnterItIsSaid(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give instances users of their own")
+	}
+	dir := tempDir(t)
+	closed := filepath.Dir(dir)
+	if err := os.Chmod(closed, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l := opened(t, dir)
+	if l.able.Users == nil || !strings.Contains(l.able.Users.Error(), "`chmod o+x "+closed+"`") {
+		t.Errorf("got %v", l.able.Users)
+	}
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm()&0o077 != 0 && info.Mode().Perm() != 0o755 {
+		t.Errorf("data folder %v, %v", info.Mode(), err)
+	}
+}
+
+// TestAsAnOrdinaryUser runs the tests of isolation, and the suite of launchers,
+// without root's rights.
+func TestAsAnOrdinaryUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+	dir := t.TempDir()
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, tmp := filepath.Join(dir, "process.test"), filepath.Join(dir, "tmp")
+	if err := os.WriteFile(program, self, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	const ordinary = 61011
+	if err := errors.Join(os.Mkdir(tmp, 0o700), os.Chown(tmp, ordinary, ordinary)); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "-test.v", "-test.run=TestVolumes|TestWhatAWorkload|TestCheck|TestConformance|TestNoProcessOfTheGroup", "-test.timeout=5m")
+	cmd.Env = []string{"TMPDIR=" + tmp, "HOME=" + tmp, "PATH=" + os.Getenv("PATH")}
+	cmd.Dir = tmp
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: ordinary, Gid: ordinary}}
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPackagesAreInstalledByAUserOfTheirOwn(t *testing.T) {
+	needPython(t)
+	l := apart(t, offline)
+	needUsers(t, l)
+	if _, err := l.python.find(); err != nil {
+		t.Skip(err)
+	}
+	start(t, l, pythonWorkload("py", 1, "greeting==1.0\n")).Ready("py", 1)
+	if log := currentLog(t, l, "py"); !strings.Contains(log, "hello from a wheel") {
+		t.Errorf("log %s", log)
+	}
+	installed, err := filepath.Glob(filepath.Join(l.cfg.DataDir, "envs", "*", "*", "lib", "*", "site-packages", "greeting.py"))
+	if err != nil || len(installed) != 1 {
+		t.Fatalf("installed %v, %v", installed, err)
+	}
+	info, err := os.Stat(installed[0])
+	if err != nil || info.Sys().(*syscall.Stat_t).Uid != 0 {
+		t.Errorf("who runs it may change it: %v, %v", info, err)
+	}
+	if names, err := l.users.Names(); err != nil || len(names) != 1 || names[0] != "py" {
+		t.Errorf("users of %v, %v", names, err)
+	}
+}
