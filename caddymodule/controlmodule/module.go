@@ -105,6 +105,9 @@ func (c *ControlPlane) StartControlPlane(ctx context.Context, d caddymodule.Cont
 			return nil, errors.Join(fmt.Errorf("open launcher %s: %w", name, err), r.Close())
 		}
 		r.launchers[name] = l
+		if err := l.Lead(ctx, 1); err != nil {
+			return nil, errors.Join(fmt.Errorf("lead launcher %s: %w", name, err), r.Close())
+		}
 	}
 	people, err := newPeople(ctx, d)
 	if err != nil {

@@ -23,11 +23,34 @@ import (
 )
 
 // ErrFenced is returned for a call whose generation is older than one that the
-// launcher has seen of the same instance.
-var ErrFenced = errors.New("a newer generation of this instance is known")
+// launcher has seen of the same instance, and for every call that acts once
+// another control plane leads, see [Launcher].Lead.
+var ErrFenced = errors.New("a newer generation of this instance, or a newer leader, is known")
+
+// ErrNotLeading is returned for a call that acts by a launcher which does not
+// lead.
+var ErrNotLeading = errors.New("this control plane does not lead")
 
 // Launcher runs workloads. All methods may be called from several goroutines.
+//
+// Of several control planes one leads and acts; Check and Logs work in all of
+// them at any time.
 type Launcher interface {
+	// Lead makes this launcher the one that acts, adopts the workloads that
+	// earlier ones have left, and returns when Observe can tell of them.
+	// Whatever led before over the same workloads is fenced: its calls under
+	// way and later ones, and starts that it has begun, change nothing any
+	// more, however long it was held up. The epoch is above 0 and larger for a
+	// later leader; where a larger one has led, Lead returns ErrFenced. A
+	// launcher that leads has to resign before it leads again. When ctx ends
+	// first, it does not lead.
+	Lead(ctx context.Context, epoch int64) error
+
+	// Resign ends what Lead began: Observe channels close, and calls under way
+	// return ErrNotLeading unless they are done. Workloads go on. It does
+	// nothing in a launcher that does not lead.
+	Resign()
+
 	// Check says why an app could not run here, or nothing. It is cheap and
 	// starts nothing.
 	Check(app *controlplane.App) []controlplane.Reason
@@ -35,7 +58,8 @@ type Launcher interface {
 	// Start begins to run w and returns without waiting for it to be ready.
 	// A workload of the same generation that is starting or runs is left as
 	// it is; one of an older generation is stopped first. An error means that
-	// nothing was started; a *StartError types it.
+	// nothing was started; a *StartError types it. Without leading, Start, Stop
+	// and Remove return ErrNotLeading, or ErrFenced when another leads.
 	Start(ctx context.Context, w Workload) error
 
 	// Stop ends the instance's workload of this generation or an older one:
@@ -48,9 +72,10 @@ type Launcher interface {
 	// no error. A later Start of the same ID begins from nothing.
 	Remove(ctx context.Context, instanceID string) error
 
-	// Observe streams facts until ctx ends, then closes the channel. First
-	// comes the present state of every workload that the launcher has, those
-	// of an earlier life of the control plane included, then one Fact with
+	// Observe streams facts until ctx or the lead ends, then closes the
+	// channel; without leading it closes it at once. First comes the present
+	// state of every workload that the launcher has, those of earlier leaders
+	// included, then one Fact with
 	// Synced set, then every change. A slow reader delays nobody and never
 	// misses the latest fact of a workload; states in between may be left out.
 	Observe(ctx context.Context) <-chan Fact
@@ -60,9 +85,19 @@ type Launcher interface {
 	// goes on until ctx ends or the instance is removed, over restarts too.
 	Logs(ctx context.Context, instanceID string, o LogOptions) (io.ReadCloser, error)
 
-	// Close ends what the launcher runs for itself. Workloads go on, unless
-	// stopWorkloads asks to stop them as Stop would, with this grace.
+	// Close resigns and ends what the launcher runs for itself. Workloads go
+	// on, unless the launcher leads and stopWorkloads asks to stop them as Stop
+	// would, with this grace.
 	Close(ctx context.Context, stopWorkloads bool, grace time.Duration) error
+}
+
+// Placed is a launcher whose workloads are at one place, such as a folder of a
+// machine. Who leads with the same records at another place does not see what
+// runs at the first, and would start all of it again: all control planes of a
+// store need the same one.
+type Placed interface {
+	// Place names it. It stays the same for as long as the place is there.
+	Place() string
 }
 
 // Workload is what a launcher needs to start an instance.

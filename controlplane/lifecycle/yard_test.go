@@ -43,6 +43,10 @@ func newYard() *yard {
 
 func endpoint(generation int64) string { return fmt.Sprintf("127.0.0.1:%d", 1000+generation) }
 
+func (y *yard) Lead(context.Context, int64) error { return nil }
+
+func (y *yard) Resign() {}
+
 func (y *yard) Check(*controlplane.App) []controlplane.Reason { return nil }
 
 func (y *yard) Start(ctx context.Context, w launcher.Workload) error {

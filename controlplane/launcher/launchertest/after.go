@@ -136,6 +136,7 @@ func (f *Fixture) reopen(t *testing.T) {
 		t.Fatalf("close: %v", err)
 	}
 	f.Launcher = f.Reopen(t)
+	f.lead(t, f.Launcher)
 }
 
 func adopts(t *testing.T, f *Fixture) {
@@ -174,6 +175,7 @@ func adopts(t *testing.T, f *Fixture) {
 	f.End(t, ready)
 	time.Sleep(50 * time.Millisecond)
 	f.Launcher = f.Reopen(t)
+	f.lead(t, f.Launcher)
 	if now := Observe(t, f.Launcher).Ended(ID, 2); !now.WasReady || now.Reason == nil {
 		t.Errorf("ended unwatched: %+v (%v)", now, now.Reason)
 	}

@@ -12,8 +12,8 @@ import (
 
 // Fixture is a launcher to test and what it is tested with.
 type Fixture struct {
-	// Launcher is open and has no instances. The suite closes it, and stops
-	// what runs.
+	// Launcher is open, leads with epoch 1 and has no instances. The suite
+	// closes it, and stops what runs.
 	Launcher launcher.Launcher
 
 	// Workload makes a workload that behaves so; its HealthTimeout is its own.
@@ -30,12 +30,14 @@ type Fixture struct {
 	// have no crashes before they are ready, no logs and nothing to force.
 	RunsCode bool
 
-	// Reopen opens another launcher over the same workloads once the present
-	// one is closed; nil if none adopts.
+	// Reopen opens another launcher over the same workloads, whether the
+	// present one is closed or not. It does not lead yet. Nil if none adopts.
 	Reopen func(t *testing.T) launcher.Launcher
 
 	// Overlaps names workloads that met another one of the same instance.
 	Overlaps func() []string
+
+	epoch int64 // the last one that was led with; 0 is the fixture's own
 }
 
 // ID is the instance that the suite runs.
@@ -69,6 +71,12 @@ func Run(t *testing.T, newLauncher func(t *testing.T) Fixture) {
 		{"closing may stop everything", needs{}, closeStops},
 		{"a launcher that reopens adopts", needs{reopen: true}, adopts},
 		{"a launcher that reopens knows what is fenced", needs{reopen: true}, fencedAcrossReopen},
+		{"without leading it acts on nothing", needs{}, notLeading},
+		{"resigning leaves workloads alone", needs{}, resigns},
+		{"an older epoch does not lead", needs{}, olderEpoch},
+		{"who leads next fences and adopts", needs{reopen: true}, fencesAndAdopts},
+		{"a start under way is fenced", needs{reopen: true, code: true}, fencesStarts},
+		{"any order of leaders runs one workload at most", needs{reopen: true, code: true}, manyLeaders},
 		{"any order of calls runs one workload at most", needs{code: true}, atMostOne},
 	} {
 		t.Run(c.name, func(t *testing.T) {

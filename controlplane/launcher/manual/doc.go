@@ -10,6 +10,6 @@
 // A start is ready once the port accepts and the declared health path answers
 // 2xx or 3xx. Ready workloads are probed on; three failures in a row are their
 // end. Stopping and removing forget the workload, and what answers goes on.
-// There are no logs, and nothing is kept when the launcher closes: the control
-// plane starts again what should run.
+// There are no logs, and nothing is kept when the launcher resigns: who leads
+// next starts again what should run.
 package manual

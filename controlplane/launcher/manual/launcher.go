@@ -37,6 +37,17 @@ var errClosed = errors.New("the manual launcher is closed")
 
 // Launcher watches addresses.
 type Launcher struct {
+	cfg  Config
+	turn sync.Mutex // of Lead, Resign and Close, one at a time
+
+	mu     sync.Mutex
+	closed bool
+	epoch  int64 // the largest that it has led with
+	term   *term // nil: it does not lead
+}
+
+// term is the time that a launcher leads.
+type term struct {
 	cfg   Config
 	facts *facts.Hub
 
@@ -45,7 +56,7 @@ type Launcher struct {
 	running sync.WaitGroup
 
 	mu        sync.Mutex
-	closed    bool
+	ended     error // why it is over; nil while it goes on
 	instances map[string]*instance
 }
 
@@ -65,9 +76,67 @@ func New(cfg Config) *Launcher {
 	if cfg.Interval == 0 {
 		cfg.Interval = 5 * time.Second
 	}
-	l := &Launcher{cfg: cfg, facts: facts.New(), instances: map[string]*instance{}}
-	l.ctx, l.cancel = context.WithCancel(context.Background())
-	return l
+	return &Launcher{cfg: cfg}
+}
+
+// Lead begins with nothing to watch: the control plane starts again what should
+// run. Others who lead elsewhere are not known here; what they watch harms
+// nobody.
+func (l *Launcher) Lead(_ context.Context, epoch int64) error {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed:
+		return errClosed
+	case l.term != nil:
+		return fmt.Errorf("lead the manual launcher: it leads already, with epoch %d", l.epoch)
+	case epoch < 1:
+		return fmt.Errorf("lead the manual launcher: epoch %d is not above 0", epoch)
+	case epoch < l.epoch:
+		return fmt.Errorf("lead the manual launcher: epoch %d after %d: %w", epoch, l.epoch, launcher.ErrFenced)
+	}
+	t := &term{cfg: l.cfg, facts: facts.New(), instances: map[string]*instance{}}
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	l.epoch, l.term = epoch, t
+	return nil
+}
+
+// Resign forgets all workloads; what answers goes on.
+func (l *Launcher) Resign() {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	l.resign(launcher.ErrNotLeading)
+}
+
+func (l *Launcher) resign(why error) {
+	l.mu.Lock()
+	t := l.term
+	l.term = nil
+	l.mu.Unlock()
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	t.ended = why
+	t.mu.Unlock()
+	t.cancel()
+	t.running.Wait()
+	t.facts.Close()
+}
+
+// leading returns the term of a launcher that leads.
+func (l *Launcher) leading() (*term, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed:
+		return nil, errClosed
+	case l.term == nil:
+		return nil, launcher.ErrNotLeading
+	}
+	return l.term, nil
 }
 
 // Check says why an app could not be reached. Host names are looked at when
@@ -82,7 +151,7 @@ func (l *Launcher) Check(app *controlplane.App) []controlplane.Reason {
 	t, err := parseTarget(app.Manifest.Runtime.Address)
 	if err == nil {
 		if ip, ipErr := netip.ParseAddr(t.host); ipErr == nil {
-			err = l.permit(netip.AddrPortFrom(ip.Unmap(), t.port))
+			err = l.cfg.permit(netip.AddrPortFrom(ip.Unmap(), t.port))
 		}
 	}
 	if err != nil {
@@ -106,12 +175,13 @@ func (l *Launcher) Start(_ context.Context, w launcher.Workload) error {
 	if w.HealthTimeout <= 0 {
 		w.HealthTimeout = defaultHealthTimeout
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return errClosed
+	term, err := l.leading()
+	if err != nil {
+		return fmt.Errorf("start instance %s: %w", w.InstanceID, err)
 	}
-	i, err := l.see(w.InstanceID, w.Generation)
+	term.mu.Lock()
+	defer term.mu.Unlock()
+	i, err := term.see(w.InstanceID, w.Generation)
 	if err != nil {
 		return fmt.Errorf("start instance %s: %w", w.InstanceID, err)
 	}
@@ -121,55 +191,63 @@ func (l *Launcher) Start(_ context.Context, w launcher.Workload) error {
 		}
 		old.end()
 	}
-	next := newWatch(l, w, t)
+	next := newWatch(term, w, t)
 	i.watch = next
-	l.running.Go(next.loop)
+	term.running.Go(next.loop)
 	return nil
 }
 
 // Stop forgets the instance's workload of this generation or an older one.
 func (l *Launcher) Stop(ctx context.Context, instanceID string, generation int64, _ time.Duration) error {
-	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
-		return errClosed
-	}
-	i, err := l.see(instanceID, generation)
+	t, err := l.leading()
 	if err != nil {
-		l.mu.Unlock()
+		return fmt.Errorf("stop instance %s: %w", instanceID, err)
+	}
+	t.mu.Lock()
+	i, err := t.see(instanceID, generation)
+	if err != nil {
+		t.mu.Unlock()
 		return fmt.Errorf("stop instance %s: %w", instanceID, err)
 	}
 	w := i.watch
-	l.mu.Unlock()
+	t.mu.Unlock()
 	return w.stop(ctx)
 }
 
 // Remove forgets the instance.
 func (l *Launcher) Remove(ctx context.Context, instanceID string) error {
-	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
-		return errClosed
+	t, err := l.leading()
+	if err != nil {
+		return fmt.Errorf("remove instance %s: %w", instanceID, err)
 	}
+	t.mu.Lock()
 	var w *watch
-	if i := l.instances[instanceID]; i != nil {
+	if i := t.instances[instanceID]; i != nil {
 		w = i.watch
 	}
-	l.mu.Unlock()
+	t.mu.Unlock()
 	if err := w.stop(ctx); err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if i := l.instances[instanceID]; i != nil && i.watch == w {
-		delete(l.instances, instanceID)
-		l.facts.Forget(instanceID)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if i := t.instances[instanceID]; i != nil && i.watch == w {
+		delete(t.instances, instanceID)
+		t.facts.Forget(instanceID)
 	}
 	return nil
 }
 
-// Observe streams facts until ctx or the launcher ends.
-func (l *Launcher) Observe(ctx context.Context) <-chan launcher.Fact { return l.facts.Observe(ctx) }
+// Observe streams facts until ctx, the launcher or its lead ends.
+func (l *Launcher) Observe(ctx context.Context) <-chan launcher.Fact {
+	t, err := l.leading()
+	if err != nil {
+		none := make(chan launcher.Fact)
+		close(none)
+		return none
+	}
+	return t.facts.Observe(ctx)
+}
 
 // Logs are empty: what answers writes its logs elsewhere.
 func (l *Launcher) Logs(context.Context, string, launcher.LogOptions) (io.ReadCloser, error) {
@@ -178,22 +256,25 @@ func (l *Launcher) Logs(context.Context, string, launcher.LogOptions) (io.ReadCl
 
 // Close ends all probes.
 func (l *Launcher) Close(context.Context, bool, time.Duration) error {
+	l.turn.Lock()
+	defer l.turn.Unlock()
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
-	l.cancel()
-	l.running.Wait()
-	l.facts.Close()
+	l.resign(errClosed)
 	return nil
 }
 
 // see finds or begins the instance and fences what is older. The caller holds
 // mu.
-func (l *Launcher) see(id string, generation int64) (*instance, error) {
-	i := l.instances[id]
+func (t *term) see(id string, generation int64) (*instance, error) {
+	if t.ended != nil {
+		return nil, t.ended
+	}
+	i := t.instances[id]
 	if i == nil {
 		i = &instance{}
-		l.instances[id] = i
+		t.instances[id] = i
 	}
 	if generation < i.generation {
 		return nil, fmt.Errorf("generation %d: %w", generation, launcher.ErrFenced)

@@ -23,7 +23,7 @@ func TestConformance(t *testing.T) {
 	launchertest.Run(t, func(t *testing.T) launchertest.Fixture {
 		servers := map[string]*httptest.Server{}
 		return launchertest.Fixture{
-			Launcher: manual.New(manual.Config{Allow: loopback, Interval: 20 * time.Millisecond}),
+			Launcher: lead(t, manual.New(manual.Config{Allow: loopback, Interval: 20 * time.Millisecond})),
 			Workload: func(t *testing.T, id string, g int64, b launchertest.Behaviour) launcher.Workload {
 				s := httptest.NewUnstartedServer(http.NotFoundHandler())
 				address := s.Listener.Addr().String()
@@ -53,6 +53,14 @@ func TestConformance(t *testing.T) {
 			End: func(_ *testing.T, f launcher.Fact) { servers[f.Endpoint].Close() },
 		}
 	})
+}
+
+func lead(t *testing.T, l *manual.Launcher) *manual.Launcher {
+	t.Helper()
+	if err := l.Lead(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 func workload(id string, g int64, address, health string) launcher.Workload {
@@ -111,11 +119,11 @@ func TestAHostNameIsCheckedAtEachProbe(t *testing.T) {
 	defer server.Close()
 	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
 	var refuse atomic.Bool
-	l := manual.New(manual.Config{
+	l := lead(t, manual.New(manual.Config{
 		Allow:    loopback,
 		Deny:     func(netip.AddrPort) bool { return refuse.Load() },
 		Interval: 10 * time.Millisecond,
-	})
+	}))
 	defer l.Close(t.Context(), false, 0)
 	o := launchertest.Observe(t, l)
 	if err := l.Start(t.Context(), workload("i", 1, "http://localhost:"+port, "")); err != nil {
@@ -147,7 +155,7 @@ func TestHealth(t *testing.T) {
 				w.WriteHeader(c.status)
 			}))
 			defer server.Close()
-			l := manual.New(manual.Config{Allow: loopback})
+			l := lead(t, manual.New(manual.Config{Allow: loopback}))
 			defer l.Close(t.Context(), false, 0)
 			o := launchertest.Observe(t, l)
 			w := workload("i", 1, server.URL, "/healthz")

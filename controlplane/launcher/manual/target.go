@@ -47,11 +47,11 @@ func (t target) String() string {
 type forbiddenError struct{ error }
 
 // permit says why the launcher may not use an address.
-func (l *Launcher) permit(a netip.AddrPort) error {
-	if !slices.ContainsFunc(l.cfg.Allow, func(p netip.Prefix) bool { return p.Contains(a.Addr()) }) {
+func (c Config) permit(a netip.AddrPort) error {
+	if !slices.ContainsFunc(c.Allow, func(p netip.Prefix) bool { return p.Contains(a.Addr()) }) {
 		return forbiddenError{fmt.Errorf("address %s is not in a network that this launcher may use (launcher manual { allow … })", a)}
 	}
-	if l.cfg.Deny != nil && l.cfg.Deny(a) {
+	if c.Deny != nil && c.Deny(a) {
 		return forbiddenError{fmt.Errorf("address %s is one that this launcher may not use", a)}
 	}
 	return nil
@@ -59,17 +59,17 @@ func (l *Launcher) permit(a netip.AddrPort) error {
 
 // resolve looks the host up. One address that is not permitted spoils all: the
 // next look-up may return them in another order.
-func (l *Launcher) resolve(ctx context.Context, t target) ([]netip.AddrPort, error) {
+func (c Config) resolve(ctx context.Context, t target) ([]netip.AddrPort, error) {
 	ips := []netip.Addr{}
 	if ip, err := netip.ParseAddr(t.host); err == nil {
 		ips = append(ips, ip)
-	} else if ips, err = l.cfg.Resolver.LookupNetIP(ctx, "ip", t.host); err != nil {
+	} else if ips, err = c.Resolver.LookupNetIP(ctx, "ip", t.host); err != nil {
 		return nil, fmt.Errorf("look up %s: %w", t.host, err)
 	}
 	var all []netip.AddrPort
 	for _, ip := range ips {
 		a := netip.AddrPortFrom(ip.Unmap(), t.port)
-		if err := l.permit(a); err != nil {
+		if err := c.permit(a); err != nil {
 			return nil, err
 		}
 		all = append(all, a)

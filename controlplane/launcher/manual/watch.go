@@ -12,9 +12,9 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/probe"
 )
 
-// watch is one generation of an instance. Its goroutine is the launcher's.
+// watch is one generation of an instance. Its goroutine is the term's.
 type watch struct {
-	l      *Launcher
+	t      *term
 	w      launcher.Workload
 	target target
 	prev   *watch
@@ -29,12 +29,12 @@ type watch struct {
 	opened bool // its port accepted at least once
 }
 
-func newWatch(l *Launcher, w launcher.Workload, t target) *watch {
-	n := &watch{l: l, w: w, target: t, done: make(chan struct{})}
-	if i := l.instances[w.InstanceID]; i != nil {
+func newWatch(t *term, w launcher.Workload, at target) *watch {
+	n := &watch{t: t, w: w, target: at, done: make(chan struct{})}
+	if i := t.instances[w.InstanceID]; i != nil {
 		n.prev = i.watch
 	}
-	n.ctx, n.cancel = context.WithCancel(l.ctx)
+	n.ctx, n.cancel = context.WithCancel(t.ctx)
 	if n.prev == nil || n.prev.over() {
 		n.tell(launcher.Fact{State: launcher.Starting, Stage: controlplane.StageScheduled})
 	}
@@ -74,7 +74,7 @@ func (n *watch) over() bool {
 
 func (n *watch) tell(f launcher.Fact) {
 	f.InstanceID, f.Generation = n.w.InstanceID, n.w.Generation
-	n.l.facts.Publish(f)
+	n.t.facts.Publish(f)
 }
 
 func (n *watch) loop() {
@@ -95,8 +95,8 @@ func (n *watch) loop() {
 	switch {
 	case asked:
 		why = nil
-	case n.l.ctx.Err() != nil:
-		return // closed: what answers goes on
+	case n.t.ctx.Err() != nil:
+		return // resigned: what answers goes on
 	}
 	n.tell(launcher.Fact{State: launcher.Ended, WasReady: n.ready, Reason: why})
 }
@@ -138,7 +138,7 @@ func (n *watch) becomeReady() *controlplane.Reason {
 
 // stayReady probes on until the address fails too often or the watch ends.
 func (n *watch) stayReady() *controlplane.Reason {
-	for failed := 0; pause(n.ctx, n.l.cfg.Interval); {
+	for failed := 0; pause(n.ctx, n.t.cfg.Interval); {
 		_, err := n.probe(n.ctx)
 		switch {
 		case n.ctx.Err() != nil:
@@ -163,7 +163,7 @@ func (n *watch) stayReady() *controlplane.Reason {
 
 // probe asks the target once, at the first of its addresses that answers.
 func (n *watch) probe(ctx context.Context) (endpoint string, err error) {
-	addresses, err := n.l.resolve(ctx, n.target)
+	addresses, err := n.t.cfg.resolve(ctx, n.target)
 	if err != nil {
 		return "", err
 	}

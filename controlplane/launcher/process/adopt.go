@@ -13,65 +13,107 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
-// reapTime bounds how long New waits for the processes that it kills.
+// reapTime bounds how long Lead waits for the processes that it kills.
 const reapTime = 5 * time.Second
 
-// adoptAll takes over what earlier launchers of the folder left: processes that
-// the state on disk names go on, all others that carry its marker are killed.
-func (l *Launcher) adoptAll() error {
-	all, marked, err := l.survey()
+// adoptAll takes over what earlier terms have left: processes that the state on
+// disk names go on, all others that carry the folder's marker are killed.
+func (t *term) adoptAll(ctx context.Context) (err error) {
+	all, marked, err := t.survey()
 	if err != nil {
 		return err
 	}
-	entries, err := os.ReadDir(filepath.Join(l.cfg.DataDir, "instances"))
+	entries, err := os.ReadDir(filepath.Join(t.cfg.DataDir, "instances"))
 	if err != nil {
 		return fmt.Errorf("list instances: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(l.ctx, reapTime)
+	grave, cancel := context.WithTimeout(t.ctx, reapTime)
 	defer cancel()
 	var adopted []*instance
-	for _, e := range entries {
-		dir := filepath.Join(l.cfg.DataDir, "instances", e.Name())
-		switch {
-		case strings.HasPrefix(e.Name(), trashPrefix):
-			if err := removeTree(dir); err != nil {
-				l.cfg.Log.Warn("remove what is left of an instance", zap.Error(err))
-			}
-		case e.IsDir() && checkID(e.Name()) == nil:
-			i := newInstance(l, e.Name())
-			if i.state, err = readState(dir); err != nil {
-				l.cfg.Log.Error("read an instance's state; its process ends", zap.String("instance", i.id), zap.Error(err))
-			}
-			l.instances[i.id] = i
-			if i.state.Run == nil {
-				continue
-			}
-			i.settle(ctx, l, all, marked)
-			if i.run != nil {
-				adopted = append(adopted, i)
-				maps.DeleteFunc(marked, func(_ int, m string) bool { return m == i.run.marker() })
+	defer func() {
+		if err != nil {
+			for _, i := range adopted {
+				i.run.cancel()
+				i.run.adopts.close()
 			}
 		}
+	}()
+	for _, e := range entries {
+		if !e.IsDir() || checkID(e.Name()) != nil {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("take over instances: %w", err)
+		}
+		i := newInstance(t, e.Name())
+		if i.state, err = readState(i.dir); err != nil {
+			t.cfg.Log.Error("read an instance's state; its process ends", zap.String("instance", i.id), zap.Error(err))
+		}
+		t.instances[i.id] = i
+		i.settle(grave, all, marked)
+		if i.run != nil {
+			adopted = append(adopted, i)
+			maps.DeleteFunc(marked, func(_ int, m string) bool { return m == i.run.marker() })
+		}
 	}
-	l.killMarked(ctx, all, marked)
+	t.killMarked(grave, all, marked)
+	if err := t.keep(); err != nil {
+		return err
+	}
+	if err := t.clear(); err != nil {
+		return err
+	}
 	for _, i := range adopted {
-		l.cfg.Log.Info("adopted an instance's process", zap.String("instance", i.id), zap.Int("pid", i.run.adopts.PID))
-		l.ports.hold(i.run.state.Port)
-		l.running.Go(i.run.loop)
+		t.cfg.Log.Info("adopted an instance's process", zap.String("instance", i.id), zap.Int("pid", i.run.adopts.PID))
+		t.ports.hold(i.run.state.Port)
+		t.running.Go(i.run.loop)
+	}
+	t.running.Go(t.emptyTrash)
+	return nil
+}
+
+// clear moves away what acts that were cut off have left, and what an earlier
+// leader made without being able to use it.
+func (t *term) clear() error {
+	var paths []string
+	for _, i := range t.instances {
+		paths = append(paths, i.leftovers()...)
+	}
+	_, err := t.moveAway(append(paths, t.envs.leftovers()...))
+	return err
+}
+
+// keep writes the state of all instances for this epoch, so that what an
+// earlier leader may write still counts for nothing.
+func (t *term) keep() error {
+	for _, i := range t.instances {
+		if err := i.keep(); err != nil {
+			return fmt.Errorf("take over instance %s: %w", i.id, err)
+		}
+	}
+	dir, err := os.Open(t.cfg.DataDir)
+	if err != nil {
+		return fmt.Errorf("take over instances: %w", err)
+	}
+	defer dir.Close()
+	if err := unix.Syncfs(int(dir.Fd())); err != nil { // of all files at once
+		return fmt.Errorf("take over instances: %w", err)
 	}
 	return nil
 }
 
 // survey lists all processes and the markers of those that carry this folder's.
-// Where an intent has no process to it, one may be between its fork and the
-// moment that its environment can be read; that is over within microseconds.
-func (l *Launcher) survey() (all map[int]procgroup.Proc, marked map[int]string, err error) {
+// A hand with a marker is one that will find this term, and end. One that has
+// become its program may have given the lock back before its new environment
+// can be read; that is over within microseconds.
+func (t *term) survey() (all map[int]procgroup.Proc, marked map[int]string, err error) {
 	for pause := time.Millisecond; ; pause *= 4 {
 		if all, err = procgroup.Processes(); err != nil {
 			return nil, nil, err
@@ -83,7 +125,7 @@ func (l *Launcher) survey() (all map[int]procgroup.Proc, marked map[int]string, 
 				continue
 			}
 			m, readable := procgroup.MarkerOf(pid)
-			if strings.HasPrefix(m, l.folder+"/") {
+			if strings.HasPrefix(m, t.folder+"/") && !t.isHand(pid) {
 				marked[pid] = m
 			}
 			// Kernel threads are children of 2 and have no environment.
@@ -98,10 +140,13 @@ func (l *Launcher) survey() (all map[int]procgroup.Proc, marked map[int]string, 
 
 // settle decides what has become of the run on disk. The run is set if it goes
 // on; a fact is published if it has ended.
-func (i *instance) settle(ctx context.Context, l *Launcher, all map[int]procgroup.Proc, marked map[int]string) {
+func (i *instance) settle(ctx context.Context, all map[int]procgroup.Proc, marked map[int]string) {
 	s := i.state.Run
+	if s == nil {
+		return
+	}
 	if s.Ended {
-		l.facts.Publish(s.fact(l.folder, i.id))
+		i.t.facts.Publish(s.fact(i.t.folder, i.id))
 		return
 	}
 	r := newRun(i, launcher.Workload{}, nil)
@@ -119,24 +164,21 @@ func (i *instance) settle(ctx context.Context, l *Launcher, all map[int]procgrou
 		r.adopts = adopt(r.state.Process)
 	}
 	if r.adopts != nil {
-		i.run = r
-		if intent {
-			i.save(&r.state)
-		}
-		l.facts.Publish(r.state.fact(l.folder, i.id))
+		i.run, i.state.Run = r, &r.state
+		i.t.facts.Publish(r.state.fact(i.t.folder, i.id))
 		return
 	}
 	r.cancel()
 	if r.state.Process.PID != 0 {
-		g := newGroup(r.state.Process, r.marker())
+		g := i.t.group(r.state.Process, r.marker())
 		if err := g.kill(ctx); err != nil {
-			l.cfg.Log.Error("kill what is left of an instance", zap.String("instance", i.id), zap.Error(err))
+			i.t.cfg.Log.Error("kill what is left of an instance", zap.String("instance", i.id), zap.Error(err))
 		}
 	}
 	rebooted := !intent && s.Process.BootID != procgroup.BootID()
 	switch {
 	case superseded, intent, rebooted && !s.Ready:
-		i.save(nil) // a start that was cut off: to be started again
+		i.state.Run = nil // a start that was cut off: to be started again
 		return
 	case rebooted:
 		r.state.Reason = reason(controlplane.Crashed, "the machine was restarted while the process ran")
@@ -144,20 +186,13 @@ func (i *instance) settle(ctx context.Context, l *Launcher, all map[int]procgrou
 		r.state.Reason = crashed(i.id, exit{}, s.Ready)
 	}
 	r.state.Ended, r.state.EndedAt = true, time.Now()
-	i.save(&r.state)
-	l.facts.Publish(r.state.fact(l.folder, i.id))
-}
-
-func (i *instance) save(s *runState) {
-	i.state.Run = s
-	if err := writeState(i.dir, i.state); err != nil {
-		i.l.cfg.Log.Error("record an instance", zap.String("instance", i.id), zap.Error(err))
-	}
+	i.state.Run = &r.state
+	i.t.facts.Publish(r.state.fact(i.t.folder, i.id))
 }
 
 // killMarked ends the groups of processes that nothing on disk accounts for:
 // those of older generations, of removed instances, and cut-off installations.
-func (l *Launcher) killMarked(ctx context.Context, all map[int]procgroup.Proc, marked map[int]string) {
+func (t *term) killMarked(ctx context.Context, all map[int]procgroup.Proc, marked map[int]string) {
 	oldest := map[string]procgroup.Proc{}
 	for pid, m := range marked {
 		if o, ok := oldest[m]; !ok || all[pid].Start < o.Start || all[pid].Start == o.Start && pid < o.PID {
@@ -166,11 +201,11 @@ func (l *Launcher) killMarked(ctx context.Context, all map[int]procgroup.Proc, m
 	}
 	var faults error
 	for m, p := range oldest {
-		l.cfg.Log.Warn("killing a process that no instance accounts for", zap.Int("pid", p.PID), zap.String("marker", m))
-		g := newGroup(procgroup.Ident{PID: p.PID, Start: p.Start, BootID: procgroup.BootID()}, m)
+		t.cfg.Log.Warn("killing a process that no instance accounts for", zap.Int("pid", p.PID), zap.String("marker", m))
+		g := t.group(procgroup.Ident{PID: p.PID, Start: p.Start, BootID: procgroup.BootID()}, m)
 		faults = errors.Join(faults, g.kill(ctx))
 	}
 	if faults != nil {
-		l.cfg.Log.Error("kill processes that no instance accounts for", zap.Error(faults))
+		t.cfg.Log.Error("kill processes that no instance accounts for", zap.Error(faults))
 	}
 }

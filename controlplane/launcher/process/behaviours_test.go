@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -106,6 +107,10 @@ type inspection struct {
 // runControlPlane starts and stops workloads at random until it is killed.
 func runControlPlane(dir string) {
 	l, err := New(Config{DataDir: dir, Unpack: unzip})
+	if err == nil {
+		epoch, _ := strconv.ParseInt(os.Getenv("PROCESSTEST_EPOCH"), 10, 64)
+		err = l.Lead(context.Background(), epoch)
+	}
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)

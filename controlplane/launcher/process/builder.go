@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
-	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
 // errStep is a step's own failure, whose cause is in the log.
@@ -25,7 +24,8 @@ var errStep = errors.New("the step failed")
 type builder struct {
 	e      *environments
 	key    string
-	log    *os.File // envs/<key>.log, what the steps write to
+	nonce  string   // of this installation
+	log    *os.File // its log, what the steps write to
 	output *os.File // the instance's log, a copy
 	home   string   // HOME and TMPDIR
 	dir    string   // the unpacked bundle
@@ -35,18 +35,13 @@ type builder struct {
 
 // run executes a step. When ctx ends it kills the step's group.
 func (b *builder) run(ctx context.Context, path string, args ...string) error {
-	own := marker(b.e.folder, "envs/"+b.key, 0, "build")
-	c, err := spawn(command{
-		path: path,
-		args: args,
-		dir:  b.dir,
-		env:  append(b.environ(), procgroup.MarkerName+"="+own),
-	}, b.log)
+	own := marker(b.e.t.folder, "envs/"+b.key, 0, b.nonce)
+	c, err := b.e.t.spawn(command{path: path, args: args, dir: b.dir, env: b.environ()}, own, b.log)
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	g := newGroup(c.Ident, own)
+	g := b.e.t.group(c.Ident, own)
 	for {
 		look, cancel := context.WithTimeout(ctx, followInterval)
 		e, err := c.wait(look)
@@ -120,7 +115,7 @@ func lastError(text, step string) string {
 // environ is what pip gets: never the control plane's environment, which holds
 // its secrets, but the operator's settings for pip and the way out.
 func (b *builder) environ() []string {
-	cfg := b.e.cfg
+	cfg := b.e.t.cfg
 	env := []string{"PATH=" + cfg.path(), "HOME=" + b.home, "TMPDIR=" + b.home, "LANG=C.UTF-8"}
 	for _, entry := range cfg.Environ {
 		name, _, _ := strings.Cut(entry, "=")

@@ -7,12 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/hand"
 	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
@@ -40,53 +41,83 @@ type command struct {
 }
 
 // spawn starts c as the leader of a session of its own, with no descriptors
-// but /dev/null and output.
-func spawn(c command, output *os.File) (*child, error) {
+// but /dev/null and output. A hand becomes it, if the term goes on; until it
+// does, the hand carries the same marker.
+func (t *term) spawn(c command, marker string, output *os.File) (*child, error) {
+	const patience, pause = 5 * time.Second, 5 * time.Millisecond
+	for began := time.Now(); ; time.Sleep(pause) {
+		child, err := t.spawnOnce(c, marker, output)
+		// For as long as another start is between its fork and its exec, it has
+		// a copy of every descriptor of ours, also of a program that we have
+		// just written, and the kernel refuses to execute that. (Go's issue
+		// 22315 has the whole story.)
+		if !errors.Is(err, syscall.ETXTBSY) || time.Since(began) > patience {
+			t.notice(err)
+			return child, err
+		}
+	}
+}
+
+func (t *term) spawnOnce(c command, marker string, output *os.File) (*child, error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", os.DevNull, err)
 	}
 	defer null.Close()
-	closeOnExec()
-	fd := -1
-	p, err := startUnpacked(c.path, append([]string{c.path}, c.args...), &os.ProcAttr{
-		Dir:   c.dir,
-		Env:   c.env,
-		Files: []*os.File{null, output, output},
-		Sys:   &syscall.SysProcAttr{Setsid: true, PidFD: &fd},
-	})
+	mark := procgroup.MarkerName + "=" + marker
+	h, err := t.hire(hand.Order{Leader: t.leader, Execute: &hand.Execute{
+		Path: c.path,
+		Args: append([]string{c.path}, c.args...),
+		Env:  merge(c.env, []string{mark}),
+	}}, os.ProcAttr{Dir: c.dir, Env: []string{mark}, Files: []*os.File{null, output, output}})
 	if err != nil {
-		return nil, fmt.Errorf("start process: %w", err)
+		return nil, err
 	}
+	t.at("start: ordered")
 	// It is our child and not waited for, so that its number stays its own.
-	stat, err := procgroup.ReadProc(p.Pid)
-	if err != nil {
-		err = errors.Join(err, p.Kill())
-		_, waitErr := p.Wait()
-		return nil, errors.Join(err, waitErr)
+	stat, err := procgroup.ReadProc(h.process.Pid)
+	if err == nil {
+		_, err = h.outcome()
+	} else {
+		err = errors.Join(err, h.process.Kill(), h.answers.Close())
 	}
-	if err := p.Release(); err != nil {
+	if err != nil {
+		return nil, errors.Join(err, h.bury())
+	}
+	if err := h.process.Release(); err != nil {
 		return nil, fmt.Errorf("release process: %w", err)
 	}
 	return &child{
 		Ident: procgroup.Ident{PID: stat.PID, Start: stat.Start, BootID: procgroup.BootID()},
-		fd:    pidfd(fd),
+		fd:    pidfd(h.fd),
 		own:   true,
 	}, nil
 }
 
-// startUnpacked starts a program that this process may just have written. For
-// as long as another start is between its fork and its exec, it has a copy of
-// every descriptor of ours, also of this file while it was written, and the
-// kernel refuses to execute that. (Go's issue 22315 has the whole story.)
-func startUnpacked(path string, args []string, attr *os.ProcAttr) (*os.Process, error) {
-	const patience, pause = 5 * time.Second, 5 * time.Millisecond
-	for began := time.Now(); ; time.Sleep(pause) {
-		p, err := os.StartProcess(path, args, attr)
-		if !errors.Is(err, syscall.ETXTBSY) || time.Since(began) > patience {
-			return p, err
-		}
-	}
+// reaper waits for processes that a term has started and left: whoever leads
+// now cannot, and what nobody waits for stays in the list of processes.
+type reaper struct {
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+func newReaper() *reaper {
+	r := &reaper{}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	return r
+}
+
+func (r *reaper) take(c *child) {
+	r.running.Go(func() {
+		defer c.close()
+		_, _ = c.wait(r.ctx) // how it ended is no matter here
+	})
+}
+
+func (r *reaper) close() {
+	r.cancel()
+	r.running.Wait()
 }
 
 // adopt makes a child of a running process that something else started. It
@@ -102,23 +133,6 @@ func adopt(i procgroup.Ident) *child {
 		return nil
 	}
 	return c
-}
-
-// closeOnExec keeps descriptors that this process inherited from leaking on;
-// those that Go opens never do.
-func closeOnExec() {
-	if unix.CloseRange(3, ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC) == nil {
-		return
-	}
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
-			unix.CloseOnExec(fd)
-		}
-	}
 }
 
 func pidfd(fd int) *os.File {

@@ -19,12 +19,12 @@ func (r *run) command(root *os.Root, output *os.File) (command, *controlplane.Re
 	}
 	rt := r.w.App.Manifest.Runtime
 	c := command{
-		dir:    r.runDir(),
+		dir:    r.appDir(),
 		env:    r.environ(),
 		called: "Runtime.AppEntryPoint " + rt.AppEntryPoint[0],
 	}
 	if slices.Equal(rt.AppEntryPoint, sampleApp) {
-		c.path = r.i.l.cfg.Self
+		c.path = r.i.t.cfg.Self
 		c.args = slices.Concat(sampleApp[1:], rt.AppArgs)
 		return c, nil
 	}
@@ -45,14 +45,14 @@ func (r *run) command(root *os.Root, output *os.File) (command, *controlplane.Re
 }
 
 func (r *run) pythonCommand(output *os.File) (command, *controlplane.Reason) {
-	l := r.i.l
-	python, err := l.python.find()
+	t := r.i.t
+	python, err := t.python.find()
 	if err != nil {
 		return command{}, reason(controlplane.Dependencies, "%v; install it with `apt-get install python3 python3-venv`", err)
 	}
 	c := command{
 		path:   python.path,
-		dir:    r.runDir(),
+		dir:    r.appDir(),
 		env:    r.environ(),
 		called: "python3",
 		// Unbuffered, so that the log has a line when the app prints it.
@@ -66,7 +66,7 @@ func (r *run) pythonCommand(output *os.File) (command, *controlplane.Reason) {
 		return c, nil
 	}
 	r.tell(controlplane.StageDependencies)
-	env, why := l.envs.ensure(r.ctx, python, reqs, output)
+	env, why := t.envs.ensure(r.ctx, python, reqs, output)
 	if why != nil {
 		return command{}, why
 	}
@@ -83,12 +83,12 @@ func (r *run) pythonCommand(output *os.File) (command, *controlplane.Reason) {
 // environ is all that the workload gets, but for PORT and the marker: nothing
 // is inherited from the control plane. The manifest may replace the first four.
 func (r *run) environ() []string {
-	cfg := r.i.l.cfg
+	cfg := r.i.t.cfg
 	return merge([]string{
 		"PATH=" + cfg.path(),
 		"LANG=" + cfg.environ("LANG", "C.UTF-8"),
-		"HOME=" + filepath.Join(r.i.dir, "home"),
-		"TMPDIR=" + filepath.Join(r.i.dir, "tmp"),
+		"HOME=" + r.homeDir(),
+		"TMPDIR=" + r.tempDir(),
 	}, r.w.Env, []string{
 		"SLIPWAY_TOKEN_FILE=" + r.tokenFile(),
 	})

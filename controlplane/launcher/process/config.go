@@ -15,10 +15,10 @@ import (
 // Config is what a process launcher needs. DataDir and Unpack are required.
 type Config struct {
 	// DataDir is the folder that the launcher keeps everything in, made with its
-	// parents if missing. Only one launcher at a time can use it; New waits
-	// up to LockTimeout (default 10 s) for another one to end.
-	DataDir     string
-	LockTimeout time.Duration
+	// parents if missing. Control planes of this machine share it, and one of
+	// them leads. It has to be the machine's own: processes of another machine,
+	// or of another container, cannot be seen from here.
+	DataDir string
 
 	// Unpack writes the files of a bundle below dir, an empty folder.
 	Unpack func(ctx context.Context, blob controlplane.Blob, dir string) error
@@ -28,7 +28,8 @@ type Config struct {
 	// also gets PIP_*, the proxy variables and the paths of certificates.
 	Environ []string
 
-	// Self is the program that runs the sample app; empty is this one.
+	// Self is the program that runs the sample app and the hands (package
+	// hand); empty is this one. It has to import this package.
 	Self string
 
 	// LogLimit bounds each log file, in bytes; 0 is 16 MiB. A workload can
@@ -39,6 +40,8 @@ type Config struct {
 	BuildTimeout time.Duration
 
 	Log *zap.Logger // nil logs nothing
+
+	reached func(step string) // of tests, which stop and kill the process there
 }
 
 // The defaults of a workload (launcher.Workload).
@@ -48,9 +51,6 @@ const (
 )
 
 func (c Config) withDefaults() Config {
-	if c.LockTimeout == 0 {
-		c.LockTimeout = 10 * time.Second
-	}
 	if c.Environ == nil {
 		c.Environ = os.Environ()
 	}

@@ -3,26 +3,42 @@
 //
 // # On disk
 //
-// Everything is below Config.DataDir, which one [Launcher] at a time owns:
+// Everything is below Config.DataDir, which the control planes of a machine
+// share:
 //
-//	instances/<ID>/state.json         what is known of the instance's process
-//	instances/<ID>/run/<generation>/  the bundle, unpacked anew for each start
-//	instances/<ID>/{home,tmp}/        HOME and TMPDIR, emptied at each start
-//	instances/<ID>/token              the instance's API token, mode 0600
-//	instances/<ID>/logs/              current.log and previous.log
-//	envs/<key>/                       Python environments, by their content
+//	lock, epoch, folder-id                 who leads there; the folder's name
+//	instances/<ID>/state.<epoch>.json      what is known of the instance
+//	instances/<ID>/run/<run>/app/          the bundle, unpacked anew for each start
+//	instances/<ID>/run/<run>/{home,tmp}/   HOME and TMPDIR
+//	instances/<ID>/run/<run>/token         the instance's API token, mode 0600
+//	instances/<ID>/logs/<run>.log          of the newest run and the one before
+//	envs/<key>/<build>/                    Python environments, by their content
+//
+// A folder of an earlier layout (state.json, current.log) is taken over with
+// what runs.
+//
+// # One leads
+//
+// [Launcher].Lead writes its epoch into the folder's file and takes over what
+// runs. Who led before is fenced by that, even while it is stopped (SIGSTOP) in
+// the middle of a start and goes on later: it acts by hands alone, short-lived
+// processes that hold the folder's lock while they compare the epoch and start,
+// signal or move away something (package hand). What it writes without a hand
+// is its own: a state for each epoch, of which the largest counts and which a
+// new leader writes before anything else; folders and logs for each run.
+// Check and Logs read, and need no leading.
 //
 // # At most one process per instance
 //
 // A process leads a session of its own and carries a marker in its environment:
-// this data folder, instance, generation and a number drawn for that one fork.
-// The number is on disk (renamed into place and synced) before the fork, the
-// process (number, start time, boot) after it. [New] looks through the
-// environment of every process: what the state on disk names is adopted, what
-// else carries the folder's marker is killed. The data folder's lock is held by
-// a forked child until it executes its program, so that no child is overlooked
-// between the two. A start that had not come to its fork is no workload: it is
-// not reported, and to be started again.
+// this data folder, instance, generation and a number drawn for that one start.
+// The number is on disk (renamed into place and synced) before the hand that
+// becomes the process is there, the process (number, start time, boot) after
+// it. Once Lead has written its epoch, every process that was or ever will be
+// started before is to be seen: it looks through the environment of all, adopts
+// what the state on disk names, and kills what else carries the folder's marker.
+// A start that had not come to its process is no workload: it is not reported,
+// and to be started again.
 //
 // The group of an instance is its session, its process group, whoever carries
 // the marker, and the descendants of all these. All of it gets SIGTERM, and
@@ -41,10 +57,11 @@
 // # Logs
 //
 // Output goes to files opened for appending, so that it outlives the control
-// plane. Once a second, a file over its limit loses its older half: by
-// fallocate(2) COLLAPSE_RANGE, which loses nothing else, or, where the file
-// system has no such call, by copying its tail, which may lose lines written
-// during the copy.
+// plane. Once a second, the head of a file that takes more than its limit is
+// made a hole: fallocate(2) PUNCH_HOLE loses nothing else, and leaves the
+// positions of readers in all control planes true. Where the file system has no
+// holes, the tail is copied; lines written during the copy may be lost then,
+// and readers may see lines again.
 //
 // Limits of memory, CPU and GPU are not enforced; the log says so at each start.
 package process

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -19,61 +20,70 @@ import (
 // followInterval is how often a reader at the end of a log looks for more.
 const followInterval = 100 * time.Millisecond
 
-// open opens a log for reading.
-func (l *logs) open(ctx context.Context, o launcher.LogOptions) (io.ReadCloser, error) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	if o.Previous {
-		f, err := os.Open(l.previous())
-		if errors.Is(err, fs.ErrNotExist) {
-			return io.NopCloser(strings.NewReader("")), nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("open log: %w", err)
-		}
-		return f, nil
+// openLog opens a log of the instance in that folder. It goes by what is on
+// disk alone: whoever leads writes it. own ends readers as ctx does.
+func openLog(ctx, own context.Context, dir string, o launcher.LogOptions) (io.ReadCloser, error) {
+	s, err := readState(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
 	}
-	r := &logReader{ctx: ctx, logs: l, limit: -1, closed: make(chan struct{})}
-	if err := r.openLocked(); err != nil {
+	r := &logReader{ctx: ctx, own: own, dir: dir, follow: o.Follow && !o.Previous, closed: make(chan struct{})}
+	name := s.Log
+	if o.Previous {
+		name = s.PreviousLog
+	}
+	if err := r.open(name); err != nil {
 		return nil, err
 	}
-	if !o.Follow {
-		r.limit = 0
-		if r.f != nil {
-			info, err := r.f.Stat()
-			if err != nil {
-				return nil, errors.Join(fmt.Errorf("open log: %w", err), r.f.Close())
-			}
-			r.limit = r.at + info.Size()
+	if r.f == nil && !r.follow {
+		return io.NopCloser(strings.NewReader("")), nil
+	}
+	if !r.follow {
+		if r.limit, _, err = sizes(r.f); err != nil {
+			return nil, errors.Join(fmt.Errorf("open log: %w", err), r.f.Close())
 		}
 	}
 	return r, nil
 }
 
-// logReader reads the current log, and on over cuts and rotations if it has no
-// limit. It has no goroutine: Read waits.
+// logReader reads a log; one that follows goes on over restarts. It has no
+// goroutine: Read waits.
 type logReader struct {
-	ctx    context.Context // ends a reader that follows
-	logs   *logs
-	limit  int64 // the position to end at; -1 follows
-	once   sync.Once
-	closed chan struct{}
+	ctx, own context.Context
+	dir      string
+	follow   bool
+	limit    int64 // the position to end at, of one that does not follow
+	once     sync.Once
+	closed   chan struct{}
 
-	mu   sync.Mutex
-	f    *os.File // nil while there is no log
-	file *logFile
-	at   int64 // position in all that was ever written to file
+	mu     sync.Mutex
+	folder *os.File // the instance's; another one of that name is another life of it
+	f      *os.File // nil while there is no log
+	name   string
+	at     int64
 }
 
-// openLocked opens what is the current log now. The caller holds logs.mu.
-func (r *logReader) openLocked() error {
-	f, err := os.Open(r.logs.current())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+// open opens the log of that name, if there is one.
+func (r *logReader) open(name string) error {
+	if name == "" {
+		return nil
+	}
+	f, err := os.Open(filepath.Join(r.dir, "logs", name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
-	if err == nil {
-		r.f, r.file, r.at = f, r.logs.file, r.logs.file.cut
+	if r.folder == nil {
+		if r.folder, err = os.Open(r.dir); err != nil {
+			return errors.Join(fmt.Errorf("open log: %w", err), f.Close())
+		}
 	}
+	if r.f != nil {
+		r.f.Close()
+	}
+	r.f, r.name, r.at = f, name, 0
 	return nil
 }
 
@@ -86,22 +96,21 @@ func (r *logReader) Read(p []byte) (int, error) {
 			return 0, fs.ErrClosed
 		default:
 		}
-		n, changed, err := r.read(p)
+		n, err := r.read(p)
 		if n > 0 || err != nil {
 			return n, err
 		}
-		if changed == nil {
+		if more, err := r.next(); more || err != nil {
+			if err != nil {
+				return 0, err
+			}
 			continue
-		}
-		if r.limit >= 0 {
-			return 0, io.EOF
 		}
 		timer := time.NewTimer(followInterval)
 		select {
-		case <-changed:
 		case <-timer.C:
 		case <-r.closed:
-		case <-r.logs.ended:
+		case <-r.own.Done():
 			err = io.EOF
 		case <-r.ctx.Done():
 			err = io.EOF
@@ -114,33 +123,57 @@ func (r *logReader) Read(p []byte) (int, error) {
 	return 0, nil
 }
 
-// read takes what there is. At the end of the log it returns the channel that
-// tells of a rotation, or nil if it went on to the next file.
-func (r *logReader) read(p []byte) (n int, changed <-chan struct{}, err error) {
-	r.logs.mu.RLock()
-	defer r.logs.mu.RUnlock()
+// read takes what there is; nothing is no error.
+func (r *logReader) read(p []byte) (int, error) {
 	if r.f == nil {
-		if err := r.openLocked(); err != nil || r.f == nil {
-			return 0, r.logs.changed, err
+		return 0, nil
+	}
+	n, from, err := readAt(r.f, p, r.at)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, fmt.Errorf("read log: %w", err)
+	}
+	if !r.follow {
+		n = int(min(int64(n), max(r.limit-from, 0)))
+	}
+	r.at = from + int64(n)
+	return n, nil
+}
+
+// next goes on, at the end of a log, to that of the next run. io.EOF is the end
+// of all.
+func (r *logReader) next() (more bool, err error) {
+	if !r.follow {
+		return false, io.EOF
+	}
+	if r.folder != nil {
+		mine, err := r.folder.Stat()
+		if err != nil {
+			return false, fmt.Errorf("read log: %w", err)
+		}
+		if now, err := os.Stat(r.dir); err != nil || !os.SameFile(mine, now) {
+			return false, io.EOF // removed
 		}
 	}
-	r.at = max(r.at, r.file.cut)
-	if r.limit >= 0 {
-		p = p[:min(int64(len(p)), max(r.limit-r.at, 0))]
+	s, err := readState(r.dir)
+	if err != nil || s.Log == r.name {
+		return false, nil // a state that cannot be read will be written again
 	}
-	n, err = r.f.ReadAt(p, r.at-r.file.cut)
-	r.at += int64(n)
-	switch {
-	case n > 0:
-		return n, nil, nil
-	case err != nil && !errors.Is(err, io.EOF):
-		return 0, nil, fmt.Errorf("read log: %w", err)
-	case r.file.rotated && r.limit < 0:
-		r.f.Close()
-		r.f = nil
-		return 0, nil, nil
+	// What its run wrote before the next one began.
+	if length, _, err := r.length(); err == nil && length > r.at {
+		return true, nil
 	}
-	return 0, r.logs.changed, nil
+	was := r.name
+	if err := r.open(s.Log); err != nil {
+		return false, err
+	}
+	return r.name != was, nil
+}
+
+func (r *logReader) length() (length, taken int64, err error) {
+	if r.f == nil {
+		return 0, 0, nil
+	}
+	return sizes(r.f)
 }
 
 // Close ends a Read that waits.
@@ -148,10 +181,12 @@ func (r *logReader) Close() error {
 	r.once.Do(func() { close(r.closed) })
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.f == nil {
-		return nil
+	var err error
+	for _, f := range []*os.File{r.f, r.folder} {
+		if f != nil {
+			err = errors.Join(err, f.Close())
+		}
 	}
-	f := r.f
-	r.f = nil
-	return f.Close()
+	r.f, r.folder = nil, nil
+	return err
 }

@@ -4,14 +4,14 @@ package process
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
@@ -23,27 +23,21 @@ var errRemoving = errors.New("the instance is being removed")
 // seen and the newest run. Runs follow one another; each waits for the end of
 // the one before.
 type instance struct {
-	l    *Launcher
-	id   string
-	dir  string
-	logs *logs
+	t   *term
+	id  string
+	dir string
 
 	mu       sync.Mutex
 	gone     chan struct{} // closed once a removal has ended
 	state    state
 	run      *run
 	removing bool
+	tidy     bool   // no state of an earlier epoch is left
+	bounded  string // the log of a run that is over, cut for the last time
 }
 
-func newInstance(l *Launcher, id string) *instance {
-	dir := filepath.Join(l.cfg.DataDir, "instances", id)
-	return &instance{
-		l:    l,
-		id:   id,
-		dir:  dir,
-		logs: newLogs(filepath.Join(dir, "logs"), l.cfg.LogLimit),
-		gone: make(chan struct{}),
-	}
+func newInstance(t *term, id string) *instance {
+	return &instance{t: t, id: id, dir: t.instanceDir(id), gone: make(chan struct{})}
 }
 
 // removal is closed once the removal under way has ended.
@@ -85,14 +79,14 @@ func (i *instance) start(w launcher.Workload) error {
 	if seen.Run != nil && seen.Run.Ended {
 		seen.Run = nil // its end is told, and a start that is cut off has no facts
 	}
-	if err := writeState(i.dir, seen); err != nil {
+	if err := i.write(seen); err != nil {
 		return &launcher.StartError{Reason: *broken(err), Err: err}
 	}
-	i.state = seen
+	i.t.at("start: accepted")
 	if i.run == nil || i.run.over() {
 		next.tell(controlplane.StageScheduled)
 	}
-	if err := i.l.launch(next.loop); err != nil {
+	if err := i.t.launch(next.loop); err != nil {
 		return err
 	}
 	if i.run != nil {
@@ -118,6 +112,7 @@ func (i *instance) stop(ctx context.Context, generation int64, grace time.Durati
 	}
 	err := i.see(generation)
 	i.mu.Unlock()
+	i.t.at("stop: asked")
 	if r != nil {
 		if waitErr := r.await(ctx); waitErr != nil {
 			return fmt.Errorf("stop instance %s: %w", i.id, waitErr)
@@ -132,9 +127,28 @@ func (i *instance) see(generation int64) error {
 	if generation <= i.state.Generation {
 		return nil
 	}
-	i.state.Generation = generation
-	if err := writeState(i.dir, i.state); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	seen := i.state
+	seen.Generation = generation
+	if err := i.write(seen); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
+	}
+	i.state = seen
+	return nil
+}
+
+// write makes s the instance's state, on disk and in memory. The caller holds
+// mu.
+func (i *instance) write(s state) error {
+	if err := writeState(i.dir, i.t.leader.Epoch, s); err != nil {
+		return err
+	}
+	i.state = s
+	if i.tidy {
+		return nil
+	}
+	i.tidy = true
+	if err := removeStates(i.dir, i.t.leader.Epoch); err != nil { // they count for nothing
+		i.t.cfg.Log.Warn("clear an instance's folder", zap.String("instance", i.id), zap.Error(err))
 	}
 	return nil
 }
@@ -150,19 +164,18 @@ func (i *instance) remove(ctx context.Context) error {
 	i.mu.Unlock()
 
 	err := i.erase(ctx, r)
-	i.l.mu.Lock()
+	i.t.mu.Lock()
 	i.mu.Lock()
 	if err == nil {
-		i.l.facts.Forget(i.id)
-		delete(i.l.instances, i.id)
-		i.logs.end()
+		i.t.facts.Forget(i.id)
+		delete(i.t.instances, i.id)
 	} else {
 		i.removing = false
 	}
 	done := i.gone
 	i.gone = make(chan struct{})
 	i.mu.Unlock()
-	i.l.mu.Unlock()
+	i.t.mu.Unlock()
 	close(done)
 	if err != nil {
 		return fmt.Errorf("remove instance %s: %w", i.id, err)
@@ -176,18 +189,20 @@ func (i *instance) erase(ctx context.Context, r *run) error {
 		if err := r.await(ctx); err != nil {
 			return err
 		}
-		if i.l.ctx.Err() != nil {
-			return errClosed
-		}
 	}
-	// Renamed first: a removal that is cut off must not leave half an instance.
-	trash := filepath.Join(i.l.cfg.DataDir, "instances", trashPrefix+rand.Text())
-	if err := os.Rename(i.dir, trash); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	return removeTree(trash)
+	i.t.at("remove: stopped")
+	// Moved away first: a removal that is cut off must not leave half an
+	// instance.
+	return i.t.discard([]string{i.dir})
+}
+
+// rotate makes the log of that name the newest.
+func (i *instance) rotate(name string) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	next := i.state
+	next.PreviousLog, next.Log = i.state.Log, name
+	return i.write(next)
 }
 
 // record writes what has become of a run. A run that another has replaced has
@@ -195,24 +210,8 @@ func (i *instance) erase(ctx context.Context, r *run) error {
 func (i *instance) record(r runState) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.state.Run = &r
-	return writeState(i.dir, i.state)
-}
-
-const trashPrefix = ".removed-"
-
-// removeTree is os.RemoveAll that also gets past folders without write
-// permission, which a workload may have left.
-func removeTree(dir string) error {
-	if os.RemoveAll(dir) == nil {
-		return nil
-	}
-	// WalkDir calls before it reads a folder, so that it can be opened then.
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, _ error) error {
-		if d != nil && d.IsDir() {
-			return os.Chmod(path, 0o700)
-		}
-		return nil
-	})
-	return errors.Join(err, os.RemoveAll(dir))
+	next := i.state
+	next.Run = &r
+	i.state.Run = &r // true, whether the disk has it or not
+	return i.write(next)
 }

@@ -4,6 +4,7 @@ package process
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -15,35 +16,40 @@ import (
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
-	"github.com/seed-dbc68772/slipway/controlplane/launcher/facts"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/hand"
 )
 
 var errClosed = errors.New("the process launcher is closed")
 
 // Launcher runs instances as processes of this machine.
 type Launcher struct {
-	cfg    Config
-	folder string // names DataDir in markers
-	lock   *os.File
-	facts  *facts.Hub
-	ports  *ports
-	python *interpreter
-	envs   *environments
+	base
 
-	// ctx ends with Close. Whatever runs for the launcher is in running.
-	ctx     context.Context
-	cancel  context.CancelFunc
-	running sync.WaitGroup
+	// ctx ends with Close; readers of logs end with it.
+	ctx    context.Context
+	cancel context.CancelFunc
 
-	mu        sync.Mutex
-	closed    bool
-	instances map[string]*instance
+	turn sync.Mutex // of Lead, Resign and Close, one at a time
+
+	mu     sync.Mutex
+	closed bool
+	term   *term // nil: it does not lead
 }
 
-var _ launcher.Launcher = (*Launcher)(nil)
+// base is what a launcher is and has, whether it leads or not.
+type base struct {
+	cfg    Config
+	folder string // names DataDir in markers
+	python *interpreter
+	reaper *reaper
+}
 
-// New opens the data folder, adopts the processes that an earlier launcher of
-// it left, and kills those that nothing on disk accounts for.
+var (
+	_ launcher.Launcher = (*Launcher)(nil)
+	_ launcher.Placed   = (*Launcher)(nil)
+)
+
+// New opens the data folder. It acts on nothing there before it leads.
 func New(cfg Config) (*Launcher, error) {
 	cfg = cfg.withDefaults()
 	if cfg.DataDir == "" || cfg.Unpack == nil {
@@ -53,10 +59,6 @@ func New(cfg Config) (*Launcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the process launcher: %w", err)
 	}
-	if err := l.adoptAll(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open the process launcher: %w", err), l.Close(context.Background(), false, 0))
-	}
-	l.running.Go(l.boundLogs)
 	return l, nil
 }
 
@@ -79,24 +81,66 @@ func open(cfg Config) (*Launcher, error) {
 			return nil, fmt.Errorf("find own program: %w", err)
 		}
 	}
-	lock, err := lockFolder(dir, cfg.LockTimeout)
+	l := &Launcher{base: base{cfg: cfg, python: newInterpreter(cfg), reaper: newReaper()}}
+	a, err := l.order(hand.Order{Name: &hand.Name{Wanted: rand.Text()}})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("name data folder: %w", err)
 	}
-	l := &Launcher{
-		cfg:       cfg,
-		lock:      lock,
-		facts:     facts.New(),
-		ports:     newPorts(),
-		instances: map[string]*instance{},
-	}
-	if l.folder, err = folderID(dir); err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
-	l.python = newInterpreter(cfg)
-	l.envs = newEnvironments(cfg, l.folder)
+	l.folder = a.Name
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l, nil
+}
+
+// Place names the data folder. A copy of it has another name.
+func (l *Launcher) Place() string { return l.folder }
+
+// Lead makes this launcher the one that acts on the data folder. Processes that
+// an earlier one left go on, and those that nothing on disk accounts for are
+// killed. It is refused with launcher.ErrFenced where one with a larger epoch
+// has led. An equal epoch is taken over as a smaller one is.
+func (l *Launcher) Lead(ctx context.Context, epoch int64) error {
+	if epoch < 1 {
+		return fmt.Errorf("lead the process launcher: epoch %d is not above 0", epoch)
+	}
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	l.mu.Lock()
+	closed, old := l.closed, l.term
+	l.mu.Unlock()
+	switch {
+	case closed:
+		return errClosed
+	case old != nil && old.over() == nil:
+		return fmt.Errorf("lead the process launcher: it leads already, with epoch %d", old.leader.Epoch)
+	case old != nil:
+		old.end(launcher.ErrNotLeading)
+	}
+	t := newTerm(l, epoch)
+	if err := t.begin(ctx); err != nil {
+		t.end(launcher.ErrNotLeading)
+		return fmt.Errorf("lead the process launcher: %w", err)
+	}
+	l.mu.Lock()
+	l.term = t
+	l.mu.Unlock()
+	return nil
+}
+
+// Resign ends what Lead began. Workloads go on.
+func (l *Launcher) Resign() {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	l.resign(launcher.ErrNotLeading)
+}
+
+func (l *Launcher) resign(why error) {
+	l.mu.Lock()
+	t := l.term
+	l.term = nil
+	l.mu.Unlock()
+	if t != nil {
+		t.end(why)
+	}
 }
 
 // Start begins to run w.
@@ -107,6 +151,10 @@ func (l *Launcher) Start(ctx context.Context, w launcher.Workload) error {
 	if w.Generation <= 0 || w.App == nil {
 		return fmt.Errorf("start instance %s: a workload has an App and a Generation above 0", w.InstanceID)
 	}
+	t, err := l.leading()
+	if err != nil {
+		return fmt.Errorf("start instance %s: %w", w.InstanceID, err)
+	}
 	if reasons := l.Check(w.App); len(reasons) > 0 {
 		return &launcher.StartError{Reason: reasons[0]}
 	}
@@ -116,7 +164,7 @@ func (l *Launcher) Start(ctx context.Context, w launcher.Workload) error {
 	if w.StopGrace <= 0 {
 		w.StopGrace = defaultStopGrace
 	}
-	return l.within(ctx, w.InstanceID, func(i *instance) error { return i.start(w) })
+	return t.within(ctx, w.InstanceID, func(i *instance) error { return i.start(w) })
 }
 
 // Stop ends the instance's workload of this generation or an older one. When
@@ -125,7 +173,11 @@ func (l *Launcher) Stop(ctx context.Context, instanceID string, generation int64
 	if err := checkID(instanceID); err != nil {
 		return err
 	}
-	return l.within(ctx, instanceID, func(i *instance) error { return i.stop(ctx, generation, grace) })
+	t, err := l.leading()
+	if err != nil {
+		return fmt.Errorf("stop instance %s: %w", instanceID, err)
+	}
+	return t.within(ctx, instanceID, func(i *instance) error { return i.stop(ctx, generation, grace) })
 }
 
 // Remove stops the workload at once and deletes the instance's folder.
@@ -133,111 +185,87 @@ func (l *Launcher) Remove(ctx context.Context, instanceID string) error {
 	if err := checkID(instanceID); err != nil {
 		return err
 	}
-	return l.within(ctx, instanceID, func(i *instance) error { return i.remove(ctx) })
+	t, err := l.leading()
+	if err != nil {
+		return fmt.Errorf("remove instance %s: %w", instanceID, err)
+	}
+	return t.within(ctx, instanceID, func(i *instance) error { return i.remove(ctx) })
 }
 
-// Observe streams facts until ctx or the launcher ends.
-func (l *Launcher) Observe(ctx context.Context) <-chan launcher.Fact { return l.facts.Observe(ctx) }
+// Observe streams facts until ctx, the launcher or its lead ends.
+func (l *Launcher) Observe(ctx context.Context) <-chan launcher.Fact {
+	l.mu.Lock()
+	t := l.term
+	l.mu.Unlock()
+	if t == nil {
+		none := make(chan launcher.Fact)
+		close(none)
+		return none
+	}
+	return t.facts.Observe(ctx)
+}
 
-// Logs opens what the instance wrote. It ends with the launcher, too.
+// Logs opens what the instance wrote, whoever leads. It ends with the
+// launcher, too.
 func (l *Launcher) Logs(ctx context.Context, instanceID string, o launcher.LogOptions) (io.ReadCloser, error) {
 	if err := checkID(instanceID); err != nil {
 		return nil, err
 	}
-	i, err := l.instance(instanceID)
-	if err != nil {
-		return nil, err
-	}
-	return i.logs.open(ctx, o)
-}
-
-// Close ends what runs for the launcher and gives the data folder free. A
-// second call does nothing.
-func (l *Launcher) Close(ctx context.Context, stopWorkloads bool, grace time.Duration) error {
-	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
-		return nil
-	}
-	l.closed = true
-	instances := make([]*instance, 0, len(l.instances))
-	for _, i := range l.instances {
-		instances = append(instances, i)
-	}
-	l.mu.Unlock()
-
-	var err error
-	if stopWorkloads {
-		err = stopAll(ctx, instances, grace)
-	}
-	l.cancel()
-	l.running.Wait()
-	for _, i := range instances {
-		i.logs.end()
-	}
-	l.facts.Close()
-	return errors.Join(err, l.lock.Close())
-}
-
-func stopAll(ctx context.Context, instances []*instance, grace time.Duration) error {
-	for _, i := range instances {
-		if r := i.current(); r != nil {
-			r.stop(grace)
-		}
-	}
-	for _, i := range instances {
-		if r := i.current(); r != nil {
-			if err := r.await(ctx); err != nil {
-				return fmt.Errorf("stop workloads: %w", err)
-			}
-		}
-	}
-	return nil
-}
-
-// within calls f with the instance. Where a removal is under way, it waits for
-// its end and begins with what comes after it.
-func (l *Launcher) within(ctx context.Context, id string, f func(*instance) error) error {
-	for {
-		i, err := l.instance(id)
-		if err != nil {
-			return err
-		}
-		if err = f(i); !errors.Is(err, errRemoving) {
-			return err
-		}
-		select {
-		case <-i.removal():
-		case <-ctx.Done():
-			return fmt.Errorf("await removal of instance %s: %w", id, ctx.Err())
-		}
-	}
-}
-
-// instance finds the instance, or begins one that has nothing on disk.
-func (l *Launcher) instance(id string) (*instance, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
+	if l.ctx.Err() != nil {
 		return nil, errClosed
 	}
-	i, ok := l.instances[id]
-	if !ok {
-		i = newInstance(l, id)
-		l.instances[id] = i
-	}
-	return i, nil
+	return openLog(ctx, l.ctx, l.instanceDir(instanceID), o)
 }
 
-// launch runs f as a part of the launcher, unless that is closed.
-func (l *Launcher) launch(f func()) error {
+// Close ends what runs for the launcher. Workloads go on unless it leads and
+// is to stop them. A second call does nothing.
+func (l *Launcher) Close(ctx context.Context, stopWorkloads bool, grace time.Duration) error {
+	l.turn.Lock()
+	defer l.turn.Unlock()
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return errClosed
+	l.closed = true
+	t := l.term
+	l.mu.Unlock()
+	var err error
+	if stopWorkloads && t != nil && t.over() == nil {
+		if err = t.stopAll(ctx, grace); errors.Is(err, launcher.ErrFenced) {
+			err = nil // they are another's
+		}
 	}
-	l.running.Go(f)
-	return nil
+	l.resign(errClosed)
+	l.reaper.close()
+	l.cancel()
+	return err
+}
+
+// leading returns the term of a launcher that leads. Who has led since is told
+// by the folder: without its lock this only saves work, and hands decide.
+func (l *Launcher) leading() (*term, error) {
+	l.mu.Lock()
+	closed, t := l.closed, l.term
+	l.mu.Unlock()
+	switch {
+	case closed:
+		return nil, errClosed
+	case t == nil:
+		return nil, launcher.ErrNotLeading
+	}
+	if present, err := hand.ReadLeader(l.cfg.DataDir); err == nil && present != t.leader {
+		t.fence()
+	}
+	if err := t.over(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (b *base) instanceDir(id string) string { return filepath.Join(b.cfg.DataDir, "instances", id) }
+
+// at tells a test how far an act has come.
+func (b *base) at(step string) {
+	if b.cfg.reached != nil {
+		b.cfg.reached(step)
+	}
 }
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)

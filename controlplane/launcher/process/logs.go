@@ -9,115 +9,57 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 )
 
-// logs are the two log files of an instance. Readers hold mu while they read,
-// so that a file is never cut between finding a position and reading there.
-type logs struct {
-	dir   string
-	limit int64
+// A log is a file of its run that loses its head while the workload appends to
+// it. What goes is made a hole, so that positions in the file stay true for
+// readers in every control plane, and two who cut at once do no harm.
 
-	mu      sync.RWMutex
-	file    *logFile // what current.log is
-	changed chan struct{}
-	ended   chan struct{}
-}
+// longest is the length at which a file is written anew after all: file systems
+// have a limit, holes or not.
+const longest = 1 << 40
 
-// logFile is one file through its renaming. cut is how many bytes its head has
-// lost, so that a reader's position stays true.
-type logFile struct {
-	cut     int64
-	rotated bool
-}
-
-func newLogs(dir string, limit int64) *logs {
-	return &logs{
-		dir:     dir,
-		limit:   limit,
-		file:    &logFile{},
-		changed: make(chan struct{}),
-		ended:   make(chan struct{}),
-	}
-}
-
-func (l *logs) current() string  { return filepath.Join(l.dir, "current.log") }
-func (l *logs) previous() string { return filepath.Join(l.dir, "previous.log") }
-
-// rotate makes the current log the previous one and opens a new one.
-func (l *logs) rotate() (*os.File, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := os.MkdirAll(l.dir, 0o700); err != nil {
-		return nil, fmt.Errorf("rotate log: %w", err)
-	}
-	err := l.trimLocked()
-	if err == nil {
-		err = os.Rename(l.current(), l.previous())
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("rotate log: %w", err)
-	}
-	f, err := os.OpenFile(l.current(), os.O_CREATE|os.O_EXCL|os.O_APPEND|os.O_WRONLY, 0o600)
+// sizes are a file's length and what it takes on the disk.
+func sizes(f *os.File) (length, taken int64, err error) {
+	info, err := f.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("rotate log: %w", err)
+		return 0, 0, err
 	}
-	l.file.rotated = true
-	l.file = &logFile{}
-	close(l.changed)
-	l.changed = make(chan struct{})
-	return f, nil
+	return info.Size(), info.Sys().(*syscall.Stat_t).Blocks * 512, nil
 }
 
-// end ends all readers that follow.
-func (l *logs) end() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	select {
-	case <-l.ended:
-	default:
-		close(l.ended)
-	}
-}
-
-// trim cuts the head off the current log if that is over the limit.
-func (l *logs) trim() error {
-	info, err := os.Stat(l.current())
-	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() <= l.limit {
+// trim cuts the head off a log that is over the limit.
+func trim(path string, limit int64) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.trimLocked()
-}
-
-func (l *logs) trimLocked() error {
-	f, err := os.OpenFile(l.current(), os.O_RDWR|os.O_APPEND, 0)
 	if err != nil {
-		return err
+		return fmt.Errorf("cut log: %w", err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || info.Size() <= l.limit {
-		return err
+	length, taken, err := sizes(f)
+	if err != nil {
+		return fmt.Errorf("cut log: %w", err)
 	}
-	cut, err := cutHead(f, info.Size()-l.limit/2)
-	l.file.cut += cut
-	return err
+	if min(length, taken) <= limit {
+		return nil
+	}
+	return cutHead(f, length-limit/2)
 }
 
-// cutHead removes about the first n bytes of a file that others append to, and
-// says how many it removed.
-func cutHead(f *os.File, n int64) (int64, error) {
+// cutHead removes about the first n bytes of a file that others append to.
+func cutHead(f *os.File, n int64) error {
 	var fsys unix.Statfs_t
-	if err := unix.Fstatfs(int(f.Fd()), &fsys); err == nil && fsys.Bsize > 0 {
+	if err := unix.Fstatfs(int(f.Fd()), &fsys); err == nil && fsys.Bsize > 0 && n < longest {
 		whole := n / fsys.Bsize * fsys.Bsize
-		if whole > 0 && unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_COLLAPSE_RANGE, 0, whole) == nil {
-			return whole, nil
+		if whole > 0 && unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, whole) == nil {
+			return nil
 		}
 	}
 	return copyTail(f, n)
@@ -125,43 +67,80 @@ func cutHead(f *os.File, n int64) (int64, error) {
 
 // copyTail is cutHead for file systems that cannot take a range out of a file.
 // What is appended between its last read and the truncation is lost.
-func copyTail(f *os.File, n int64) (int64, error) {
+func copyTail(f *os.File, n int64) error {
 	tail, err := io.ReadAll(io.NewSectionReader(f, n, 1<<62))
 	if err != nil {
-		return 0, fmt.Errorf("cut log: %w", err)
+		return fmt.Errorf("cut log: %w", err)
 	}
 	if err := f.Truncate(0); err != nil {
-		return 0, fmt.Errorf("cut log: %w", err)
+		return fmt.Errorf("cut log: %w", err)
 	}
 	if _, err := f.Write(tail); err != nil {
-		return n, fmt.Errorf("cut log: %w", err)
+		return fmt.Errorf("cut log: %w", err)
 	}
-	return n, nil
+	return nil
+}
+
+// readAt reads what the log still has from a position on, and says at which
+// position that was. Of a hole it reads nothing.
+func readAt(f *os.File, p []byte, at int64) (n int, from int64, err error) {
+	for {
+		from = at
+		length, _, err := sizes(f)
+		if err != nil {
+			return 0, at, err
+		}
+		if length < at {
+			from = 0 // it was written anew
+		}
+		data, err := unix.Seek(int(f.Fd()), from, unix.SEEK_DATA)
+		switch {
+		case err == nil:
+			from = data
+		case errors.Is(err, unix.ENXIO):
+			return 0, from, io.EOF
+		}
+		n, err = f.ReadAt(p, from)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return n, from, err
+		}
+		// What was cut meanwhile was read as zeros.
+		if again, seekErr := unix.Seek(int(f.Fd()), from, unix.SEEK_DATA); n == 0 || seekErr != nil || again == from {
+			return n, from, err
+		}
+	}
 }
 
 // boundLogs keeps the logs of running workloads within their limit.
-func (l *Launcher) boundLogs() {
+func (t *term) boundLogs() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		select {
-		case <-l.ctx.Done():
+		case <-t.ctx.Done():
 			return
 		case <-tick.C:
 		}
-		l.mu.Lock()
-		instances := make([]*instance, 0, len(l.instances))
-		for _, i := range l.instances {
-			instances = append(instances, i)
-		}
-		l.mu.Unlock()
-		for _, i := range instances {
-			if r := i.current(); r == nil || r.over() {
-				continue
-			}
-			if err := i.logs.trim(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				l.cfg.Log.Error("bound a log", zap.String("instance", i.id), zap.Error(err))
+		for _, i := range t.list() {
+			if err := i.boundLog(); err != nil {
+				t.cfg.Log.Error("bound a log", zap.String("instance", i.id), zap.Error(err))
 			}
 		}
 	}
+}
+
+// boundLog keeps the newest log within its limit, and once more when its run
+// is over.
+func (i *instance) boundLog() error {
+	i.mu.Lock()
+	name, over := i.state.Log, i.run == nil || i.run.over()
+	due := name != "" && !(over && i.bounded == name)
+	if over {
+		i.bounded = name
+	}
+	i.mu.Unlock()
+	if !due {
+		return nil
+	}
+	return trim(filepath.Join(i.dir, "logs", name), i.t.cfg.LogLimit)
 }

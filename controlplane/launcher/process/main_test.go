@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,6 +24,7 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/launchertest"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/hand"
 	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
@@ -30,14 +33,21 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("PROCESSTEST_CONTROL_PLANE"); dir != "" {
 		runControlPlane(dir)
 	}
+	if dir := os.Getenv("PROCESSTEST_FROZEN"); dir != "" {
+		runFrozen(dir)
+	}
 	goleak.VerifyTestMain(m)
 }
 
 func TestConformance(t *testing.T) {
 	launchertest.Run(t, func(t *testing.T) launchertest.Fixture {
 		dir, census := tempDir(t), t.TempDir()
+		leader := unled(t, dir)
+		if err := leader.Lead(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
 		return launchertest.Fixture{
-			Launcher: openLauncher(t, dir),
+			Launcher: leader,
 			RunsCode: true,
 			Workload: func(_ *testing.T, id string, g int64, b launchertest.Behaviour) launcher.Workload {
 				return workload(id, g, b, launchertest.EnvCensus+"="+census)
@@ -48,7 +58,7 @@ func TestConformance(t *testing.T) {
 				}
 				http.DefaultClient.CloseIdleConnections()
 			},
-			Reopen:   func(t *testing.T) launcher.Launcher { return openLauncher(t, dir) },
+			Reopen:   func(t *testing.T) launcher.Launcher { return unled(t, dir) },
 			Overlaps: func() []string { return launchertest.Overlaps(census) },
 		}
 	})
@@ -64,15 +74,14 @@ func tempDir(t *testing.T) string {
 
 // killAll ends whatever carries the folder's marker, and says how many.
 func killAll(t *testing.T, dir string) {
-	folder, err := folderID(dir)
+	name, err := os.ReadFile(filepath.Join(dir, hand.NameFile))
 	if err != nil {
 		return
 	}
+	folder, _, _ := strings.Cut(string(name), " ")
 	for pid, m := range markedBy(t, folder) {
 		t.Errorf("process %d is left: %s", pid, m)
-		if p, err := procgroup.ReadProc(pid); err == nil {
-			signalProc(p, 9)
-		}
+		syscall.Kill(pid, syscall.SIGKILL)
 	}
 }
 
@@ -99,7 +108,17 @@ func config(t testing.TB, dir string) Config {
 	}
 }
 
+// openLauncher opens a launcher and leads.
 func openLauncher(t testing.TB, dir string, change ...func(*Config)) *Launcher {
+	t.Helper()
+	l := unled(t, dir, change...)
+	if err := l.Lead(context.Background(), epochs.Add(1)); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func unled(t testing.TB, dir string, change ...func(*Config)) *Launcher {
 	t.Helper()
 	cfg := config(t, dir)
 	cfg.Log = nil
@@ -112,6 +131,9 @@ func openLauncher(t testing.TB, dir string, change ...func(*Config)) *Launcher {
 	}
 	return l
 }
+
+// epochs are those of the launchers that lead in this process.
+var epochs atomic.Int64
 
 // opened is a launcher that the test's end closes, with all its workloads.
 func opened(t testing.TB, dir string, change ...func(*Config)) *Launcher {
@@ -182,7 +204,12 @@ func unzip(_ context.Context, blob controlplane.Blob, dir string) error {
 
 func currentLog(t *testing.T, l *Launcher, id string) string {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(l.cfg.DataDir, "instances", id, "logs", "current.log"))
+	r, err := l.Logs(t.Context(), id, launcher.LogOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	b, err := io.ReadAll(r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func BenchmarkStart(b *testing.B) {
 func BenchmarkRecord(b *testing.B) {
 	dir := b.TempDir()
 	for b.Loop() {
-		if err := writeState(dir, state{Generation: 1, Run: &runState{Nonce: "x"}}); err != nil {
+		if err := writeState(dir, 1, state{Generation: 1, Run: &runState{Nonce: "x"}}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -5,12 +5,10 @@ package process
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 )
@@ -18,17 +16,11 @@ import (
 // prepare makes the folders of a start and says what to execute. Its own lines
 // and pip's go to output.
 func (r *run) prepare(output *os.File) (command, *controlplane.Reason) {
-	dir := r.runDir()
-	for _, name := range []string{"run", "home", "tmp"} {
-		if err := removeTree(filepath.Join(r.i.dir, name)); err != nil {
-			return command{}, broken(fmt.Errorf("clear folder %s: %w", name, err))
+	dir := r.appDir()
+	for _, folder := range []string{dir, r.homeDir(), r.tempDir()} {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return command{}, broken(fmt.Errorf("make run folder: %w", err))
 		}
-		if err := os.Mkdir(filepath.Join(r.i.dir, name), 0o700); err != nil {
-			return command{}, broken(fmt.Errorf("make folder %s: %w", name, err))
-		}
-	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return command{}, broken(fmt.Errorf("make run folder: %w", err))
 	}
 	if err := writeToken(r.tokenFile(), r.w.Token); err != nil {
 		return command{}, broken(fmt.Errorf("write token: %w", err))
@@ -55,11 +47,12 @@ func (r *run) prepare(output *os.File) (command, *controlplane.Reason) {
 	return r.command(root, output)
 }
 
-func (r *run) runDir() string {
-	return filepath.Join(r.i.dir, "run", strconv.FormatInt(r.state.Generation, 10))
-}
-
-func (r *run) tokenFile() string { return filepath.Join(r.i.dir, "token") }
+// The folder of the run, and what is in it. No other run shares any of it.
+func (r *run) dir() string       { return filepath.Join(r.i.dir, "run", r.state.Folder) }
+func (r *run) appDir() string    { return filepath.Join(r.dir(), "app") }
+func (r *run) homeDir() string   { return filepath.Join(r.dir(), "home") }
+func (r *run) tempDir() string   { return filepath.Join(r.dir(), "tmp") }
+func (r *run) tokenFile() string { return filepath.Join(r.dir(), "token") }
 
 // unpack writes the bundle into dir. The sample app is a part of this program
 // and may come without one.
@@ -74,7 +67,7 @@ func (r *run) unpack(dir string) *controlplane.Reason {
 	if err != nil {
 		return reason(controlplane.BadBundle, "the bundle cannot be opened: %v", err)
 	}
-	err = r.i.l.cfg.Unpack(r.ctx, blob, dir)
+	err = r.i.t.cfg.Unpack(r.ctx, blob, dir)
 	if err := errors.Join(err, blob.Close()); err != nil {
 		if why := noCapacity(err); why != nil {
 			return why
@@ -84,12 +77,7 @@ func (r *run) unpack(dir string) *controlplane.Reason {
 	return nil
 }
 
-// writeToken replaces the token's file, so that who has the old one open never
-// reads the new token.
 func writeToken(path, token string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err

@@ -86,7 +86,7 @@ func TestPythonEnvironmentIsBuiltOnceForAll(t *testing.T) {
 			t.Errorf("instance %d: %s", n, log)
 		}
 	}
-	if built, _ := filepath.Glob(filepath.Join(dir, "envs", "*", ".complete")); len(built) != 1 {
+	if built, _ := filepath.Glob(filepath.Join(dir, "envs", "*", "*", ".complete")); len(built) != 1 {
 		t.Errorf("built %v", built)
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "envs", "tmp-*")); len(left) != 0 {
@@ -125,12 +125,16 @@ func TestPythonRequirementThatCannotBeInstalled(t *testing.T) {
 	if len(logs) != 1 {
 		t.Fatalf("logs %v", logs)
 	}
-	for _, log := range []string{logs[0], filepath.Join(dir, "instances", "py", "logs", "current.log")} {
-		if text, err := os.ReadFile(log); err != nil || !strings.Contains(string(text), "no-such-package") {
-			t.Errorf("%s: %v %s", log, err, text)
+	text, err := os.ReadFile(logs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, log := range map[string]string{"of the environment": string(text), "of the instance": currentLog(t, l, "py")} {
+		if !strings.Contains(log, "no-such-package") {
+			t.Errorf("the log %s: %s", name, log)
 		}
 	}
-	if left, _ := filepath.Glob(filepath.Join(dir, "envs", "*", "bin")); len(left) != 0 {
+	if left, _ := filepath.Glob(filepath.Join(dir, "envs", "*", "*", "bin")); len(left) != 0 {
 		t.Errorf("a failed environment is left: %v", left)
 	}
 }

@@ -5,7 +5,10 @@ package process
 import (
 	"context"
 	"crypto/rand"
+	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/hand"
 	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
@@ -20,16 +24,17 @@ import (
 const portTries = 3
 
 // run is one generation of an instance from its start to its end. One goroutine
-// of the launcher, loop, owns it; stop and await may be called by anybody.
+// of the term, loop, owns it; stop and await may be called by anybody.
 type run struct {
 	i      *instance
 	w      launcher.Workload // zero in an adopted run
 	adopts *child            // nil in a run that is started here
 	state  runState          // but for Generation and StopGrace, loop's own
 
-	ctx    context.Context // ends when the run is to stop or the launcher closes
+	ctx    context.Context // ends when the run is to stop or the term ends
 	cancel context.CancelFunc
-	done   chan struct{} // closed when nothing of it runs, or the launcher closed
+	done   chan struct{} // closed when nothing of it runs, or the term ended
+	left   bool          // the term ended before the run; to be read once it is done
 	poke   chan struct{} // the deadline has changed
 
 	mu     sync.Mutex
@@ -45,7 +50,7 @@ func newRun(i *instance, w launcher.Workload, prev *run) *run {
 		done: make(chan struct{}),
 		poke: make(chan struct{}, 1),
 	}
-	r.ctx, r.cancel = context.WithCancel(i.l.ctx)
+	r.ctx, r.cancel = context.WithCancel(i.t.ctx)
 	if w.App != nil {
 		r.state = runState{
 			Generation:    w.Generation,
@@ -77,18 +82,19 @@ func (r *run) stop(grace time.Duration) {
 	}
 }
 
+// await returns nil once nothing of the run runs any more.
 func (r *run) await(ctx context.Context) error {
-	select {
-	case <-r.done:
-		return nil
-	default:
+	if !r.over() {
+		select {
+		case <-r.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	select {
-	case <-r.done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	if r.left {
+		return r.i.t.over()
 	}
+	return nil
 }
 
 func (r *run) over() bool {
@@ -113,7 +119,7 @@ func (r *run) deadline() time.Time {
 }
 
 // outcome is how far a run came: to its end, for a reason unless it was asked
-// to stop; to a port that a stranger has; or to the end of the launcher.
+// to stop; to a port that a stranger has; or to the end of the term.
 type outcome struct {
 	reason    *controlplane.Reason
 	stranger  *procgroup.Listener
@@ -126,13 +132,17 @@ func (r *run) loop() {
 	if r.prev != nil {
 		<-r.prev.done
 		r.mu.Lock()
+		r.left = r.prev.left
 		r.prev = nil
 		r.mu.Unlock()
+		if r.left {
+			return
+		}
 	}
 	var o outcome
 	if r.adopts != nil {
 		o = r.supervise(r.adopts)
-		r.i.l.ports.release(r.state.Port)
+		r.i.t.ports.release(r.state.Port)
 		if o.stranger != nil {
 			o.reason = portInUse(r.state.Port, *o.stranger)
 		}
@@ -140,16 +150,21 @@ func (r *run) loop() {
 		o = r.begin()
 	}
 	if o.abandoned {
+		r.left = true
 		return
 	}
 	if r.stopping() {
 		o.reason = nil
 	}
+	r.i.t.at("end: known")
 	r.state.Ended, r.state.EndedAt, r.state.Reason = true, time.Now(), o.reason
 	if err := r.i.record(r.state); err != nil {
 		r.log("record the end of an instance", err)
 	}
-	r.i.l.facts.Publish(r.state.fact(r.i.l.folder, r.i.id))
+	r.i.t.facts.Publish(r.state.fact(r.i.t.folder, r.i.id))
+	if r.adopts == nil && r.state.Process.PID == 0 {
+		r.i.clear()
+	}
 }
 
 // begin prepares and starts the workload and stays with it until it ends.
@@ -158,11 +173,12 @@ func (r *run) begin() outcome {
 		return r.cutShort()
 	}
 	r.tell(controlplane.StageBundle)
-	output, err := r.i.logs.rotate()
+	output, err := r.open()
 	if err != nil {
 		return outcome{reason: broken(err)}
 	}
 	defer output.Close()
+	r.i.t.at("start: log opened")
 	c, why := r.prepare(output)
 	if r.ctx.Err() != nil {
 		return r.cutShort()
@@ -170,12 +186,13 @@ func (r *run) begin() outcome {
 	if why != nil {
 		return outcome{reason: why}
 	}
+	r.i.t.at("start: prepared")
 	r.tell(controlplane.StageStarting)
 	fixed := r.w.App.Manifest.Runtime.Port
 	for try := 1; ; try++ {
 		o := r.attempt(c, fixed, output)
 		switch {
-		case o.stranger == nil:
+		case o.stranger == nil || o.abandoned:
 			return o
 		case r.ctx.Err() != nil:
 			return r.cutShort()
@@ -188,17 +205,38 @@ func (r *run) begin() outcome {
 }
 
 // cutShort is the outcome of a run that has no process and whose ctx ended.
-func (r *run) cutShort() outcome { return outcome{abandoned: !r.stopping()} }
+func (r *run) cutShort() outcome {
+	return outcome{abandoned: r.i.t.ctx.Err() != nil || !r.stopping()}
+}
+
+// open gives the run its names and opens its log, a file of its own: who led
+// before may be at work for another run still.
+func (r *run) open() (*os.File, error) {
+	r.state.Folder = fmt.Sprintf("%d-%s", r.w.Generation, rand.Text()[:8])
+	dir := filepath.Join(r.i.dir, "logs")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	name := r.state.Folder + ".log"
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	if err := r.i.rotate(name); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
 
 // attempt starts the process once and stays with it until it ends.
 func (r *run) attempt(c command, fixed int, output *os.File) outcome {
 	port := fixed
 	if fixed == 0 {
-		picked, err := r.i.l.ports.pick()
+		picked, err := r.i.t.ports.pick()
 		if err != nil {
 			return outcome{reason: reason(controlplane.NoCapacity, "%v", err)}
 		}
-		defer r.i.l.ports.release(picked)
+		defer r.i.t.ports.release(picked)
 		port = picked
 	} else if l, ok := taken(fixed); ok {
 		return outcome{stranger: &l}
@@ -208,26 +246,38 @@ func (r *run) attempt(c command, fixed int, output *os.File) outcome {
 	if err := r.i.record(r.state); err != nil {
 		return outcome{reason: broken(err)}
 	}
-	c.env = merge(c.env, []string{portVariable(port), procgroup.MarkerName + "=" + r.marker()})
-	child, err := spawn(c, output)
-	if err != nil {
-		return outcome{reason: unstartable(c.called, err)}
+	c.env = merge(c.env, []string{portVariable(port)})
+	r.i.t.at("start: intended")
+	child, err := r.i.t.spawn(c, r.marker(), output)
+	switch f := (*hand.Fault)(nil); {
+	case err == nil:
+	case errors.Is(err, launcher.ErrFenced):
+		return outcome{abandoned: true}
+	case errors.As(err, &f) && f.Step == hand.StepExecute:
+		return outcome{reason: unstartable(c.called, f)}
+	default:
+		return outcome{reason: broken(err)}
 	}
+	r.i.t.at("start: executed")
 	r.state.Process = child.Ident
 	if err := r.i.record(r.state); err != nil {
 		// The marker accounts for the process as well; it may live.
 		r.log("record an instance's process", err)
 	}
+	r.i.t.at("start: recorded")
+	var clearing sync.WaitGroup
+	defer clearing.Wait() // before another run makes folders here
+	clearing.Go(r.i.clear)
 	return r.supervise(child)
 }
 
 func (r *run) marker() string {
-	return marker(r.i.l.folder, r.i.id, r.state.Generation, r.state.Nonce)
+	return marker(r.i.t.folder, r.i.id, r.state.Generation, r.state.Nonce)
 }
 
 // tell publishes how far the start has come.
 func (r *run) tell(s controlplane.Stage) {
-	r.i.l.facts.Publish(launcher.Fact{
+	r.i.t.facts.Publish(launcher.Fact{
 		InstanceID: r.i.id,
 		Generation: r.state.Generation,
 		State:      launcher.Starting,
@@ -236,7 +286,7 @@ func (r *run) tell(s controlplane.Stage) {
 }
 
 func (r *run) log(what string, err error) {
-	r.i.l.cfg.Log.Error(what, zap.String("instance", r.i.id), zap.Int64("generation", r.state.Generation), zap.Error(err))
+	r.i.t.cfg.Log.Error(what, zap.String("instance", r.i.id), zap.Int64("generation", r.state.Generation), zap.Error(err))
 }
 
 // fact is what is true of the run by its record.

@@ -3,31 +3,38 @@
 package process
 
 import (
-	"crypto/rand"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/hand"
 	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
-// state is what state.json keeps of an instance.
+// state is what is kept of an instance, in the file state.<epoch>.json. The
+// largest epoch's holds: who led before may write to its own file still.
 type state struct {
 	Generation int64     `json:"generation"` // the newest seen; older ones are fenced
 	Run        *runState `json:"run,omitempty"`
+	// Log and PreviousLog are files in the folder logs: what the newest run
+	// writes, and the one before.
+	Log         string `json:"log,omitempty"`
+	PreviousLog string `json:"previous_log,omitempty"`
 }
 
 // runState is one run: an intent while it has no PID, ended when Ended is set.
 type runState struct {
 	Generation    int64           `json:"generation"`
+	Folder        string          `json:"folder,omitempty"` // in the folder run
 	Nonce         string          `json:"nonce"`
 	Process       procgroup.Ident `json:"process"`
 	Port          int             `json:"port"`
@@ -46,101 +53,131 @@ type runState struct {
 
 // readState reads an instance's state; none is the zero state.
 func readState(dir string) (state, error) {
-	b, err := os.ReadFile(filepath.Join(dir, "state.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return state{}, nil
+	for {
+		files, err := stateFiles(dir)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && len(files) == 0 {
+			return state{}, nil
+		}
+		var s state
+		if err == nil {
+			err = s.read(dir, files[len(files)-1])
+		}
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // there is a larger one now
+		case err != nil:
+			return state{}, fmt.Errorf("read instance state: %w", err)
+		default:
+			return s, nil
+		}
 	}
-	var s state
-	if err == nil {
-		err = json.Unmarshal(b, &s)
-	}
-	if err != nil {
-		return state{}, fmt.Errorf("read instance state: %w", err)
-	}
-	return s, nil
 }
 
-func writeState(dir string, s state) error {
-	b, err := json.MarshalIndent(s, "", "  ")
+func (s *state) read(dir string, f stateFile) error {
+	b, err := os.ReadFile(filepath.Join(dir, f.name))
 	if err != nil {
-		return fmt.Errorf("write instance state: %w", err)
+		return err
 	}
-	if err := writeDurably(filepath.Join(dir, "state.json"), append(b, '\n')); err != nil {
+	if err := json.Unmarshal(b, s); err != nil {
+		return err
+	}
+	if f.epoch == 0 {
+		s.adjust()
+	}
+	return nil
+}
+
+// oldState is the file of a launcher that knew no epochs.
+const oldState = "state.json"
+
+// adjust takes over what a launcher left that knew no epochs: its files had
+// fixed names.
+func (s *state) adjust() {
+	s.Log, s.PreviousLog = "current.log", "previous.log"
+	if s.Run != nil {
+		s.Run.Folder = strconv.FormatInt(s.Run.Generation, 10)
+	}
+}
+
+// old reports whether a launcher started the run that knew no epochs: its home
+// and token are the instance's.
+func (s *runState) old() bool { return s.Folder == strconv.FormatInt(s.Generation, 10) }
+
+type stateFile struct {
+	name  string
+	epoch int64
+}
+
+func stateName(epoch int64) string { return fmt.Sprintf("state.%d.json", epoch) }
+
+// stateFiles lists the files of states, that which holds last.
+func stateFiles(dir string) ([]stateFile, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var found []stateFile
+	for _, e := range entries {
+		var epoch int64
+		if text, ok := strings.CutPrefix(strings.TrimSuffix(e.Name(), ".json"), "state."); ok {
+			epoch, _ = strconv.ParseInt(text, 10, 64)
+		}
+		if e.Name() == oldState || epoch > 0 && e.Name() == stateName(epoch) {
+			found = append(found, stateFile{e.Name(), epoch})
+		}
+	}
+	slices.SortFunc(found, func(a, b stateFile) int { return cmp.Compare(a.epoch, b.epoch) })
+	return found, nil
+}
+
+// writeState writes the state of an epoch.
+func writeState(dir string, epoch int64, s state) error {
+	b, err := s.encode()
+	if err == nil {
+		err = hand.WriteDurably(filepath.Join(dir, stateName(epoch)), b)
+	}
+	if err != nil {
 		return fmt.Errorf("write instance state: %w", err)
 	}
 	return nil
 }
 
-// writeDurably replaces a file so that at any moment, power cuts included, the
-// old or the new content is there whole.
-func writeDurably(path string, content []byte) error {
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+func (s state) encode() ([]byte, error) {
+	b, err := json.MarshalIndent(s, "", "  ")
+	return append(b, '\n'), err
+}
+
+// keep writes the state of the term's epoch. Whoever calls sees to it that it
+// comes to the disk. The files of earlier epochs go with the next write.
+func (i *instance) keep() error {
+	b, err := i.state.encode()
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(path+".new", path)
-	}
-	if err != nil {
+	path := filepath.Join(i.dir, stateName(i.t.leader.Epoch))
+	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
+	return os.Rename(path+".new", path)
+}
+
+// removeStates removes the files of epochs before this one.
+func removeStates(dir string, epoch int64) error {
+	files, err := stateFiles(dir)
+	for _, f := range files {
+		if f.epoch >= epoch {
+			break
+		}
+		if removeErr := os.Remove(filepath.Join(dir, f.name)); !errors.Is(removeErr, fs.ErrNotExist) {
+			err = errors.Join(err, removeErr)
+		}
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	if err != nil {
+		return fmt.Errorf("remove old instance state: %w", err)
+	}
+	return nil
 }
 
 // marker is the value of procgroup.MarkerName: folder/instance/generation/nonce.
 func marker(folder, instance string, generation int64, nonce string) string {
 	return fmt.Sprintf("%s/%s/%d/%s", folder, instance, generation, nonce)
-}
-
-// folderID names a data folder in markers. A copy of the folder gets a name of
-// its own, since two folders' launchers must not kill each other's processes.
-func folderID(dir string) (string, error) {
-	var stat unix.Stat_t
-	if err := unix.Stat(dir, &stat); err != nil {
-		return "", fmt.Errorf("name data folder: %w", err)
-	}
-	inode := fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)
-	path := filepath.Join(dir, "folder-id")
-	b, err := os.ReadFile(path)
-	if err == nil {
-		if id, at, ok := strings.Cut(strings.TrimSpace(string(b)), " "); ok && at == inode && id != "" {
-			return id, nil
-		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("name data folder: %w", err)
-	}
-	id := rand.Text()
-	if err := writeDurably(path, []byte(id+" "+inode+"\n")); err != nil {
-		return "", fmt.Errorf("name data folder: %w", err)
-	}
-	return id, nil
-}
-
-// lockFolder makes the caller the only launcher of dir, or says that there is
-// another. A forked child holds the lock too, until it executes its program.
-func lockFolder(dir string, patience time.Duration) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("lock data folder: %w", err)
-	}
-	for until := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		switch {
-		case err == nil:
-			return f, nil
-		case errors.Is(err, unix.EINTR):
-		case !errors.Is(err, unix.EWOULDBLOCK):
-			f.Close()
-			return nil, fmt.Errorf("lock data folder: %w", err)
-		case time.Now().After(until):
-			f.Close()
-			return nil, fmt.Errorf("lock data folder: another control plane uses %s", dir)
-		}
-	}
 }

@@ -15,11 +15,17 @@ import (
 
 // supervise makes the process ready, stays with it, and ends all of its group
 // when it is to stop or its leader has ended.
-func (r *run) supervise(c *child) outcome {
-	g := newGroup(c.Ident, r.marker())
+func (r *run) supervise(c *child) (o outcome) {
+	g := r.i.t.group(c.Ident, r.marker())
 	var helpers sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.Background())
-	defer c.close()
+	defer func() {
+		if o.abandoned && c.own {
+			r.i.t.reaper.take(c)
+			return
+		}
+		c.close()
+	}()
 	defer helpers.Wait()
 	defer cancel()
 
@@ -37,9 +43,8 @@ func (r *run) supervise(c *child) outcome {
 	for {
 		select {
 		case e := <-exits:
-			r.kill(g)
-			if r.i.l.ctx.Err() != nil && !r.stopping() {
-				return outcome{abandoned: true} // the next launcher finds it ended
+			if !r.kill(g) || r.i.t.ctx.Err() != nil && !r.stopping() {
+				return outcome{abandoned: true} // the next term finds it ended
 			}
 			if l, ok := taken(r.state.Port); ok && !r.state.Ready {
 				return outcome{stranger: &l}
@@ -50,8 +55,7 @@ func (r *run) supervise(c *child) outcome {
 			case v.endpoint != "":
 				r.ready(v)
 			case v.stranger != nil || v.reason != nil:
-				r.kill(g)
-				return outcome{stranger: v.stranger, reason: v.reason}
+				return outcome{stranger: v.stranger, reason: v.reason, abandoned: !r.kill(g)}
 			}
 		case <-r.ctx.Done():
 			if !r.stopping() {
@@ -65,19 +69,21 @@ func (r *run) supervise(c *child) outcome {
 // ready publishes first and records then: a record that is lost is made again
 // by probing, but a visitor waits for the fact.
 func (r *run) ready(v verdict) {
+	r.i.t.at("start: ready")
 	r.state.Ready, r.state.Endpoint, r.state.Sockets = true, v.endpoint, v.sockets
-	r.i.l.facts.Publish(r.state.fact(r.i.l.folder, r.i.id))
+	r.i.t.facts.Publish(r.state.fact(r.i.t.folder, r.i.id))
 	if err := r.i.record(r.state); err != nil {
 		r.log("record a ready instance", err)
 	}
 }
 
 // terminate asks the group to end and forces it once the grace is over. It
-// reports false when the launcher closed before that.
+// reports false when the term ended before that.
 func (r *run) terminate(g group, exits <-chan exit) bool {
 	if _, err := g.signal(unix.SIGTERM); err != nil {
 		r.log("ask an instance to end", err)
 	}
+	r.i.t.at("stop: signalled")
 	pause := 5 * time.Millisecond
 	for {
 		left := time.Until(r.deadline())
@@ -99,21 +105,32 @@ func (r *run) terminate(g group, exits <-chan exit) bool {
 			exits = nil
 		case <-r.poke:
 		case <-timer.C:
-		case <-r.i.l.ctx.Done():
+		case <-r.i.t.ctx.Done():
 			timer.Stop()
 			return false
 		}
 		timer.Stop()
 	}
-	r.kill(g)
-	return r.i.l.ctx.Err() == nil
+	return r.kill(g)
 }
 
-// kill ends what is left of the group. It gives up when the launcher closes:
-// the next one kills what it finds.
-func (r *run) kill(g group) {
-	if err := g.kill(r.i.l.ctx); err != nil && r.i.l.ctx.Err() == nil {
+// kill ends what is left of the group. It gives up, and reports false, when
+// the term ends: the next one kills what it finds.
+func (r *run) kill(g group) bool {
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		err := g.kill(r.i.t.ctx)
+		if err == nil {
+			return true
+		}
+		if r.i.t.ctx.Err() != nil {
+			return false
+		}
 		r.log("kill an instance", err)
+		select {
+		case <-time.After(pause):
+		case <-r.i.t.ctx.Done():
+			return false
+		}
 	}
 }
 
