@@ -506,7 +506,12 @@ func (h *history) campaign(w *world, who int, store *etcdstore.Store) {
 // write writes until it is told that it leads no more; its context's end does
 // not stop it, so that it tries what a leader that hangs would try.
 func (h *history) write(ctx context.Context, who int, l controlplane.Leadership) {
-	for n := 0; ; n++ {
+	const hangs = 15 * time.Second // longer than any lease; refused before that, or never
+	var lost time.Time
+	for n := 0; lost.IsZero() || time.Since(lost) < hangs; n++ {
+		if ctx.Err() != nil && lost.IsZero() {
+			lost = time.Now()
+		}
 		value, called := fmt.Sprintf("%d.%d", l.Epoch, n), h.now()
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), 12*time.Second)
 		_, err := l.Store.Update(limited, func(tx controlplane.Tx) error {
