@@ -94,9 +94,7 @@ func TestWhoMayOpenAnInstance(t *testing.T) {
 	} {
 		in := instance(10+n, addr)
 		in.Visibility, in.RoutingMode = row.visibility, row.mode
-		if err := e.store.PutEdgeSettings(t.Context(), controlplane.EdgeSettings{BaseURLSharing: row.sharing}); err != nil {
-			t.Fatal(err)
-		}
+		e.share(row.sharing)
 		e.put(&controlplane.Tag{Name: "guests", VisitorRoles: []string{"guest"}}, in, appOf(in, row.lifecycle, "guests"))
 		url := urlOf(in) + "/"
 		if row.mode == controlplane.BaseURL {

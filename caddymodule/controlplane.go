@@ -20,7 +20,10 @@ type ControlPlaneModule interface {
 // ControlPlaneDeps is what the edge lends to the control plane.
 type ControlPlaneDeps struct {
 	Store *etcdstore.Store
-	Site  *routing.Site
+	// Name is this edge's and control plane's, Address where it answers other
+	// edges; empty: nowhere.
+	Name, Address string
+	Site          *routing.Site
 	// Explain tells what this edge would do with a request.
 	Explain  func(controlplane.ExplainRequest) (*controlplane.Explanation, error)
 	Settings Settings
@@ -29,7 +32,8 @@ type ControlPlaneDeps struct {
 	Log     *zap.Logger
 }
 
-// ControlPlane is a running control plane.
+// ControlPlane is a running control plane. Its handlers are nil until it has read
+// what it needs from the store.
 type ControlPlane interface {
 	API() http.Handler     // below /api/
 	Console() http.Handler // the console's host

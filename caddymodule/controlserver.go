@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -64,14 +65,21 @@ func controlHandler(site *routing.Site, control ControlPlane) http.Handler {
 		// The other edge says who its client is; nobody else reaches this listener.
 		r = r.WithContext(controlplane.WithClientAddress(r.Context(), r.Header.Get("X-Forwarded-For")))
 		d := (*routing.Table)(nil).Decide(site, routing.Request{Method: r.Method, Host: r.Host, Target: r.RequestURI})
+		var answers http.Handler
 		switch {
 		case d.Kind == routing.Console:
-			control.Console().ServeHTTP(w, r)
+			answers = control.Console()
 		case d.Kind == routing.Control && strings.HasPrefix(d.Path, "/api/"):
-			control.API().ServeHTTP(w, r)
+			answers = control.API()
 		default:
-			http.NotFound(w, r)
+			answers = http.NotFoundHandler()
 		}
+		if answers == nil {
+			w.Header().Set("Retry-After", strconv.Itoa(noControlPlane.retryAfter))
+			http.Error(w, noControlPlane.text, noControlPlane.status)
+			return
+		}
+		answers.ServeHTTP(w, r)
 	})
 }
 

@@ -66,6 +66,14 @@ func (c *ControlListener) validate() error {
 	return nil
 }
 
+// known is by which address other edges find this control plane; empty: none does.
+func (c *ControlListener) known() string {
+	if c == nil {
+		return ""
+	}
+	return c.advertised()
+}
+
 func (c *ControlListener) advertised() string {
 	if c.Advertise != "" {
 		return c.Advertise

@@ -110,9 +110,7 @@ func newEdge(t *testing.T, more settings) *edge {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.store.Close() })
-	if err := e.store.PutEdgeSettings(t.Context(), controlplane.EdgeSettings{BaseURLSharing: true}); err != nil {
-		t.Fatal(err)
-	}
+	e.share(true)
 	if e.etcd, err = clientv3.New(clientv3.Config{Endpoints: []string{server.Endpoint()}}); err != nil {
 		t.Fatal(err)
 	}
@@ -181,6 +179,18 @@ func (e *edge) update(f func(controlplane.Tx) error) {
 		e.t.Fatal(err)
 	}
 	eventually(e.t, "the change on the edge", func() bool { return e.table().Table().Revision() >= revision })
+}
+
+// share publishes whether instances of one host are opened to others.
+func (e *edge) share(on bool) {
+	e.t.Helper()
+	_, err := e.store.Update(e.t.Context(), func(tx controlplane.Tx) error {
+		tx.PutEdgeSettings(controlplane.EdgeSettings{BaseURLSharing: on})
+		return nil
+	})
+	if err != nil {
+		e.t.Fatal(err)
+	}
 }
 
 // do sends a request; the header is names and values in turn.

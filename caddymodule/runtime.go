@@ -181,7 +181,7 @@ func (rt *Runtime) startControl(ctx context.Context, app *App) error {
 		return nil
 	}
 	control, err := app.controlPlane.StartControlPlane(ctx, ControlPlaneDeps{
-		Store: rt.store, Site: app.site, Explain: rt.explain, Settings: app.Settings, Changes: &rt.edge.changes, Log: rt.log,
+		Store: rt.store, Name: rt.edge.name, Address: app.ControlListener.known(), Site: app.site, Explain: rt.explain, Settings: app.Settings, Changes: &rt.edge.changes, Log: rt.log,
 	})
 	if err != nil {
 		return fmt.Errorf("start control plane: %w", err)

@@ -7,8 +7,7 @@ import (
 )
 
 // Sweep finishes the imports that a killed control plane left half-way: their
-// bundles go, unless the record was written. It is called before the first
-// import.
+// bundles go, unless the record was written. Imports that are under way go on.
 func (s *Service) Sweep(ctx context.Context) error {
 	digests, err := s.Blobs.Unkept(ctx)
 	for _, digest := range digests {

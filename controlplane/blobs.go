@@ -17,7 +17,8 @@ type Blobs interface {
 	Delete(ctx context.Context, digest string) error
 	// Keep notes that a record refers to a committed blob. Unkept lists those
 	// of which that has never been noted: an import was killed between blob
-	// and record, or between record and note.
+	// and record, or between record and note. Those that a living process of
+	// whatever control plane is importing are not among them.
 	Keep(ctx context.Context, digest string) error
 	Unkept(ctx context.Context) (digests []string, err error)
 }
@@ -39,6 +40,7 @@ type PendingBlob interface {
 	// Commit makes it a blob, not kept yet, and returns its digest.
 	// Committing bytes that exist already is no error.
 	Commit() (digest string, err error)
-	// Discard removes what was written, unless it was committed.
+	// Discard ends it, and removes what was written unless it was committed. It
+	// is due in the end whatever happened: until then a blob is not Unkept.
 	Discard() error
 }

@@ -13,10 +13,26 @@ type Leadership struct {
 	Store Store
 }
 
+// Candidate is a control plane that would lead.
+type Candidate struct {
+	Name    string
+	Address string // where it answers other edges; empty: nowhere
+	// Lead is called whenever this process leads, with a context that ends with
+	// the leadership. That is given up when Lead returns, not before.
+	Lead func(ctx context.Context, l Leadership)
+	// Follow is told who leads in its place, perhaps many times.
+	Follow func(leader string)
+}
+
 // Elector chooses which of several control planes leads; etcdstore.Store does.
 type Elector interface {
-	// Campaign blocks until ctx ends. Whenever this process leads, it calls lead
-	// with a context that ends with the leadership, and waits for its return
-	// before it gives the leadership up or tries to get it again.
-	Campaign(ctx context.Context, name string, lead func(context.Context, Leadership))
+	// Campaign blocks until ctx ends, and Lead has returned.
+	Campaign(ctx context.Context, c Candidate)
+}
+
+// Place is where the workloads of a launcher are: one place for all control
+// planes of a store (launcher.Placed).
+type Place struct {
+	ID   string `json:"place"`
+	Host string `json:"host"` // for people
 }

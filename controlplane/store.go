@@ -152,6 +152,12 @@ type Tx interface {
 	// Audit adds the record of this transaction's change. Without another write
 	// there is none.
 	Audit(r *AuditRecord)
+	// Places are where the workloads of launchers are, by the launcher's name.
+	Places() (map[string]Place, error)
+	PutPlace(launcher string, p Place)
+	// EdgeSettings is what all edges obey alike; nil where nothing was published.
+	EdgeSettings() (*EdgeSettings, error)
+	PutEdgeSettings(settings EdgeSettings)
 	// ClearWake takes back the intent to wake this instance that was read at
 	// this revision. A newer one stays.
 	ClearWake(instanceID string, revision int64)

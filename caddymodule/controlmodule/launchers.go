@@ -30,8 +30,8 @@ type Process struct {
 	// Folder that everything of the instances is kept in. Default: processes
 	// in Caddy's data folder. A change needs a restart.
 	Data string `json:"data,omitempty"`
-	// Whether the instances end with the control plane. Default: they go on,
-	// and the next control plane adopts them. A change needs a restart.
+	// Whether the instances end with the control plane, if it leads. Default:
+	// they go on, and the next leader adopts them. A change needs a restart.
 	StopAll bool `json:"stop_on_exit,omitempty"`
 }
 

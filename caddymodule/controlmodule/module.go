@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/cenkalti/backoff/v5"
 	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/caddymodule"
@@ -23,15 +25,14 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/bundle"
 	"github.com/seed-dbc68772/slipway/controlplane/identity"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
-	"github.com/seed-dbc68772/slipway/controlplane/lifecycle"
 )
 
 func init() {
 	caddy.RegisterModule(ControlPlane{})
 }
 
-// ControlPlane is the guest module slipway.control_plane. One control plane
-// works on a store at a time.
+// ControlPlane is the guest module slipway.control_plane. Of several on a store
+// each answers people, and one leads: it alone acts upon instances.
 type ControlPlane struct {
 	// Folder of the imported bundles. Default: bundles in Caddy's data folder.
 	// A change needs a restart.
@@ -79,80 +80,102 @@ func (c *ControlPlane) Provision(ctx caddy.Context) error {
 
 // running is a control plane at work.
 type running struct {
-	api, console http.Handler
-	people       *people
-	modules      map[string]LauncherModule
-	launchers    map[string]launcher.Launcher
-	grace        time.Duration
-	cancel       context.CancelFunc
-	manager      sync.WaitGroup // and all else that runs
+	caddymodule.ControlPlaneDeps
+	modules   map[string]LauncherModule
+	launchers map[string]launcher.Launcher
+	blobs     controlplane.Blobs
+	grace     time.Duration
+	desk      atomic.Pointer[desk] // nil until the store has answered
+	settled   latch                // the edge of this process may read routes
+
+	ending atomic.Bool // Close was called
+	cancel context.CancelFunc
+	work   sync.WaitGroup // all that runs
 }
+
+// desk is what answers people.
+type desk struct {
+	people       *people
+	api, console http.Handler
+}
+
+// startLimit bounds how long the store may take to answer at the start. The
+// control plane goes on without it, and says that it is unavailable.
+const startLimit = 5 * time.Second
+
+// settleLimit bounds how long the edge of this process waits for the first
+// comparison of records with what runs, if this control plane leads.
+const settleLimit = 10 * time.Second
 
 // StartControlPlane implements caddymodule.ControlPlaneModule.
 func (c *ControlPlane) StartControlPlane(ctx context.Context, d caddymodule.ControlPlaneDeps) (caddymodule.ControlPlane, error) {
-	key, err := d.Store.SigningKey(ctx, "instance")
-	if err != nil {
-		return nil, fmt.Errorf("read signing key: %w", err)
-	}
 	kept, err := blobs.New(c.Blobs)
 	if err != nil {
 		return nil, err
 	}
-	r := &running{modules: c.launchers, launchers: map[string]launcher.Launcher{}, grace: time.Duration(d.Settings.StopGrace)}
+	r := &running{
+		ControlPlaneDeps: d, modules: c.launchers, launchers: map[string]launcher.Launcher{}, blobs: kept,
+		grace: time.Duration(d.Settings.StopGrace), settled: newLatch(),
+	}
 	for name, mod := range c.launchers {
 		l, err := mod.Open(d.Log)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("open launcher %s: %w", name, err), r.Close())
 		}
 		r.launchers[name] = l
-		if err := l.Lead(ctx, 1); err != nil {
-			return nil, errors.Join(fmt.Errorf("lead launcher %s: %w", name, err), r.Close())
-		}
 	}
-	people, err := newPeople(ctx, d)
-	if err != nil {
+	ctx, r.cancel = context.WithCancel(ctx)
+	first, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	switch err := r.open(first, ctx); {
+	case err == nil:
+	case controlplane.CodeOf(err) == controlplane.CodeUnavailable:
+		d.Log.Warn("the control plane waits for the store", zap.Error(err))
+		r.work.Go(func() {
+			r.insist(ctx, "start control plane", func(ctx context.Context) error { return r.open(ctx, ctx) })
+		})
+		return r, nil
+	default:
 		return nil, errors.Join(err, r.Close())
 	}
-	r.people = people
-	service := controlplane.NewService(controlplane.Config{
-		ReadInstanceToken: func(token string) (string, int64, bool) { return identity.ReadInstanceToken(key, token) },
-		Passes:            people.keys, Provider: people.issuer(), Rights: people.rights,
-		Sleep: sleeping(d.Settings),
-		Store: d.Store, Edges: d.Store, Happenings: d.Store, Changes: d.Changes, Blobs: kept, ReadBundle: readBundle(d.Settings.MaxUpload), Launchers: r,
-		Access: rules(d.Settings), Quotas: quotas(d.Settings), RoutingMode: controlplane.RoutingMode(d.Settings.RoutingMode), MaxUpload: d.Settings.MaxUpload,
-		ReservedAliases: append(slices.Clone(d.Settings.ReservedAliases), consoleLabel(d)...),
-	})
-	if err := service.Sweep(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("finish imports: %w", err), r.Close())
-	}
-	if err := service.MendTags(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("finish changes of tags: %w", err), r.Close())
-	}
-	sharing := *d.Settings.BaseURLSharing
-	if err := d.Store.PutEdgeSettings(ctx, controlplane.EdgeSettings{BaseURLSharing: sharing, PublicMode: d.Settings.PublicMode}); err != nil {
-		return nil, errors.Join(fmt.Errorf("publish settings: %w", err), r.Close())
-	}
-	if sharing {
-		d.Log.Warn("base_url_sharing is on: all apps of mode BASE_URL share one origin, and each can act in the others as its visitor")
-	}
-	manager := lifecycle.New(lifecycle.Config{
-		Store: d.Store, Watcher: d.Store, Blobs: kept, Launchers: r.launchers, Site: d.Site,
-		Token:  func(id string, generation int64) string { return identity.InstanceToken(key, id, generation) },
-		Settle: 100 * time.Millisecond, HealthTimeout: time.Duration(d.Settings.HealthTimeout), StopGrace: r.grace,
-		Log: d.Log.Named("lifecycle"),
-	})
-	ctx, r.cancel = context.WithCancel(ctx)
-	r.manager.Go(func() { manager.Run(ctx) })
-	people.run(ctx, &r.manager, service)
+	// A route may name a port of an earlier life, where a stranger listens now.
+	// Edges find that out by themselves; who leads need not let it come to that.
 	select {
-	case <-manager.Settled():
+	case <-r.settled.done:
 	case <-time.After(settleLimit):
 		d.Log.Warn("some instances have not been compared with what runs; their routes may be of an earlier life")
 	}
-	r.api, r.console = people.handlers(service, api.Config{
-		Service: service, Launchers: r.launchers, Site: d.Site, Explain: d.Explain, Log: d.Log.Named("api"),
-	})
 	return r, nil
+}
+
+// open reads what this control plane needs from the store, within the first
+// context, and begins its work in the second.
+func (r *running) open(ctx, working context.Context) error {
+	key, err := r.Store.SigningKey(ctx, "instance")
+	if err != nil {
+		return fmt.Errorf("read signing key: %w", err)
+	}
+	people, err := newPeople(ctx, r.ControlPlaneDeps)
+	if err != nil {
+		return err
+	}
+	config := controlplane.Config{
+		ReadInstanceToken: func(token string) (string, int64, bool) { return identity.ReadInstanceToken(key, token) },
+		Passes:            people.keys, Provider: people.issuer(), Rights: people.rights,
+		Store: r.Store, Edges: r.Store, Happenings: r.Store, Sleep: sleeping(r.Settings), Changes: r.Changes, Blobs: r.blobs, ReadBundle: readBundle(r.Settings.MaxUpload), Launchers: r,
+		Access: rules(r.Settings), Quotas: quotas(r.Settings), RoutingMode: controlplane.RoutingMode(r.Settings.RoutingMode), MaxUpload: r.Settings.MaxUpload,
+		ReservedAliases: append(slices.Clone(r.Settings.ReservedAliases), consoleLabel(r.ControlPlaneDeps)...),
+	}
+	service := controlplane.NewService(config)
+	at := &desk{people: people}
+	at.api, at.console = people.handlers(service, api.Config{
+		Service: service, Launchers: r.launchers, Site: r.Site, Explain: r.Explain, Log: r.Log.Named("api"),
+	})
+	r.desk.Store(at)
+	people.run(working, &r.work, service)
+	c := &candidate{running: r, config: config, key: key, log: r.Log.Named("leader")}
+	r.work.Go(func() { c.campaign(working) })
+	return nil
 }
 
 func rules(s caddymodule.Settings) access.Rules {
@@ -169,10 +192,6 @@ func quotas(s caddymodule.Settings) controlplane.Quotas {
 func sleeping(s caddymodule.Settings) controlplane.SleepSettings {
 	return controlplane.SleepSettings{Timeout: time.Duration(s.InstanceTimeout), Presence: time.Duration(s.PresenceTimeout)}
 }
-
-// settleLimit bounds how long the edge of this process waits for the first
-// comparison of records with what runs.
-const settleLimit = 10 * time.Second
 
 func readBundle(maxUpload int64) func(context.Context, io.ReaderAt, int64) (controlplane.Manifest, []controlplane.Fault, error) {
 	options := bundle.Options{Limits: bundle.DefaultLimits()}
@@ -197,31 +216,84 @@ func consoleLabel(d caddymodule.ControlPlaneDeps) []string {
 	return nil
 }
 
-func (r *running) API() http.Handler     { return r.api }
-func (r *running) Console() http.Handler { return r.console }
+// API implements caddymodule.ControlPlane.
+func (r *running) API() http.Handler {
+	if at := r.desk.Load(); at != nil {
+		return at.api
+	}
+	return nil
+}
 
-// Close implements caddymodule.ControlPlane: first the manager, so that it
-// does not start again what is stopped after it.
+// Console implements caddymodule.ControlPlane.
+func (r *running) Console() http.Handler {
+	if at := r.desk.Load(); at != nil {
+		return at.console
+	}
+	return nil
+}
+
+// Close implements caddymodule.ControlPlane. The leadership is given up first:
+// what this control plane stops, another is not to start before.
 func (r *running) Close() error {
+	r.ending.Store(true)
 	if r.cancel != nil {
 		r.cancel()
-		r.manager.Wait()
+		r.work.Wait()
 	}
-	if r.people != nil {
-		r.people.close()
+	if at := r.desk.Load(); at != nil {
+		at.people.close()
 	}
+	return r.closeLaunchers(func(string) bool { return true }, false)
+}
+
+// closeLaunchers closes some, all at once.
+func (r *running) closeLaunchers(these func(name string) bool, stopWorkloads bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), r.grace+10*time.Second)
 	defer cancel()
 	errs := make(chan error, len(r.launchers))
+	closing := 0
 	for name, l := range r.launchers {
-		go func() { errs <- l.Close(ctx, r.modules[name].StopOnExit(), r.grace) }()
+		if these(name) {
+			closing++
+			go func() { errs <- l.Close(ctx, stopWorkloads, r.grace) }()
+		}
 	}
 	var all []error
-	for range r.launchers {
+	for range closing {
 		all = append(all, <-errs)
 	}
 	return errors.Join(all...)
 }
+
+// insist repeats what fails because something does not answer, until ctx ends.
+func (r *running) insist(ctx context.Context, what string, f func(context.Context) error) {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = 100*time.Millisecond, 5*time.Second
+	for told := false; ; {
+		err := f(ctx)
+		if err == nil || ctx.Err() != nil || controlplane.CodeOf(err) == controlplane.CodeDeposed {
+			return
+		}
+		if !told {
+			r.Log.Error(what+": will go on trying", zap.Error(err))
+			told = true
+		}
+		select {
+		case <-time.After(wait.NextBackOff()):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// latch is opened once.
+type latch struct {
+	once *sync.Once
+	done chan struct{}
+}
+
+func newLatch() latch { return latch{new(sync.Once), make(chan struct{})} }
+
+func (l latch) open() { l.once.Do(func() { close(l.done) }) }
 
 // Launcher implements controlplane.LauncherSet.
 func (r *running) Launcher(mode controlplane.AppMode) string {

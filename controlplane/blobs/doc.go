@@ -8,6 +8,7 @@
 //
 // What is being written is a file pending-* in the folder itself, locked by
 // the process that writes it. [New] removes those that nobody has locked any
-// more: what a killed process left behind. Several processes may use a folder
+// more: what a killed process left behind. A committed blob stays locked until
+// its writer has decided whether it is kept. Several processes may use a folder
 // at the same time.
 package blobs

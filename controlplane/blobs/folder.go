@@ -134,11 +134,23 @@ func (b *Folder) Unkept(context.Context) (digests []string, err error) {
 		return nil, broken("list blobs", err)
 	}
 	for _, d := range list {
-		if digest, found := strings.CutPrefix(d.Name(), unkeptPrefix); found && validDigest(digest) {
+		digest, found := strings.CutPrefix(d.Name(), unkeptPrefix)
+		if found && validDigest(digest) && !inHand(b.path(digest)) {
 			digests = append(digests, digest)
 		}
 	}
 	return digests, nil
+}
+
+// inHand reports whether somebody who lives has committed a blob and not
+// decided yet what becomes of it.
+func inHand(name string) bool {
+	f, err := os.Open(name)
+	if err != nil {
+		return false // it never came to be, or is gone
+	}
+	defer f.Close()
+	return !tryLock(f)
 }
 
 func (b *Folder) unkept(digest string) string { return filepath.Join(b.dir, unkeptPrefix+digest) }
@@ -250,8 +262,8 @@ func (p *pending) Commit() (string, error) {
 		return "", broken("commit blob", err)
 	}
 	p.done, p.err = true, errDone
-	err := errors.Join(p.file.Close(), syncFolder(filepath.Dir(name)), syncFolder(p.folder.dir))
-	if err != nil {
+	// The file stays open, and so locked, until Discard.
+	if err := errors.Join(syncFolder(filepath.Dir(name)), syncFolder(p.folder.dir)); err != nil {
 		return "", broken("commit blob", err)
 	}
 	return digest, nil
@@ -261,6 +273,7 @@ func (p *pending) Discard() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.done {
+		_ = p.file.Close() // it was synced; a second time it is closed already
 		return nil
 	}
 	p.done, p.err = true, errDone

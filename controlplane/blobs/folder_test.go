@@ -277,6 +277,9 @@ func TestBlobsAreUnkeptUntilARecordRefersToThem(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if err := p.Discard(); err != nil {
+			t.Fatal(err)
+		}
 		return digest
 	}
 	unkept := func(b *Folder) []string {
@@ -308,5 +311,32 @@ func TestBlobsAreUnkeptUntilARecordRefersToThem(t *testing.T) {
 	}
 	if got := unkept(second); len(got) != 0 {
 		t.Errorf("unkept after the deletion: %q", got)
+	}
+}
+
+// A control plane that begins to lead sweeps while others import.
+func TestABlobIsNotUnkeptWhileItsWriterLives(t *testing.T) {
+	ctx, dir := t.Context(), t.TempDir()
+	here, err := New(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := create(t, here, "x")
+	digest, err := p.Commit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := New(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := there.Unkept(ctx); err != nil || len(got) != 0 {
+		t.Errorf("unkept while it is imported: %q, %v", got, err)
+	}
+	if err := p.Discard(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := there.Unkept(ctx); err != nil || len(got) != 1 || got[0] != digest {
+		t.Errorf("unkept after its writer left it: %q, %v", got, err)
 	}
 }

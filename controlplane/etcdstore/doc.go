@@ -39,7 +39,9 @@
 //	wake/<ID>                              an edge's intent to wake an instance
 //	edges/<name>                           a live edge and what it has applied
 //	activity/<edge>/<n>                    what an edge saw of instances
-//	leader/…                               which control plane leads
+//	leader/current                         which control plane leads, with a lease
+//	leader/epoch                           how many have led: the last one's epoch
+//	launchers/<name>                       where a launcher's workloads are
 //	control/<name>                         where a live control plane answers
 //
 // # Values
@@ -64,6 +66,16 @@
 // [Store.Present] keeps one. A key belongs to the process that created it; each
 // rewrite compares the revision of the one before, so that two processes with
 // one name never take turns.
+//
+// # Leadership
+//
+// [Store.Campaign] elects one of several control planes: who creates
+// leader/current leads, with a lease of 6 seconds. The leader renews it every
+// 1.5 s and gives up by its own clock a second before the lease can end. Each
+// transaction of its store compares the key's create revision and lease, so
+// that one which was held up changes nothing any more. Its epoch is larger than
+// every one before it, also after a backup was restored: it is the time in
+// milliseconds, or the last one and one where that is more.
 //
 // # Feed
 //

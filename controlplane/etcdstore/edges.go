@@ -69,9 +69,8 @@ func (s *Store) MarkRoutes(ctx context.Context, revision int64) error {
 		return storeError(err)
 	}
 	key := s.prefix + routeMark
-	_, err = s.client.Txn(ctx).
-		If(clientv3.Compare(clientv3.ModRevision(key), "<", revision)).
-		Then(clientv3.OpPut(key, string(value))).
-		Commit()
+	_, err = s.commit(ctx,
+		[]clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(key), "<", revision)},
+		[]clientv3.Op{clientv3.OpPut(key, string(value))})
 	return storeError(err)
 }

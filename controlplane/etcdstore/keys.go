@@ -26,6 +26,9 @@ const (
 	tagsPrefix      = "tags/"
 	auditPrefix     = "audit/"
 	activityPrefix  = "activity/"
+	placesPrefix    = "launchers/"
+	leaderKey       = "leader/current"
+	epochKey        = "leader/epoch"
 )
 
 func userKey(name string) string { return usersPrefix + strings.ToLower(name) }

@@ -64,17 +64,3 @@ func (s *Store) PassKeys(ctx context.Context, change func([]controlplane.Signing
 	})
 	return after, err
 }
-
-// PutEdgeSettings publishes the settings that all edges obey.
-func (s *Store) PutEdgeSettings(ctx context.Context, settings controlplane.EdgeSettings) error {
-	_, err := s.Update(ctx, func(ct controlplane.Tx) error {
-		t := ct.(*tx)
-		var now controlplane.EdgeSettings
-		if _, ok, err := t.load(RecordRouteKey(RecordSettings), &now); err != nil || ok && now == settings {
-			return err
-		}
-		t.put(RecordRouteKey(RecordSettings), settings)
-		return t.err
-	})
-	return err
-}

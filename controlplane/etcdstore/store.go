@@ -42,6 +42,7 @@ type Store struct {
 	prefix string
 	page   int64
 	log    *zap.Logger
+	fence  *fence // of a leader's store
 }
 
 var _ controlplane.Store = (*Store)(nil)

@@ -17,6 +17,9 @@ const maxAttempts = 64
 func (s *Store) Update(ctx context.Context, f func(controlplane.Tx) error) (int64, error) {
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
+	if err := s.fence.over(); err != nil {
+		return 0, err
+	}
 	for range maxAttempts {
 		t := &tx{ctx: ctx, store: s, reads: map[string]read{}, writes: map[string][]byte{}}
 		if err := f(t); err != nil {
@@ -153,7 +156,7 @@ func (t *tx) commit() (revision int64, ok bool, err error) {
 			ops = append(ops, clientv3.OpPut(t.store.prefix+key, string(raw), clientv3.WithLease(leases[t.ttls[key]])))
 		}
 	}
-	resp, err := t.store.client.Txn(t.ctx).If(t.compares...).Then(ops...).Commit()
+	resp, err := t.store.commit(t.ctx, t.compares, ops)
 	if err != nil {
 		return 0, false, err // perhaps it was made: the leases stay
 	}

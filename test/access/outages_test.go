@@ -83,6 +83,7 @@ func (w *world) askWithoutControl(t *testing.T) {
 	signedIn := e.newBrowser("fiona")
 	signedIn.signIn(t)
 
+	before := w.controlKnown(t)
 	w.control().process.Kill()
 	w.saidBefore = w.control().process.Stderr.String()
 
@@ -115,6 +116,8 @@ func (w *world) askWithoutControl(t *testing.T) {
 	socket.conn.Close(websocket.StatusNormalClosure, "")
 
 	w.startControl(t, allOff)
+	// Until then the key is the killed one's, and goes away with its lease.
+	slipwaytest.Eventually(t, "the new control plane is known", func() bool { return w.controlKnown(t) > before })
 	slipwaytest.Eventually(t, "people sign in at "+e.name, func() bool {
 		return signedIn.visit(t, in) == "✓"
 	})

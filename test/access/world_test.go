@@ -12,7 +12,11 @@ import (
 	"strings"
 	"testing"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
 	"github.com/seed-dbc68772/slipway/caddymodule/certtest"
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/embedded"
 	"github.com/seed-dbc68772/slipway/controlplane/identity/oidctest"
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
@@ -122,6 +126,25 @@ func (w *world) newEdge(name, port string) *edge {
 		},
 	}
 	return e
+}
+
+// controlKnown is the revision at which the control plane became known to other
+// edges; 0 while it is not.
+func (w *world) controlKnown(t *testing.T) int64 {
+	t.Helper()
+	etcd, err := clientv3.New(clientv3.Config{Endpoints: []string{w.endpoint}, Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer etcd.Close()
+	resp, err := etcd.Get(t.Context(), etcdstore.DefaultPrefix+etcdstore.ControlKey(w.control().name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(resp.Kvs) == 0 {
+		return 0
+	}
+	return resp.Kvs[0].CreateRevision
 }
 
 // startControl starts the edge with the control plane.

@@ -179,6 +179,10 @@ func (r *run) adminToken(ctx context.Context, log *zap.Logger) error {
 	if err := controlplane.EnsureLocalAdmin(ctx, store, time.Now); err != nil {
 		return fail(err, "cannot store the admin")
 	}
+	// The folder is locked: whoever led in this store before was killed.
+	if err := store.Vacate(ctx); err != nil {
+		return fail(err, "cannot take the lead")
+	}
 	if old, err := cli.ReadLocalContext(path); err == nil {
 		r.token = old.Token
 	}

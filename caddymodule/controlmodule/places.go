@@ -1,0 +1,121 @@
+package controlmodule
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+)
+
+// placeLook is how often a control plane that may not lead looks whether it may.
+const placeLook = 5 * time.Second
+
+// places are where the workloads of this control plane's launchers are.
+func (r *running) places() map[string]controlplane.Place {
+	host, _ := os.Hostname()
+	found := map[string]controlplane.Place{}
+	for name, l := range r.launchers {
+		if placed, ok := l.(launcher.Placed); ok {
+			found[name] = controlplane.Place{ID: placed.Place(), Host: host}
+		}
+	}
+	return found
+}
+
+// awaitPlaces returns when this control plane may lead; false once ctx has
+// ended.
+func (c *candidate) awaitPlaces(ctx context.Context) bool {
+	for told := ""; ctx.Err() == nil; pause(ctx, placeLook) {
+		err := c.checkPlaces(ctx, c.Store, false)
+		var elsewhere *elsewhereError
+		if !errors.As(err, &elsewhere) {
+			return ctx.Err() == nil // who leads asks again, in its own transaction
+		}
+		c.settled.open()
+		if told != err.Error() {
+			told = err.Error()
+			c.log.Error("this control plane answers people and does not lead", zap.Error(err),
+				zap.String("hint", "run it on that machine with that data folder; "+
+					"or terminate all instances of the launcher, then the place may change: slipway instance list"))
+		}
+	}
+	return false
+}
+
+// takePlaces makes the places of this control plane those of the records.
+func (c *candidate) takePlaces(ctx context.Context, store controlplane.Store) error {
+	return c.checkPlaces(ctx, store, true)
+}
+
+// checkPlaces fails with an elsewhereError where a launcher has its instances in
+// another place than here. Instances that are created meanwhile do not count:
+// they run nowhere yet. With take the places of here become those of the records.
+func (c *candidate) checkPlaces(ctx context.Context, store controlplane.Store, take bool) error {
+	used := map[string]bool{} // by launchers whose place is another
+	for {
+		var asked string
+		_, err := store.Update(ctx, func(tx controlplane.Tx) error {
+			known, err := tx.Places()
+			if err != nil {
+				return err
+			}
+			asked = ""
+			for name, place := range c.places() {
+				at, ok := known[name]
+				inUse, counted := used[name]
+				switch elsewhere := ok && at.ID != place.ID; {
+				case elsewhere && !counted:
+					asked = name
+					return nil
+				case elsewhere && inUse:
+					return &elsewhereError{launcher: name, at: at, here: place}
+				case take && at != place:
+					tx.PutPlace(name, place)
+				}
+			}
+			return nil
+		})
+		if err != nil || asked == "" {
+			return err
+		}
+		if used[asked], err = c.hasInstances(ctx, asked); err != nil {
+			return err
+		}
+	}
+}
+
+// hasInstances reports whether the records have an instance of a launcher.
+func (c *candidate) hasInstances(ctx context.Context, launcher string) (bool, error) {
+	for page := (controlplane.Page{Limit: 1000}); ; {
+		list, err := c.Store.Instances(ctx, page)
+		if err != nil {
+			return false, err
+		}
+		for _, in := range list.Items {
+			if in.Launcher == launcher {
+				return true, nil
+			}
+		}
+		if list.NextAfter == "" {
+			return false, nil
+		}
+		page.After, page.Revision = list.NextAfter, list.Revision
+	}
+}
+
+// elsewhereError says that the workloads of a launcher are where this control
+// plane does not see them.
+type elsewhereError struct {
+	launcher string
+	at, here controlplane.Place
+}
+
+func (e *elsewhereError) Error() string {
+	return "the instances of launcher " + e.launcher + " are at place " + e.at.ID + " of host " + e.at.Host +
+		", and here is place " + e.here.ID + " of host " + e.here.Host
+}
