@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/controlplane/client"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
@@ -145,18 +143,12 @@ func startsOf(t *testing.T, log, id string) (n int) {
 // leader is the control plane that leads; nil if there is none.
 func (f *fleet) leader() *edge {
 	f.t.Helper()
-	resp, err := f.store.client.Get(f.t.Context(), "/slipway/v1/leader/", clientv3.WithPrefix())
+	resp, err := f.store.client.Get(f.t.Context(), "/slipway/v1/leader/current")
 	if err != nil || len(resp.Kvs) == 0 {
 		return nil
 	}
-	first := resp.Kvs[0]
-	for _, kv := range resp.Kvs {
-		if kv.CreateRevision < first.CreateRevision {
-			first = kv
-		}
-	}
 	var value struct{ Name string }
-	if err := json.Unmarshal(first.Value, &value); err != nil {
+	if err := json.Unmarshal(resp.Kvs[0].Value, &value); err != nil {
 		f.t.Fatal(err)
 	}
 	for _, c := range f.controls {

@@ -68,6 +68,10 @@ func TestConformance(t *testing.T) {
 // whatever became of the launcher.
 func tempDir(t *testing.T) string {
 	dir := t.TempDir()
+	// Apps have users of their own, who are to come in.
+	if err := os.Chmod(filepath.Dir(dir), 0o711); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { killAll(t, dir) })
 	return dir
 }
