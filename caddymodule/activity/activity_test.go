@@ -440,7 +440,7 @@ func TestManyFirstVisitsAtOnce(t *testing.T) {
 				u.End()
 				if n%500 == 0 {
 					y.table.set(in.ID, nil)
-					y.Report(y.table.lookUp) //nolint:staticcheck // as if it were not written
+					y.Report(y.table.lookUp)
 				}
 			}
 		})

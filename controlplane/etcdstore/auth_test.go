@@ -138,7 +138,7 @@ func TestAnEdgesUserCanDoWhatAnEdgeDoes(t *testing.T) {
 	routes, control := g.follow(etcdstore.RoutesPrefix), g.follow(etcdstore.ControlPrefix)
 	present := &world{T: t, Store: g.edge, client: g.client, prefix: g.prefix}
 	e := present.reporting("edge-1")
-	heard := g.world.heard()
+	heard := g.heard()
 	works := func(n int64) {
 		t.Helper()
 		app := newApp(numbered(int(n)))
