@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"testing"
+	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -53,3 +55,25 @@ func Remote(t *testing.T, client *ControlClient, to etcdstore.ControlAddress) fu
 
 // Stays is how many requests and WebSockets are under way.
 func (rt *Runtime) Stays() int { return rt.stays.Len() }
+
+// ReportEvery makes edges that start from now on tell of activity so often.
+func ReportEvery(t *testing.T, every time.Duration) {
+	t.Helper()
+	was := activityEvery
+	activityEvery = every
+	t.Cleanup(func() { activityEvery = was })
+}
+
+func init() { caddy.RegisterModule(knowsProbes{}) }
+
+// knowsProbes is a Handler that takes a robot for a probe.
+type knowsProbes struct{ Handler }
+
+func (knowsProbes) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.slipway_knows_probes", New: func() caddy.Module { return new(knowsProbes) }}
+}
+
+func (h *knowsProbes) Provision(ctx caddy.Context) error {
+	h.isProbe = func(r *http.Request) bool { return r.Header.Get("User-Agent") == "robot" }
+	return h.Handler.Provision(ctx)
+}

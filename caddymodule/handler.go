@@ -33,6 +33,8 @@ type Handler struct {
 	firstByte time.Duration
 	trusted   trustedProxies
 	cookies   session.Cookies
+	// isProbe tells requests that keep no instance awake; nil: there are none.
+	isProbe   func(*http.Request) bool
 	log       *zap.Logger
 	accessLog bool // the server writes one
 }
@@ -175,7 +177,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decisi
 	}
 	in, answered := d.Instance, outProxied
 	for {
-		if !hold.Running(in) {
+		if in == nil || !hold.Running(in) {
 			answered = outHeld
 			var err error
 			if in, err = h.await(r, v, d.Instance.ID, h.hold-v.held); err != nil {
@@ -184,6 +186,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decisi
 			if !h.again(v, in) {
 				return h.end(w, r, v, outNoRoute, notFound)
 			}
+		}
+		if in = h.enter(out, in); in == nil || !hold.Running(in) {
+			continue // it was marked since, and this is a visit to a sleeper
 		}
 		var err error
 		v.out = out
@@ -229,6 +234,22 @@ func (h *Handler) outgoing(r *http.Request, d routing.Decision, webSocket bool) 
 	return out
 }
 
+// enter counts the request at its instance, to be on its way there until
+// out.Use ends. It returns the instance as the table has it once the request is
+// counted, and nil if it is gone: if that is asleep, or about to be, the request
+// is not counted and must not be sent. Whoever marks an instance as about to
+// sleep finds every request counted that does not find the mark.
+func (h *Handler) enter(out *upstream.Request, in *routing.Instance) *routing.Instance {
+	use := h.runtime.meters.Begin(in, h.isProbe != nil && h.isProbe(out.Request))
+	now := h.runtime.Table().Instance(in.ID)
+	if now == nil || !hold.Running(now) {
+		use.End()
+		return now
+	}
+	out.Use = use.For(now.Generation)
+	return now
+}
+
 // end answers with a page, and counts that.
 func (h *Handler) end(w http.ResponseWriter, r *http.Request, v *visit, o outcome, p page) error {
 	err := h.answer(w, r, p)
@@ -239,6 +260,7 @@ func (h *Handler) end(w http.ResponseWriter, r *http.Request, v *visit, o outcom
 // send sends a request to the instance as the route table has it at each
 // attempt, and returns what it has been at the last one.
 func (h *Handler) send(w http.ResponseWriter, out *upstream.Request, in *routing.Instance) (*routing.Instance, error) {
+	defer out.Use.End()
 	began := time.Now()
 	for attempt := 0; ; attempt++ {
 		err := h.runtime.upstream.Serve(w, out, in)
@@ -255,7 +277,7 @@ func (h *Handler) send(w http.ResponseWriter, out *upstream.Request, in *routing
 		if now == nil || !hold.Running(now) {
 			return in, err
 		}
-		in = now
+		in, out.Use = now, out.Use.For(now.Generation)
 	}
 }
 

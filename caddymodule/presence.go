@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,7 +19,6 @@ import (
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
-	"github.com/seed-dbc68772/slipway/routing"
 )
 
 // Version is the program's, as edges report it. Main sets it; where it is
@@ -77,7 +77,7 @@ const connectionsApart = 10 * time.Second
 type reporter struct {
 	name        string
 	since       time.Time
-	table       func() *routing.Table
+	runtime     *Runtime
 	connections atomic.Int64
 	news        chan struct{} // one is enough: what is written is what is then
 	changes     controlplane.Changes
@@ -86,8 +86,8 @@ type reporter struct {
 	running sync.WaitGroup
 }
 
-func newReporter(table func() *routing.Table) *reporter {
-	return &reporter{table: table, since: time.Now().UTC().Truncate(time.Millisecond), news: make(chan struct{}, 1)}
+func newReporter(rt *Runtime) *reporter {
+	return &reporter{runtime: rt, since: time.Now().UTC().Truncate(time.Millisecond), news: make(chan struct{}, 1)}
 }
 
 // applied is called when a table with another route is visible to requests.
@@ -105,10 +105,35 @@ func (r *reporter) tell() {
 	}
 }
 
+// maxDraining is of how many instances that are about to sleep an edge tells each
+// by itself: 30 KB.
+const maxDraining = 200
+
+// value is what the edge says of itself. The revision is that of the instances
+// that are draining, never the table's: between a new table and the news of it,
+// one with a mark would say that nothing is open.
 func (r *reporter) value() any {
+	revision, draining, more := r.runtime.meters.Draining(maxDraining)
 	return controlplane.Edge{
-		Name: r.name, Revision: r.table().Revision(), Version: version(), Connections: r.connections.Load(), Since: r.since,
+		Name: r.name, Revision: revision, Version: version(), Connections: r.connections.Load(), Since: r.since,
+		Draining: draining, More: more,
 	}
+}
+
+// activityEvery is how often the edge tells which instances were used (spec
+// instances.md §4).
+var activityEvery = 10 * time.Second
+
+// itemsAtOnce is of how many instances one value of a report tells: 60 KB.
+const itemsAtOnce = 500
+
+// reports is what the edge has to tell of instances' use.
+func (r *reporter) reports() (values []any, written func()) {
+	items, written := r.runtime.meters.Report(r.runtime.Table().Instance)
+	for chunk := range slices.Chunk(items, itemsAtOnce) {
+		values = append(values, controlplane.ActivityReport{Items: chunk})
+	}
+	return values, written
 }
 
 // start makes the edge known as soon as it has its first table.
@@ -123,6 +148,7 @@ func (r *reporter) start(store *etcdstore.Store, name string, first <-chan struc
 		case <-first:
 			store.Present(ctx, etcdstore.Presence{
 				Key: etcdstore.EdgeKey(r.name), Value: r.value, Changed: r.news, Apart: reportApart,
+				Reports: &etcdstore.Reports{Prefix: etcdstore.ActivityKeys(r.name), Every: activityEvery, Next: r.reports},
 			})
 		case <-ctx.Done():
 		}

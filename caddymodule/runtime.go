@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/seed-dbc68772/slipway/caddymodule/activity"
 	"github.com/seed-dbc68772/slipway/caddymodule/hold"
 	"github.com/seed-dbc68772/slipway/caddymodule/routes"
 	"github.com/seed-dbc68772/slipway/caddymodule/session"
@@ -33,6 +34,8 @@ type Runtime struct {
 	live *routes.Live
 	room *hold.Room
 	edge *reporter
+	// meters know which instances are in use.
+	meters *activity.Meters
 	// upstream keeps the connections to instances, and the WebSockets.
 	upstream *upstream.Client
 	// checker asks whose the endpoints are that are dialled.
@@ -65,7 +68,8 @@ func newRuntime(log *zap.Logger) *Runtime {
 	rt.upstream = upstream.New(upstream.Config{Check: rt.checker.Check})
 	rt.live = routes.New(log, rt.changed)
 	rt.visitors = session.New()
-	rt.edge = newReporter(rt.Table)
+	rt.meters = activity.New(func() { rt.edge.tell() })
+	rt.edge = newReporter(rt)
 	rt.metrics.prepare(rt)
 	rt.room = hold.New(
 		func(id routing.ID) *routing.Instance { return rt.Table().Instance(id) },
@@ -77,6 +81,7 @@ func newRuntime(log *zap.Logger) *Runtime {
 // changed is called when a new table is visible, with the instances that are
 // otherwise in it.
 func (rt *Runtime) changed(revision int64, ids []routing.ID) {
+	rt.meters.Changed(revision, ids, rt.Table().Instance)
 	rt.edge.applied(revision)
 	rt.room.Changed(ids)
 	rt.upstream.Changed(ids, rt.Table().Instance)

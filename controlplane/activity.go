@@ -16,6 +16,12 @@ type Activity struct {
 	PresentMS int64  `json:"present_ms"`
 	Cause     string `json:"cause,omitempty"` // of the activity: "request", "stream", "websocket"
 	Open      int    `json:"open,omitempty"`  // requests and connections under way
+	// ReportedMS is how long ago an activity was that an edge has reported already;
+	// 0: none in the last two minutes. It is told of an instance that is about to
+	// sleep, for a control plane that has just begun to lead and may not have had
+	// that report. For others it is no news, and its time is only as good as the
+	// way to the store is short.
+	ReportedMS int64 `json:"reported_ms,omitempty"`
 }
 
 // ActivityReport is one chunk of an edge's news (activity/<edge>/<n>).

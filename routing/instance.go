@@ -27,6 +27,10 @@ type Instance struct {
 	Status     Status
 	Visibility Visibility
 	Wake       WakePolicy
+
+	// Stopping says of a SUSPENDING instance that the time for its requests is
+	// over: what is still open is ended.
+	Stopping bool
 }
 
 // Alias is a host name that leads to an instance, or to none.

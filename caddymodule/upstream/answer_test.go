@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -91,14 +92,23 @@ func TestHowAnAnswerBreaksOff(t *testing.T) {
 	}
 }
 
-// referenceFrames is where the frames of a stream end, found the simple way.
-func referenceFrames(b []byte) (ends map[int]bool, closeBegins int) {
-	ends, closeBegins = map[int]bool{0: true}, -1
+// reference is what there is to know of a stream of frames, found the simple
+// way; places are counts of bytes, never is behind every stream.
+type reference struct {
+	ends                         map[int]bool // of frames
+	closeBegins, dataBegins, odd int
+}
+
+const never = 1 << 30
+
+func referenceOf(b []byte) reference {
+	r := reference{map[int]bool{0: true}, never, never, never}
 	for at := 0; ; {
 		if len(b) < at+2 {
-			return ends, closeBegins
+			return r
 		}
-		head, size := 2, uint64(b[at+1]&0x7f)
+		head, size, op := 2, uint64(b[at+1]&0x7f), b[at]&0xf
+		control, final := op >= 8, b[at]&0x80 != 0
 		switch size {
 		case 126:
 			head = 4
@@ -110,19 +120,27 @@ func referenceFrames(b []byte) (ends map[int]bool, closeBegins int) {
 			at += 4
 		}
 		if at+head > len(b) {
-			return ends, closeBegins
+			return r
 		}
 		if head > 2 {
 			size, _ = strconv.ParseUint(strconv.FormatUint(bigEndian(b[start+2:start+head]), 10), 10, 64)
 		}
-		if b[start]&0xf == opClose && closeBegins < 0 {
-			closeBegins = at + head
+		if slices.Contains([]byte{3, 4, 5, 6, 7, 11, 12, 13, 14, 15}, op) || control && (!final || head > 2) || size > 1<<63-1 {
+			r.odd = at + head
+			r.dataBegins = min(r.dataBegins, at+head)
+			return r
+		}
+		if op == opClose {
+			r.closeBegins = min(r.closeBegins, at+head)
+		}
+		if !control {
+			r.dataBegins = min(r.dataBegins, at+head)
 		}
 		if at += head; size > uint64(len(b)-at) {
-			return ends, closeBegins
+			return r
 		}
 		at += int(size)
-		ends[at] = true
+		r.ends[at] = true
 	}
 }
 
@@ -136,19 +154,21 @@ func bigEndian(b []byte) (n uint64) {
 func FuzzCursor(f *testing.F) {
 	f.Add([]byte{0x81, 2, 'h', 'i', 0x88, 0x82, 1, 2, 3, 4, 3, 0xe9}, uint8(1))
 	f.Add(append([]byte{0x82, 126, 1, 0}, make([]byte, 300)...), uint8(7))
+	f.Add([]byte{0x89, 0, 0x8a, 1, 'x', 0x01, 1, 'y', 0x89, 0, 0x80, 1, 'z'}, uint8(0))
+	f.Add([]byte("\x89\x00GET / HTTP/1.1\r\n"), uint8(2))
 	f.Add([]byte{0x82, 0xff, 0, 0, 0, 0, 0, 0, 0, 1, 9, 9, 9, 9, 'x', 0x89, 0}, uint8(3))
 	f.Fuzz(func(t *testing.T, stream []byte, step uint8) {
-		ends, closeBegins := referenceFrames(stream)
+		want := referenceOf(stream)
 		var c cursor
 		for at := 0; at < len(stream); {
 			n := min(int(step%17)+1, len(stream)-at)
 			c.advance(stream[at : at+n])
 			at += n
-			if c.between() != ends[at] {
+			if c.between() != (want.ends[at] && at < want.odd) {
 				t.Fatalf("after %d bytes: between frames is %v", at, c.between())
 			}
-			if want := closeBegins >= 0 && at >= closeBegins; c.closed != want {
-				t.Fatalf("after %d bytes: closed is %v", at, c.closed)
+			if c.closed != (at >= want.closeBegins) || c.data != (at >= want.dataBegins) || c.odd != (at >= want.odd) {
+				t.Fatalf("after %d bytes: closed is %v, data %v, odd %v; want %+v", at, c.closed, c.data, c.odd, want)
 			}
 		}
 	})

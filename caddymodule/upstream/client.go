@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/seed-dbc68772/slipway/caddymodule/activity"
 	"github.com/seed-dbc68772/slipway/routing"
 )
 
@@ -96,6 +97,8 @@ type Request struct {
 	// of that status to both sides, and within seconds. What Opened returns is
 	// called when it has ended.
 	Opened func(end func(status uint16)) (ended func())
+	// Use is told how the instance is used, and what is open to it.
+	Use activity.Use
 
 	// Status is the final one of the app's answer, once its head was sent on:
 	// at Answered.

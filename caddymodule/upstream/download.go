@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httputil"
+	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -39,6 +41,9 @@ func (x *exchange) body() error {
 	if bodyless {
 		return nil
 	}
+	if a.isEventStream() {
+		defer x.r.Use.Open(x.finish)()
+	}
 	if err := x.copyBody(); err != nil {
 		return fmt.Errorf("%w: %w", ErrCutOff, err)
 	}
@@ -50,6 +55,7 @@ func (x *exchange) writeHead(status int) {
 	x.r.Status = status
 	x.w.WriteHeader(status)
 	x.r.Answered = time.Now()
+	x.r.Use.Answered(status, x.r.Answered)
 }
 
 // whole reports whether all of a body of known length is there already.
@@ -75,6 +81,8 @@ func (x *exchange) copyBody() error {
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
 	b := *buffer
+	// What is there already is the answer, not a stream of it.
+	streams := !x.whole()
 	x.conn.unflushed, x.conn.full = x, true // the head goes out as well before a read waits
 	defer func() { x.conn.unflushed = nil }()
 	for a.length < 0 || known.N > 0 {
@@ -84,8 +92,14 @@ func (x *exchange) copyBody() error {
 				return err
 			}
 			x.conn.unflushed = x
+			if streams {
+				x.r.Use.Received(a.status, x.r.Answered)
+			}
 		}
 		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded) && x.finished.Load():
+			a.close = true
+			return nil
 		case errors.Is(err, io.EOF) && a.length >= 0:
 			return io.ErrUnexpectedEOF
 		case errors.Is(err, io.EOF) && a.chunked:
@@ -97,6 +111,23 @@ func (x *exchange) copyBody() error {
 		}
 	}
 	return nil
+}
+
+// isEventStream reports whether the answer is server-sent events, whose end is
+// the app's to choose.
+func (a *answer) isEventStream() bool {
+	if a.status != http.StatusOK || !a.chunked && a.length >= 0 {
+		return false
+	}
+	kind, _, _ := strings.Cut(a.lookUp("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(kind), "text/event-stream")
+}
+
+// finish ends an event stream as if the app had: the visitor asks again, and is
+// a visitor of a sleeping instance then.
+func (x *exchange) finish() {
+	x.finished.Store(true)
+	_ = x.conn.SetReadDeadline(longAgo) // a closed one is at its end
 }
 
 func (x *exchange) flush() {

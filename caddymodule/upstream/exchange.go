@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -21,11 +22,13 @@ type exchange struct {
 	r      *Request
 	conn   *conn
 	answer answer
-	upload *upload   // of a body that is sent beside; nil if there is none
-	cut    bool      // the app did not get the whole request
-	sent   time.Time // when the app had the head of the request
-	heard  time.Time // when the answer that was read last began
-	accept string    // what the app must answer to a WebSocket's key of ours; "": the visitor checks
+	upload *upload // of a body that is sent beside; nil if there is none
+	cut    bool    // the app did not get the whole request
+	// finished: the event stream that is the answer ends here.
+	finished atomic.Bool
+	sent     time.Time // when the app had the head of the request
+	heard    time.Time // when the answer that was read last began
+	accept   string    // what the app must answer to a WebSocket's key of ours; "": the visitor checks
 }
 
 // exchange sends the request on the connection and its answer to w. It owns

@@ -83,8 +83,8 @@ func (c *Client) serveGRPC(w http.ResponseWriter, r *Request, in *routing.Instan
 	defer r.cutting.end()
 	firstByte := time.AfterFunc(r.FirstByte, func() { cancel(ErrTimeout) })
 	defer firstByte.Stop()
-	body := &watchedBody{ReadCloser: r.Body, read: func() { firstByte.Reset(r.FirstByte) }}
 	began := time.Now()
+	body := &watchedBody{ReadCloser: r.Body, read: func() { firstByte.Reset(r.FirstByte); r.Use.Sent(began) }}
 	out := r.outgoing(ctx, in, body)
 	// The transport looks at the trailers once it has the end of the body.
 	body.ended = func() { forEachTrailer(r, out.Trailer.Add) }
@@ -167,6 +167,7 @@ func (x *exchange) stream(from io.Reader) error {
 				return err
 			}
 			x.flush()
+			x.r.Use.Received(x.answer.status, x.r.Answered)
 		}
 		switch {
 		case errors.Is(err, io.EOF):

@@ -11,7 +11,10 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
+
+	"github.com/seed-dbc68772/slipway/caddymodule/activity"
 )
 
 // errTunnelled says that a connection has become a tunnel's.
@@ -20,6 +23,10 @@ var errTunnelled = errors.New("the connection carries a WebSocket now")
 // How long a tunnel's end may take: lastWords for the other side's rest after
 // one side has closed, and for the visitor's answer to a Close frame.
 const lastWords = 2 * time.Second
+
+// frameRest is how long the rest of a frame may take when a WebSocket is to end
+// (spec instances.md §4): a Close frame can only come behind it.
+const frameRest = time.Second
 
 // drainPatience is how long a drain may take: the rest of a frame, the Close
 // frame's answer and the rest of the other direction.
@@ -42,6 +49,9 @@ type tunnel struct {
 	ending  atomic.Uint32 // the status of the Close frames that end it; 0: nothing ends it
 	pumps   atomic.Int32  // that still run
 	ended   func()        // told of its end; may be nil
+	use     activity.Use
+	closed  func()         // tells use of the end
+	said    [2]atomic.Bool // the visitor and the app have their Close frame, or will get none
 }
 
 // Streams returns how many WebSockets are open, by the major version of HTTP
@@ -157,6 +167,11 @@ func (t *tunnel) begin(r *Request, wait bool) {
 		return
 	}
 	t.pumps.Store(2)
+	t.use = r.Use
+	if !wait {
+		t.use = r.Use.Again() // it outlives the request
+	}
+	t.closed = t.use.Open(func() { t.cutWith(goingAway) })
 	if r.Opened != nil {
 		t.ended = r.Opened(t.cutWith)
 	}
@@ -166,6 +181,13 @@ func (t *tunnel) begin(r *Request, wait bool) {
 	up := func() { t.run(t.visitor, t.app, true) }
 	down := func() { t.run(t.app, t.visitor, false) }
 	if !wait {
+		ended, use := t.ended, t.use
+		t.ended = func() {
+			if ended != nil {
+				ended()
+			}
+			use.End()
+		}
 		go up() // both end with either connection
 		go down()
 		return
@@ -185,6 +207,7 @@ func (t *tunnel) begin(r *Request, wait bool) {
 // run is one direction, until its end. The last of the two cleans up.
 func (t *tunnel) run(from, to end, toApp bool) {
 	err := t.pump(from, to, toApp)
+	t.side(toApp).Store(true)
 	if errors.Is(err, io.EOF) || t.ending.Load() != 0 {
 		to.closeWrite()
 		// What the other side still has to say ends with it, or soon.
@@ -196,6 +219,7 @@ func (t *tunnel) run(from, to end, toApp bool) {
 	if t.pumps.Add(-1) == 0 {
 		t.close()
 		t.all.remove(t)
+		t.closed()
 		if t.ended != nil {
 			t.ended()
 		}
@@ -208,6 +232,10 @@ func (t *tunnel) pump(from, to end, toApp bool) error {
 	forward := func(b []byte) error {
 		at.advance(b)
 		_, err := to.Write(b)
+		if at.data {
+			at.data = false
+			t.use.Data()
+		}
 		return err
 	}
 	for patient := true; ; {
@@ -220,12 +248,19 @@ func (t *tunnel) pump(from, to end, toApp bool) error {
 		case t.ending.Load() != 0 && at.between():
 		case t.ending.Load() != 0 && patient && errors.Is(err, os.ErrDeadlineExceeded):
 			patient = false
-			from.until(time.Now().Add(lastWords)) // for the rest of a frame
+			from.until(time.Now().Add(frameRest))
 		default:
+			if !toApp && closedBy(err) && at.between() && !at.closed && t.use.Leaving() {
+				// It was faster than the news that it stops.
+				_, _ = to.Write(closeFrame(goingAway, false)) // the end comes anyway
+			}
 			return err
 		}
 	}
 }
+
+// closedBy reports whether an end was closed by its peer.
+func closedBy(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) }
 
 // sayGoodbye sends a Close frame where a frame may be, and reads up to the
 // answer to the one in the other direction: a socket that is closed with
@@ -236,6 +271,7 @@ func (t *tunnel) sayGoodbye(from, to end, at *cursor, toApp bool) error {
 			return err
 		}
 	}
+	t.side(toApp).Store(true)
 	from.until(time.Now().Add(lastWords))
 	for !at.closed || !at.between() {
 		err := from.fill(func(b []byte) error {
@@ -257,20 +293,34 @@ func (t *tunnel) end(status uint16) {
 	}
 }
 
-// cutPatience is how long the two sides of a WebSocket that must end may take.
-const cutPatience = 2 * time.Second
+// side is whether that side has been told of the end.
+func (t *tunnel) side(toApp bool) *atomic.Bool {
+	if toApp {
+		return &t.said[1]
+	}
+	return &t.said[0]
+}
 
 // cutWith ends the tunnel, whatever its peers take of what they are sent.
 func (t *tunnel) cutWith(status uint16) {
 	t.end(status)
-	time.AfterFunc(cutPatience, func() {
-		t.all.mu.Lock()
-		defer t.all.mu.Unlock()
-		if _, open := t.all.open[t]; open {
-			t.visitor.abort()
-			t.app.abort()
+	time.AfterFunc(frameRest, func() {
+		if t.said[0].Load() && t.said[1].Load() {
+			time.AfterFunc(lastWords, t.abort) // for the answers to the Close frames
+		} else {
+			t.abort()
 		}
 	})
+}
+
+// abort ends the tunnel, if it is still open.
+func (t *tunnel) abort() {
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	if _, open := t.all.open[t]; open {
+		t.visitor.abort()
+		t.app.abort()
+	}
 }
 
 func (t *tunnel) close() {

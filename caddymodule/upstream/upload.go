@@ -160,6 +160,9 @@ func (u *upload) write(b []byte) error {
 		return ErrLeft
 	}
 	_, err := u.x.conn.Write(b)
+	if err == nil {
+		u.x.r.Use.Sent(u.x.sent)
+	}
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -136,7 +137,8 @@ func TestAnEdgesUserCanDoWhatAnEdgeDoes(t *testing.T) {
 	g := newGuarded(t)
 	routes, control := g.follow(etcdstore.RoutesPrefix), g.follow(etcdstore.ControlPrefix)
 	present := &world{T: t, Store: g.edge, client: g.client, prefix: g.prefix}
-	e := present.edge("edge-1", 1)
+	e := present.reporting("edge-1")
+	heard := g.heard()
 	works := func(n int64) {
 		t.Helper()
 		app := newApp(numbered(int(n)))
@@ -147,6 +149,8 @@ func TestAnEdgesUserCanDoWhatAnEdgeDoes(t *testing.T) {
 		g.eventually("the control plane's address", func() bool { return control() > revision })
 		e.apply(revision)
 		g.says("edge-1", revision)
+		e.tell(in.ID)
+		g.eventually("its report", func() bool { return slices.Contains(heard(), in.ID) })
 		for range 2 { // the second finds it there
 			if err := g.edge.Wake(t.Context(), controlplane.WakeIntent{InstanceID: in.ID, Edge: "edge-1"}, time.Minute); err != nil {
 				t.Fatal(err)
@@ -155,7 +159,7 @@ func TestAnEdgesUserCanDoWhatAnEdgeDoes(t *testing.T) {
 		if g.world.raw("wake/"+in.ID) == "" {
 			t.Error("the wake did not come")
 		}
-		for _, key := range []string{"certs/acme/x", "activity/edge-1/0"} {
+		for _, key := range []string{"certs/acme/x", "activity/edge-1/x"} {
 			if _, err := g.raw.Put(t.Context(), g.prefix+key, "x"); err != nil {
 				t.Errorf("write %s: %v", key, err)
 			}
@@ -175,7 +179,7 @@ func TestAnEdgesUserCanDoWhatAnEdgeDoes(t *testing.T) {
 	}
 	works(2)
 	e.stop()
-	if g.world.raw("edges/edge-1") != "" {
+	if g.world.raw("edges/edge-1") != "" || len(e.keysOfReports()) > 0 {
 		t.Error("its key is left after a clean end")
 	}
 }
@@ -187,7 +191,7 @@ func TestAnEdgesUserCanDoNothingElse(t *testing.T) {
 	for key, want := range map[string]verdict{
 		"apps/record/" + id: {}, "apps/instances/" + id + "/" + id: {}, "names/x": {}, "instances/" + id: {}, "aliases/record/x": {},
 		"aliases/id/" + id: {}, "tags/x": {}, "secrets/x": {}, "daemons/x": {}, "audit/1": {}, "leader/x": {}, "tokens/x": {}, "signing/instance": {},
-		"ping": {}, "edges/": {}, "edges/edge-2": {}, "edges/edge-10": {}, "activity/edge-2/0": {}, "activity/edge-1": {}, "zzz": {},
+		"ping": {}, "activity/edge-2/00000": {}, "activity/edge-10/00000": {}, "activity/edge-1/00000": {true, true}, "edges/": {}, "edges/edge-2": {}, "edges/edge-10": {}, "activity/edge-2/0": {}, "activity/edge-1": {}, "zzz": {},
 		"routes/instance/" + id: {read: true}, "routes/alias/x": {read: true}, "routes/mark": {read: true}, "control/x": {read: true},
 		"wake/" + id: {true, true}, "certs/x": {true, true}, "edges/edge-1": {true, true}, "activity/edge-1/7": {true, true},
 	} {

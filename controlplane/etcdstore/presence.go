@@ -19,6 +19,8 @@ type Presence struct {
 	// Apart is the least time between two writes; what changes meanwhile is
 	// written once.
 	Apart time.Duration
+	// Reports are written beside the key. Nil: there are none.
+	Reports *Reports
 }
 
 // presenceTTL is how long a key outlives a process that was killed.
@@ -96,6 +98,7 @@ type presentKey struct {
 	store    *Store
 	lease    clientv3.LeaseID
 	revision int64 // of our last write; 0: none
+	reported bool  // there may be keys of a report
 }
 
 // write compares with our last write: a key that another process made
@@ -126,10 +129,25 @@ func (k *presentKey) write(ctx context.Context) error {
 
 // keep writes what changes until the lease or ctx ends.
 func (k *presentKey) keep(ctx context.Context, kept <-chan *clientv3.LeaseKeepAliveResponse) error {
+	var due <-chan time.Time
+	if k.Reports != nil {
+		tick := time.NewTicker(k.Reports.Every)
+		defer tick.Stop()
+		due = tick.C
+		defer func() {
+			if ctx.Err() != nil {
+				k.lastReport(ctx)
+			}
+		}()
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-due:
+			if err := k.report(ctx); err != nil {
+				return err
+			}
 		case _, ok := <-kept:
 			if !ok {
 				return errLeaseLost

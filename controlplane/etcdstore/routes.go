@@ -25,6 +25,7 @@ type instanceRoute struct {
 	Visibility string `json:"visibility"`
 	Owner      string `json:"owner"`
 	Wake       string `json:"wake"`
+	Stopping   bool   `json:"stopping,omitempty"`
 }
 
 // aliasRoute is the value of routes/alias/<name>.
@@ -57,6 +58,7 @@ func routeOf(in *controlplane.Instance) *instanceRoute {
 		Owner:      in.Owner,
 		Wake:       string(cmp.Or(in.Wake, controlplane.WakeVisitors)),
 	}
+	r.Stopping = in.Status == controlplane.Suspending && in.Sleep != nil && in.Sleep.Stopping
 	if in.Status == controlplane.Deployed || in.Status == controlplane.Unknown {
 		r.Endpoint, r.Identity = in.Endpoint, in.Identity
 	}
@@ -153,7 +155,7 @@ func instanceChange(key string, e Event) (c routing.Change, err error) {
 	if max(len(r.App), len(r.Primary), len(r.Owner)) > maxRoute {
 		return c, fmt.Errorf("a field has more than %d bytes", maxRoute)
 	}
-	in := routing.Instance{ID: id, App: r.App, Generation: r.Generation, Primary: r.Primary, Owner: r.Owner, Identity: r.Identity}
+	in := routing.Instance{ID: id, App: r.App, Generation: r.Generation, Primary: r.Primary, Owner: r.Owner, Identity: r.Identity, Stopping: r.Stopping}
 	err = errors.Join(
 		in.Mode.UnmarshalText([]byte(r.Mode)),
 		in.Status.UnmarshalText([]byte(r.Status)),
