@@ -134,9 +134,13 @@ func (c *ControlPlane) StartControlPlane(ctx context.Context, d caddymodule.Cont
 	}
 	manager := lifecycle.New(lifecycle.Config{
 		Store: d.Store, Watcher: d.Store, Blobs: kept, Launchers: r.launchers, Site: d.Site,
-		Token:  func(id string, generation int64) string { return identity.InstanceToken(key, id, generation) },
-		Settle: 100 * time.Millisecond, HealthTimeout: time.Duration(d.Settings.HealthTimeout), StopGrace: r.grace,
-		Log: d.Log.Named("lifecycle"),
+		Token: func(id string, generation int64) string { return identity.InstanceToken(key, id, generation) },
+		Edges: d.Store, Activity: d.Store, Sleep: sleeping(d.Settings), Drain: time.Duration(d.Settings.Drain),
+		StartsAtOnce: int(d.Settings.StartsAtOnce), Rights: people.rights, Now: time.Now,
+		Starts: lifecycle.StartLimits{
+			User: int(d.Settings.StartsPerUser), Source: int(d.Settings.StartsPerSource), Anonymous: int(d.Settings.AnonymousStarts),
+		},
+		HealthTimeout: time.Duration(d.Settings.HealthTimeout), StopGrace: r.grace, Log: d.Log.Named("lifecycle"),
 	})
 	ctx, r.cancel = context.WithCancel(ctx)
 	r.manager.Go(func() { manager.Run(ctx) })
