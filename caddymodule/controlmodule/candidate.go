@@ -68,8 +68,13 @@ func (c *candidate) lead(ctx context.Context, l controlplane.Leadership) error {
 	c.log.Info("this control plane leads", zap.Int64("epoch", l.Epoch))
 	manager := lifecycle.New(lifecycle.Config{
 		Store: l.Store, Watcher: c.Store, Blobs: c.blobs, Launchers: c.launchers, Site: c.Site,
-		Token:  func(id string, generation int64) string { return identity.InstanceToken(c.key, id, generation) },
-		Settle: 100 * time.Millisecond, HealthTimeout: time.Duration(c.Settings.HealthTimeout), StopGrace: c.grace,
+		Token: func(id string, generation int64) string { return identity.InstanceToken(c.key, id, generation) },
+		Edges: c.Store, Activity: c.Store, Sleep: c.config.Sleep, Drain: time.Duration(c.Settings.Drain),
+		StartsAtOnce: int(c.Settings.StartsAtOnce), Rights: c.config.Rights, Now: time.Now,
+		Starts: lifecycle.StartLimits{
+			User: int(c.Settings.StartsPerUser), Source: int(c.Settings.StartsPerSource), Anonymous: int(c.Settings.AnonymousStarts),
+		},
+		HealthTimeout: time.Duration(c.Settings.HealthTimeout), StopGrace: c.grace,
 		Log: c.Log.Named("lifecycle"),
 	})
 	chores := make(chan struct{})

@@ -14,7 +14,8 @@ import (
 	"github.com/seed-dbc68772/slipway/routing"
 )
 
-// Config is what a manager works with. All fields are required.
+// Config is what a manager works with. All fields but Starts and Rights are
+// required.
 type Config struct {
 	Store     controlplane.Store
 	Watcher   controlplane.Watcher
@@ -23,12 +24,28 @@ type Config struct {
 	Site      *routing.Site
 	// Token makes an instance's own API token for one generation.
 	Token func(instanceID string, generation int64) string
-	// Settle is how long edges get to learn that an instance goes to sleep
-	// before its workload is asked to stop.
-	Settle        time.Duration
+	// Edges acknowledge that an instance goes to sleep, Activity tells when it was
+	// used.
+	Edges    controlplane.EdgeStore
+	Activity controlplane.ActivityWatcher
+	Sleep    controlplane.SleepSettings
+	// Drain is how long requests under way get when an instance goes to sleep.
+	Drain         time.Duration
 	HealthTimeout time.Duration // of a start (setting health_timeout)
 	StopGrace     time.Duration // of a stop (setting stop_grace)
+	StartsAtOnce  int           // others wait for their turn (setting starts_at_once)
+	Starts        StartLimits   // by visits
+	Rights        controlplane.Rights
+	Now           func() time.Time // the clock
 	Log           *zap.Logger
+}
+
+// StartLimits bound the starts by visits within an hour; 0 bounds nothing. Joining
+// a start is not counted.
+type StartLimits struct {
+	User      int // of a user (starts_per_user); admins are not bound
+	Source    int // of a source address (starts_per_source); loopback is not bound
+	Anonymous int // of a source address, by who is not signed in (anonymous_starts)
 }
 
 // Manager runs the state machine of all instances of a store.
@@ -39,6 +56,12 @@ type Manager struct {
 	tasks   map[string]*task
 	waiting map[string]bool // what has not told its first list yet; nothing is decided before
 	stopped bool
+
+	live       map[string]edge  // edges by name
+	suspending map[string]*task // what waits for them
+	starts     queue
+	beginning  chan struct{} // a token for each change of a record that nobody waits for, see backlog
+	ending     chan struct{}
 
 	settling int           // tasks whose settle is set
 	settled  chan struct{} // closed when there are none
@@ -54,17 +77,39 @@ type task struct {
 	working bool
 	settle  bool // the first look is due, and others wait for what follows from it
 	timer   *time.Timer
+	folds   bool // the timer looks after news of edges
+
+	ticket   *ticket   // of the queue
+	foretold int       // the place that edges were told before it is queued
+	began    time.Time // when the launcher was asked to start ...
+	begun    int64     // ... this generation
+	told     string    // the last event that would repeat itself
+	toldAt   time.Time
 }
 
-// The two watches, beside the launchers, that must have listed.
+// The watches, beside the launchers, that must have listed.
 const (
 	instancesList = "instances"
 	wakesList     = "wakes"
+	edgesList     = "edges"
+)
+
+// How many changes of records are made at once that nobody waits for: the store
+// makes many at the price of one, and a wake among them is not to wait long. What
+// goes to sleep already comes before what could.
+const (
+	beginnings = 32
+	endings    = 96
 )
 
 // New makes a manager. Nothing happens before Run.
 func New(c Config) *Manager {
-	m := &Manager{cfg: c, tasks: map[string]*task{}, settled: make(chan struct{}), waiting: map[string]bool{instancesList: true, wakesList: true}}
+	m := &Manager{
+		cfg: c, tasks: map[string]*task{}, settled: make(chan struct{}),
+		waiting: map[string]bool{instancesList: true, wakesList: true, edgesList: true},
+		live:    map[string]edge{}, suspending: map[string]*task{}, starts: queue{limit: c.StartsAtOnce},
+		beginning: make(chan struct{}, beginnings), ending: make(chan struct{}, endings),
+	}
 	for name := range c.Launchers {
 		m.waiting["launcher "+name] = true
 	}
@@ -78,6 +123,9 @@ func (m *Manager) Run(ctx context.Context) {
 	var watches sync.WaitGroup
 	watches.Go(func() { m.cfg.Watcher.WatchInstances(ctx, m.instances) })
 	watches.Go(func() { m.cfg.Watcher.WatchWakes(ctx, m.wakes) })
+	watches.Go(func() { m.cfg.Edges.WatchEdges(ctx, m.edges) })
+	watches.Go(func() { m.cfg.Activity.WatchActivity(ctx, m.activity) })
+	watches.Go(func() { m.tellPlaces(ctx) })
 	for name, l := range m.cfg.Launchers {
 		watches.Go(func() { m.observe(ctx, name, l) })
 	}
@@ -107,95 +155,6 @@ func (m *Manager) task(id string) *task {
 	return t
 }
 
-// instances takes in records.
-func (m *Manager) instances(b controlplane.InstanceBatch) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	gone := b.Gone
-	if b.Full {
-		gone = m.absent(b)
-	}
-	for _, in := range b.Put {
-		t := m.task(in.ID)
-		t.unread = false
-		if b.Full {
-			t.record = in // a restored store is older than what is known, and right
-		} else {
-			m.learn(t, in)
-		}
-		m.kick(in.ID)
-	}
-	for _, id := range b.Unread {
-		m.task(id).unread = true
-	}
-	for _, id := range gone {
-		t := m.task(id)
-		t.record, t.unread = nil, false
-		m.kick(id)
-	}
-	m.listed(instancesList, b.Full)
-}
-
-// absent lists the tasks that have a record and are not in a full list.
-func (m *Manager) absent(b controlplane.InstanceBatch) (gone []string) {
-	present := make(map[string]bool, len(b.Put)+len(b.Unread))
-	for _, in := range b.Put {
-		present[in.ID] = true
-	}
-	for _, id := range b.Unread {
-		present[id] = true
-	}
-	for id, t := range m.tasks {
-		if (t.record != nil || t.unread) && !present[id] {
-			gone = append(gone, id)
-		}
-	}
-	return gone
-}
-
-// learn takes a record in, unless a newer one is known: the manager knows its
-// own transactions before the watch tells of them.
-func (m *Manager) learn(t *task, in *controlplane.Instance) {
-	if t.record == nil || in.Revision > t.record.Revision {
-		t.record = in
-	}
-}
-
-// wakes takes in intents.
-func (m *Manager) wakes(b controlplane.WakeBatch) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if b.Full {
-		for _, t := range m.tasks {
-			t.wake = nil
-		}
-	}
-	for _, intent := range b.Put {
-		m.task(intent.InstanceID).wake = intent
-		m.kick(intent.InstanceID)
-	}
-	for _, id := range b.Gone {
-		m.task(id).wake = nil
-		m.kick(id)
-	}
-	m.listed(wakesList, b.Full)
-}
-
-// observe takes in the facts of one launcher.
-func (m *Manager) observe(ctx context.Context, name string, l launcher.Launcher) {
-	for fact := range l.Observe(ctx) {
-		m.mu.Lock()
-		if fact.Synced {
-			m.listed("launcher "+name, true)
-		} else {
-			t := m.task(fact.InstanceID)
-			t.fact, t.launcher = &fact, name
-			m.kick(fact.InstanceID)
-		}
-		m.mu.Unlock()
-	}
-}
-
 // listed notes that a first list is complete; the last one starts the work.
 func (m *Manager) listed(name string, full bool) {
 	if !full || !m.waiting[name] {
@@ -203,15 +162,51 @@ func (m *Manager) listed(name string, full bool) {
 	}
 	delete(m.waiting, name)
 	if len(m.waiting) == 0 {
-		m.settling = len(m.tasks)
-		for _, id := range slices.Collect(maps.Keys(m.tasks)) {
-			m.tasks[id].settle = true
-			m.kick(id)
-		}
-		if m.settling == 0 {
-			close(m.settled)
-		}
+		m.begin()
 	}
+}
+
+// begin has every instance looked at, those first that wait for their start since
+// long ago. The mutex is held.
+func (m *Manager) begin() {
+	m.settling = len(m.tasks)
+	if m.settling == 0 {
+		close(m.settled)
+	}
+	now := m.cfg.Now()
+	ids := slices.SortedFunc(maps.Keys(m.tasks), func(a, b string) int {
+		return m.tasks[a].since().Compare(m.tasks[b].since())
+	})
+	for _, id := range ids { // what starts already comes before what waits
+		m.took(m.tasks[id], now)
+		m.assign(id, m.tasks[id], m.view(id, m.tasks[id]))
+	}
+	for _, id := range ids {
+		t := m.tasks[id]
+		if v := m.view(id, t); next(v).action == enqueue {
+			m.starts.enter(id, t)
+		}
+		t.settle = true
+		m.kick(id)
+	}
+}
+
+// since is when the start of an instance was begun.
+func (t *task) since() (at time.Time) {
+	if t.record != nil && t.record.Begun != nil {
+		at = t.record.Begun.At
+	}
+	return at
+}
+
+// view is what is known of an instance now. The mutex is held.
+func (m *Manager) view(id string, t *task) view {
+	v := t.view
+	v.now, v.sleep, v.drain = m.cfg.Now(), m.cfg.Sleep, m.cfg.Drain
+	if m.suspending[id] == t {
+		v.acked, v.open = m.drained(id, t.mark.revision)
+	}
+	return v
 }
 
 // looked notes that a task has been looked at. The mutex is held.
@@ -243,25 +238,35 @@ func (m *Manager) work(id string, t *task) {
 	failures := 0
 	for m.ctx.Err() == nil {
 		m.mu.Lock()
-		v := t.view
-		v.now = time.Now()
+		m.assign(id, t, m.view(id, t))
+		v := m.view(id, t)
 		s := next(v)
 		if !v.contradicts(s.action) {
 			m.looked(t)
 		}
-		if s.action == nothing {
-			m.rest(id, t, s.again)
+		switch s.action {
+		case nothing:
+			m.rest(id, t, v, s.again)
 			m.mu.Unlock()
 			return
-		}
-		m.mu.Unlock()
-		if err := m.take(id, t, v, s.action); err != nil {
-			m.cfg.Log.Warn("instance step failed, will try again", zap.String("instance", id), zap.Error(err))
-			m.pause(doubling(50*time.Millisecond, failures, 5*time.Second))
-			failures++
+		case enqueue:
+			m.starts.enter(id, t)
+			m.mu.Unlock()
 			continue
 		}
-		failures = 0
+		m.mu.Unlock()
+		err := m.take(id, t, v, s.action)
+		switch {
+		case err == nil:
+			failures = 0
+			continue
+		case controlplane.CodeOf(err) == controlplane.CodeDeposed:
+			m.cfg.Log.Info("instance step was refused: another control plane leads", zap.String("instance", id))
+		case m.ctx.Err() == nil:
+			m.cfg.Log.Warn("instance step failed, will try again", zap.String("instance", id), zap.Error(err))
+		}
+		m.pause(doubling(50*time.Millisecond, failures, 5*time.Second))
+		failures++
 	}
 	m.mu.Lock()
 	t.working = false
@@ -269,14 +274,15 @@ func (m *Manager) work(id string, t *task) {
 }
 
 // rest ends a worker's turn. The mutex is held.
-func (m *Manager) rest(id string, t *task, again time.Time) {
+func (m *Manager) rest(id string, t *task, v view, again time.Time) {
 	t.working = false
+	t.folds = v.hasNews()
 	if t.timer != nil {
 		t.timer.Stop()
 		t.timer = nil
 	}
 	if !again.IsZero() {
-		t.timer = time.AfterFunc(time.Until(again), func() {
+		t.timer = time.AfterFunc(again.Sub(v.now), func() {
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			m.kick(id)

@@ -32,6 +32,10 @@ type plant struct {
 	yard    *yard
 	app     *controlplane.App
 	site    *routing.Site
+	sleep   controlplane.SleepSettings
+	drain   time.Duration
+	atOnce  int
+	starts  lifecycle.StartLimits
 	kill    func() // the manager, and wait for its end
 }
 
@@ -44,6 +48,7 @@ func newPlant(t *testing.T) *plant {
 	store := etcdtest.Shared(t).Open(t)
 	p := &plant{
 		T: t, store: store, service: controlplane.NewService(controlplane.Config{Store: store, Access: access.Rules{}}), yard: newYard(), site: site, kill: func() {},
+		sleep: controlplane.SleepSettings{Timeout: time.Hour, Presence: 24 * time.Hour}, drain: 10 * time.Second, atOnce: 20,
 		app: &controlplane.App{ID: uuid.NewString(), Name: "demo", Version: "1", Lifecycle: controlplane.OnDemand, AppMode: controlplane.Python},
 	}
 	t.Cleanup(func() { p.yard.Close(context.Background(), false, 0) })
@@ -65,8 +70,10 @@ func (p *plant) manage() {
 	done := make(chan struct{})
 	m := lifecycle.New(lifecycle.Config{
 		Store: p.store, Watcher: p.store, Launchers: map[string]launcher.Launcher{"yard": p.yard}, Site: p.site,
-		Token:  func(id string, generation int64) string { return fmt.Sprintf("%s.%d", id, generation) },
-		Settle: time.Millisecond, HealthTimeout: time.Second, StopGrace: time.Second, Log: zap.NewNop(),
+		Token: func(id string, generation int64) string { return fmt.Sprintf("%s.%d", id, generation) },
+		Edges: p.store, Activity: p.store, Sleep: p.sleep, Drain: p.drain, StartsAtOnce: p.atOnce, Starts: p.starts,
+		Rights:        controlplane.Rights{AdminRole: "admin"},
+		HealthTimeout: time.Second, StopGrace: time.Second, Now: time.Now, Log: zap.NewNop(),
 	})
 	go func() { defer close(done); m.Run(ctx) }()
 	p.kill = sync.OnceFunc(func() { cancel(); <-done })
@@ -341,6 +348,10 @@ func TestAManagerThatIsKilledIsFollowedByOneThatGoesOn(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
 			p := newPlant(t)
 			p.yard.ready = time.Duration(random.IntN(20)) * time.Millisecond
+			p.atOnce = 1 + random.IntN(3)
+			if seed%2 == 0 {
+				p.sleep.Timeout = 20 * time.Millisecond
+			}
 			p.manage()
 			ids := []string{p.instance(controlplane.Pending), p.instance(controlplane.Suspended), p.instance(controlplane.Deployed)}
 			crashes := 0
@@ -360,6 +371,10 @@ func TestAManagerThatIsKilledIsFollowedByOneThatGoesOn(t *testing.T) {
 					if crashes < 1 && p.yard.crash(id) {
 						crashes++
 					}
+				case 11:
+					p.edge("one", everything, controlplane.Activity{
+						InstanceID: id, ActiveMS: int64(random.IntN(40)) - 20, PresentMS: -1, Open: random.IntN(2),
+					})
 				case 10:
 					if random.IntN(4) == 0 {
 						p.ask(p.service.TerminateInstance, id)
@@ -367,6 +382,7 @@ func TestAManagerThatIsKilledIsFollowedByOneThatGoesOn(t *testing.T) {
 				}
 				time.Sleep(time.Duration(random.IntN(5)) * time.Millisecond)
 			}
+			p.edge("one", everything)
 			for _, id := range ids {
 				p.eventually("in agreement", func() bool { return p.quiet(id) })
 			}

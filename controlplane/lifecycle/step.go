@@ -16,6 +16,18 @@ type view struct {
 	now    time.Time
 
 	launcher string // the name of the one that fact came from
+	slot     slot   // among the starts at once
+
+	use   use       // what edges told, and the record perhaps does not
+	last  use       // what they may have told before this manager, see took
+	wrote time.Time // when activity was last written into the record
+
+	mark  mark // of what is SUSPENDING
+	acked bool // every live edge has it
+	open  int  // requests and connections that edges have of it
+
+	sleep controlplane.SleepSettings
+	drain time.Duration
 }
 
 // action is what a step does.
@@ -23,16 +35,24 @@ type action uint8
 
 const (
 	nothing   action = iota
+	enqueue          // take a place among the starts
 	start            // launcher.Start of the record's generation
 	deployed         // record: DEPLOYED at the fact's endpoint
 	failed           // record: FAILED for the fact's reason
 	restart          // record: RESUMING after an end that nobody asked for
-	resume           // record: RESUMING, since it should run or somebody visits
+	resume           // record: RESUMING, since it should run
+	wake             // record: RESUMING, since somebody visits, if that is within the limits
+	refuse           // take back an intent that is to wake nothing, and say so
+	clearWake        // take back an intent that is fulfilled
+	fold             // record: the activity that edges told
+	idle             // record: SUSPENDING, since nobody uses it
+	tellEdges        // have every edge report that it knows of the SUSPENDING
+	withdraw         // record: DEPLOYED as it was
+	stopping         // record: it is asked to stop
 	suspend          // stop the workload, then record: SUSPENDED
 	stop             // stop a workload that should not run
 	remove           // remove everything, then delete the record
 	setStage         // record: the fact's stage
-	clearWake        // take back an intent that is fulfilled or refused
 )
 
 // step is an action and, for nothing, when to look again without being told.
@@ -41,18 +61,24 @@ type step struct {
 	again  time.Time
 }
 
-// The figures of spec instances.md §2 and §3.
+// The figures of spec instances.md §2–§4.
 const (
 	// An instance that ends maxEnds times within endWindow is FAILED.
 	maxEnds   = 5
 	endWindow = 10 * time.Minute
-	// A failed start is not repeated by a visit for firstRetry, doubling up to lastRetry.
-	firstRetry = 5 * time.Second
-	lastRetry  = 5 * time.Minute
+	// A failed start is not repeated by a visit for firstRetry, doubling up to
+	// lastRetry, until one has stayed ready for steadyAfter.
+	firstRetry  = 5 * time.Second
+	lastRetry   = 5 * time.Minute
+	steadyAfter = 5 * time.Minute
 	// A workload that ended is started again after firstRestart, doubling.
 	firstRestart = 500 * time.Millisecond
 	// A stage is recorded once it has lasted this long: a fast start costs no writes.
 	stageDelay = 300 * time.Millisecond
+	// Edges get ackLimit to apply that an instance goes to sleep.
+	ackLimit = 5 * time.Second
+	// Activity is written into a record once in foldEvery.
+	foldEvery = time.Minute
 )
 
 // next names the step that brings what runs nearer to what the record says.
@@ -70,7 +96,7 @@ func next(v view) step {
 	case controlplane.Terminating:
 		return step{action: remove}
 	case controlplane.Suspending:
-		return step{action: suspend}
+		return v.suspending()
 	case controlplane.Suspended, controlplane.Failed:
 		return v.asleep()
 	case controlplane.Pending, controlplane.Resuming:
@@ -97,20 +123,33 @@ func (v view) asleep() step {
 		return step{action: stop}
 	case v.wake == nil:
 		return step{}
-	case v.record.Status == controlplane.Failed && v.now.Before(v.record.RetryAfter):
-		return step{action: clearWake}
+	case !v.mayWake() || v.backsOff():
+		return step{action: refuse}
 	}
-	return step{action: resume}
+	return step{action: wake}
+}
+
+// backsOff reports whether a visit may not start it yet.
+func (v view) backsOff() bool {
+	return v.record.Status == controlplane.Failed && v.now.Before(v.record.RetryAfter)
+}
+
+// absent reports whether a start is due: nothing of this generation has been
+// told, or it was stopped on purpose.
+func absent(fact *launcher.Fact) bool {
+	return fact == nil || fact.State == launcher.Ended && fact.Reason == nil
 }
 
 func (v view) starting() step {
 	fact := v.current()
 	switch {
-	case fact == nil || fact.State == launcher.Ended && fact.Reason == nil:
-		if v.now.Before(v.record.RetryAfter) {
-			return step{again: v.record.RetryAfter}
-		}
+	case absent(fact) && v.now.Before(v.record.RetryAfter):
+		return step{again: v.record.RetryAfter}
+	case absent(fact) && v.slot == slotNone:
+		return step{action: enqueue}
+	case absent(fact) && v.slot == slotHeld:
 		return step{action: start}
+	case absent(fact): // it waits for its turn
 	case fact.State == launcher.Ready:
 		return step{action: deployed}
 	case fact.State == launcher.Ended:
@@ -120,16 +159,30 @@ func (v view) starting() step {
 			return step{again: due}
 		}
 		return step{action: setStage}
-	case v.wake != nil:
+	}
+	if v.wake != nil { // who comes meanwhile joins the start
 		return step{action: clearWake}
 	}
 	return step{}
 }
 
+// wantsSlot reports whether it is to be among the starts at once, or to wait
+// for them.
+func (v view) wantsSlot() bool {
+	if v.unread || v.record == nil || !v.record.Status.Starting() {
+		return false
+	}
+	fact := v.current()
+	if absent(fact) {
+		return !v.now.Before(v.record.RetryAfter)
+	}
+	return fact.State == launcher.Starting
+}
+
 func (v view) running() step {
 	fact := v.current()
 	switch {
-	case fact == nil || fact.State == launcher.Ended && fact.Reason == nil:
+	case absent(fact):
 		return step{action: resume}
 	case fact.State == launcher.Ended:
 		return step{action: restart}
@@ -138,8 +191,10 @@ func (v view) running() step {
 		return step{action: deployed}
 	case v.wake != nil:
 		return step{action: clearWake}
+	case fact.State != launcher.Ready:
+		return step{}
 	}
-	return step{}
+	return v.using()
 }
 
 // contradicts reports whether the step takes back that the instance runs, or
@@ -160,26 +215,4 @@ func doubling(first time.Duration, n int, limit time.Duration) time.Duration {
 		}
 	}
 	return d
-}
-
-// recordEnd notes an end that nobody asked for and reports whether it was one
-// too many.
-func recordEnd(in *controlplane.Instance, at time.Time) (tooMany bool) {
-	kept := make([]time.Time, 0, maxEnds)
-	for _, end := range in.Ends {
-		if at.Sub(end) < endWindow {
-			kept = append(kept, end)
-		}
-	}
-	in.Ends = append(kept, at)
-	in.Restarts++
-	return len(in.Ends) >= maxEnds
-}
-
-// fail makes the record FAILED for a reason, with the next back-off.
-func fail(in *controlplane.Instance, reason controlplane.Reason, now time.Time) {
-	in.RetryAfter = now.Add(doubling(firstRetry, in.Failures, lastRetry))
-	in.Failures++
-	in.Status, in.Stage, in.Reason = controlplane.Failed, "", &reason
-	in.Endpoint, in.Identity = "", ""
 }

@@ -17,90 +17,116 @@ func (m *Manager) take(id string, t *task, v view, a action) error {
 	switch a {
 	case start:
 		return m.start(t, v)
+	case wake:
+		return m.wake(t, v)
+	case refuse:
+		return m.refuse(t, v)
+	case clearWake:
+		return m.clearWake(t, v, "")
+	case tellEdges:
+		return m.tellEdges(t, v)
 	case suspend:
 		return m.suspend(t, v)
 	case stop:
 		return m.stop(id, t, v)
 	case remove:
 		return m.remove(t, v)
-	case clearWake:
-		return m.clearWake(t, v)
-	}
-	return m.record(t, v.record, func(tx controlplane.Tx, in *controlplane.Instance) {
-		change(in, v, a)
-		if a == resume && v.wake != nil {
-			tx.ClearWake(in.ID, v.wake.Revision)
-		}
-	})
-}
-
-// change is what a step does to the record alone.
-func change(in *controlplane.Instance, v view, a action) {
-	switch a {
 	case deployed:
-		in.Status, in.Stage, in.Reason = controlplane.Deployed, "", nil
-		in.Endpoint, in.Identity = v.fact.Endpoint, v.fact.Identity
-		in.Failures, in.RetryAfter = 0, time.Time{}
-		in.LastActive = v.now.UTC()
-	case failed:
-		fail(in, *v.fact.Reason, v.now.UTC())
-	case restart:
-		if recordEnd(in, v.now.UTC()) {
-			fail(in, *v.fact.Reason, v.now.UTC())
-			return
-		}
-		in.Resume(controlplane.Beginning{At: v.now.UTC(), Cause: controlplane.BegunCrash})
-		in.RetryAfter = v.now.UTC().Add(doubling(firstRestart, len(in.Ends)-1, lastRetry))
-	case resume:
-		in.Resume(v.beginning())
-		in.RetryAfter = time.Time{}
-	case setStage:
-		in.Stage = v.fact.Stage
+		return m.deployed(t, v)
+	case withdraw:
+		return m.withdraw(t, v)
 	}
+	return m.record(t, v, a, nil)
 }
 
-// beginning is what begins the start of a resume.
-func (v view) beginning() controlplane.Beginning {
-	if v.wake == nil {
-		return controlplane.Beginning{At: v.now.UTC(), Cause: controlplane.BegunFound}
+// backlog is what bounds the changes at once that nobody waits for, of which there
+// may be thousands at one time; nil for the others.
+func (m *Manager) backlog(a action) chan struct{} {
+	switch a {
+	case fold, idle, resume:
+		return m.beginning
+	case stopping, suspend:
+		return m.ending
 	}
-	return controlplane.Beginning{
-		At: v.now.UTC(), Cause: controlplane.BegunVisit, Visitor: v.wake.Visitor, Kind: v.wake.Kind, Edge: v.wake.Edge,
-	}
+	return nil
 }
 
 // errMoved says that the record is not any more what a step was decided upon.
 var errMoved = errors.New("the record has changed")
 
-// record changes the record in a transaction that holds only if it is still
-// the one that the step was decided upon.
-func (m *Manager) record(t *task, seen *controlplane.Instance, f func(controlplane.Tx, *controlplane.Instance)) error {
-	var in *controlplane.Instance
-	_, err := m.cfg.Store.Update(m.ctx, func(tx controlplane.Tx) (err error) {
-		if in, err = tx.Instance(seen.ID); err != nil {
-			return err
+// record changes the record as the step says, and as more says where it is not
+// nil, in a transaction that holds only if the step is still the one to take.
+func (m *Manager) record(t *task, v view, a action, more func(controlplane.Tx, *controlplane.Instance) error) error {
+	if backlog := m.backlog(a); backlog != nil {
+		select {
+		case backlog <- struct{}{}:
+		case <-m.ctx.Done():
+			return m.ctx.Err()
 		}
-		if in.Status != seen.Status || in.Generation != seen.Generation {
+		defer func() { <-backlog }()
+		m.mu.Lock()
+		v = m.view(v.record.ID, t) // it is older than the wait
+		m.mu.Unlock()
+		if next(v).action != a {
+			return nil
+		}
+	}
+	return m.update(t, v, func(tx controlplane.Tx, in *controlplane.Instance) error {
+		if !v.holds(in, a) {
 			return errMoved
 		}
-		f(tx, in)
-		in.UpdatedAt = time.Now().UTC()
+		change(in, v, a)
+		if a != fold {
+			in.UpdatedAt = v.now.UTC()
+		}
+		if err := tell(tx, in, v, a); err != nil {
+			return err
+		}
+		if more != nil {
+			if err := more(tx, in); err != nil {
+				return err
+			}
+		}
 		return tx.Put(in)
 	})
+}
+
+// holds reports whether this record leads to the same step.
+func (v view) holds(in *controlplane.Instance, a action) bool {
+	if v.record.Status == controlplane.Suspending && !sameSleep(in, v.record) {
+		return false
+	}
+	v.record = in
+	return next(v).action == a
+}
+
+// update runs a transaction over the record and takes in what it is then.
+func (m *Manager) update(t *task, v view, f func(controlplane.Tx, *controlplane.Instance) error) error {
+	var in *controlplane.Instance
+	_, err := m.cfg.Store.Update(m.ctx, func(tx controlplane.Tx) (err error) {
+		if in, err = tx.Instance(v.record.ID); err != nil {
+			return err
+		}
+		return f(tx, in)
+	})
+	moved := errors.Is(err, errMoved)
 	switch {
-	case errors.Is(err, errMoved):
-		// in is the newer record: decide again upon that.
-	case controlplane.CodeOf(err) == controlplane.CodeNotFound:
+	case moved: // in is the newer record: decide again upon that
+	case controlplane.CodeOf(err) == controlplane.CodeNotFound && in == nil:
 		m.mu.Lock()
+		defer m.mu.Unlock()
 		t.record = nil
-		m.mu.Unlock()
+		delete(m.suspending, v.record.ID)
 		return nil
 	case err != nil:
 		return fmt.Errorf("change instance record: %w", err)
 	}
 	m.mu.Lock()
-	m.learn(t, in)
-	m.mu.Unlock()
+	defer m.mu.Unlock()
+	m.learn(t, in, learning{told: !moved})
+	if in.LastActive.After(v.record.LastActive) || in.LastPresent.After(v.record.LastPresent) {
+		t.wrote = v.now
+	}
 	return nil
 }
 
@@ -133,19 +159,77 @@ func (m *Manager) start(t *task, v view) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	t.began, t.begun = m.cfg.Now(), v.record.Generation
 	// The launcher tells of the start soon; until then it is not repeated.
 	if t.fact == nil || t.fact.Generation < v.record.Generation || t.fact == v.fact {
 		t.fact = &launcher.Fact{
 			InstanceID: v.record.ID, Generation: v.record.Generation,
-			State: launcher.Starting, Stage: v.record.Stage, At: time.Now(),
+			State: launcher.Starting, Stage: v.record.Stage, At: m.cfg.Now(),
 		}
 		t.launcher = v.record.Launcher
 	}
 	return nil
 }
 
+// failStart records that the start could not even begin.
 func (m *Manager) failStart(t *task, v view, reason controlplane.Reason) error {
-	return m.record(t, v.record, func(_ controlplane.Tx, in *controlplane.Instance) { fail(in, reason, v.now.UTC()) })
+	return m.update(t, v, func(tx controlplane.Tx, in *controlplane.Instance) error {
+		if !v.holds(in, start) {
+			return errMoved
+		}
+		fail(in, reason, v.now.UTC())
+		in.UpdatedAt = v.now.UTC()
+		if err := tellFailure(tx, in, v); err != nil {
+			return err
+		}
+		return tx.Put(in)
+	})
+}
+
+// deployed opens the route, and notes how long the start took where this manager
+// saw all of it.
+func (m *Manager) deployed(t *task, v view) error {
+	m.mu.Lock()
+	began, generation := t.began, t.begun
+	m.mu.Unlock()
+	return m.record(t, v, deployed, func(tx controlplane.Tx, in *controlplane.Instance) error {
+		if !v.record.Status.Starting() || generation != in.Generation {
+			return nil
+		}
+		return controlplane.RememberStart(tx, in.AppID, v.now.Sub(began))
+	})
+}
+
+// withdrawnEvery is how often it is worth an event that something in use was
+// about to sleep: with a short timeout that is so all the time.
+const withdrawnEvery = time.Minute
+
+// withdraw has what is going to sleep run on, for a visitor or since it is used.
+func (m *Manager) withdraw(t *task, v view) error {
+	const text = "it does not go to sleep: somebody uses it"
+	tell := m.worthAnEvent(t, text, v.now, withdrawnEvery)
+	return m.record(t, v, withdraw, func(tx controlplane.Tx, in *controlplane.Instance) error {
+		if v.wake != nil {
+			tx.ClearWake(in.ID, v.wake.Revision)
+		}
+		if tell {
+			tx.AddEvent(in.ID, controlplane.Event{Time: v.now.UTC(), Type: controlplane.EventWithdrawn, Text: text})
+		}
+		return nil
+	})
+}
+
+// tellEdges makes sure that all edges come to a revision that has the mark.
+func (m *Manager) tellEdges(t *task, v view) error {
+	if err := m.cfg.Edges.MarkRoutes(m.ctx, v.mark.revision); err != nil {
+		return fmt.Errorf("tell edges that an instance goes to sleep: %w", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t.mark.revision == v.mark.revision {
+		t.mark.told = true
+	}
+	return nil
 }
 
 // suspend stops the workload and records that it sleeps.
@@ -155,16 +239,12 @@ func (m *Manager) suspend(t *task, v view) error {
 		return fmt.Errorf("suspend instance: launcher %q is not configured here", v.record.Launcher)
 	}
 	if v.fact == nil || v.runs() {
-		m.pause(m.cfg.Settle)
 		err := l.Stop(m.ctx, v.record.ID, v.record.Generation, m.cfg.StopGrace)
 		if err != nil && !errors.Is(err, launcher.ErrFenced) {
 			return fmt.Errorf("suspend instance: %w", err)
 		}
 	}
-	return m.record(t, v.record, func(_ controlplane.Tx, in *controlplane.Instance) {
-		in.Status, in.Stage, in.Reason = controlplane.Suspended, "", nil
-		in.Endpoint, in.Identity = "", ""
-	})
+	return m.record(t, v, suspend, nil)
 }
 
 // stop ends a workload that should not run, and keeps its files: a record that
@@ -209,22 +289,7 @@ func (m *Manager) remove(t *task, v view) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t.record, t.fact = nil, nil
-	return nil
-}
-
-func (m *Manager) clearWake(t *task, v view) error {
-	_, err := m.cfg.Store.Update(m.ctx, func(tx controlplane.Tx) error {
-		tx.ClearWake(v.wake.InstanceID, v.wake.Revision)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("clear wake intent: %w", err)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if t.wake == v.wake {
-		t.wake = nil
-	}
+	delete(m.suspending, v.record.ID)
 	return nil
 }
 

@@ -23,7 +23,7 @@ type yard struct {
 	runs   map[string]*running // what is alive
 	starts map[string][]int64  // generations, in their order
 	kept   map[string]bool     // whose files are there
-	// ready is how long a start takes to be ready.
+	// ready is how long a start takes to be ready; an hour: until answer.
 	ready time.Duration
 	// refuse, if set, types why nothing can be started.
 	refuse *controlplane.Reason
@@ -70,15 +70,35 @@ func (y *yard) Start(ctx context.Context, w launcher.Workload) error {
 	r := &running{generation: w.Generation}
 	y.runs[id] = r
 	y.tell(launcher.Fact{InstanceID: id, Generation: w.Generation, State: launcher.Starting, Stage: controlplane.StageStarting})
-	time.AfterFunc(y.ready, func() {
-		y.mu.Lock()
-		defer y.mu.Unlock()
-		if y.runs[id] == r {
-			r.ready = true
-			y.tell(launcher.Fact{InstanceID: id, Generation: r.generation, State: launcher.Ready, Endpoint: endpoint(r.generation)})
-		}
-	})
+	if y.ready < time.Hour {
+		time.AfterFunc(y.ready, func() {
+			y.mu.Lock()
+			defer y.mu.Unlock()
+			if y.runs[id] == r {
+				y.answer(id)
+			}
+		})
+	}
 	return nil
+}
+
+// answer makes a workload ready. The mutex is held.
+func (y *yard) answer(id string) {
+	r := y.runs[id]
+	r.ready = true
+	y.tell(launcher.Fact{InstanceID: id, Generation: r.generation, State: launcher.Ready, Endpoint: endpoint(r.generation)})
+}
+
+// began lists what has been started and is not ready.
+func (y *yard) began() (ids []string) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	for id, r := range y.runs {
+		if !r.ready {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 func (y *yard) tell(f launcher.Fact) { y.hub.Publish(f) }

@@ -1,0 +1,103 @@
+package lifecycle
+
+import (
+	"time"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+)
+
+// edge is what a live edge acknowledges.
+type edge struct {
+	revision int64
+	open     map[string]int // requests and connections under way, by instance
+}
+
+// edges takes in what edges have applied, and what they have of instances that
+// go to sleep.
+func (m *Manager) edges(b controlplane.EdgeBatch) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.cfg.Now()
+	if b.Full {
+		clear(m.live)
+	}
+	for _, name := range b.Gone {
+		delete(m.live, name)
+	}
+	for _, e := range b.Put {
+		seen := edge{revision: e.Revision, open: make(map[string]int, len(e.Draining))}
+		for _, a := range e.Draining {
+			seen.open[a.InstanceID] = a.Open
+			m.used(a, now)
+		}
+		m.live[e.Name] = seen
+	}
+	for id := range m.suspending {
+		m.kick(id)
+	}
+	m.listed(edgesList, b.Full)
+}
+
+// activity takes in what edges report.
+func (m *Manager) activity(b controlplane.ActivityBatch) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.cfg.Now()
+	for _, a := range b.Items {
+		t := m.used(a, now)
+		if t == nil {
+			continue
+		}
+		// What rests looks again in time by itself, unless it had no news before.
+		if m.suspending[a.InstanceID] != nil || !t.folds && t.hasNews() {
+			m.kick(a.InstanceID)
+		}
+	}
+}
+
+// used remembers activity. The mutex is held.
+func (m *Manager) used(a controlplane.Activity, now time.Time) *task {
+	t := m.tasks[a.InstanceID]
+	if t == nil {
+		return nil
+	}
+	now = now.UTC().Round(0)
+	if at := now.Add(-time.Duration(a.ActiveMS) * time.Millisecond); a.ActiveMS >= 0 && at.After(t.use.active) {
+		t.use.active, t.use.cause = at, a.Cause
+	}
+	if at := now.Add(-time.Duration(a.PresentMS) * time.Millisecond); a.PresentMS >= 0 && at.After(t.use.present) {
+		t.use.present = at
+	}
+	return t
+}
+
+// drained is whether every live edge knows that an instance goes to sleep, and
+// how much they have of it under way. The mutex is held.
+func (m *Manager) drained(id string, revision int64) (acked bool, open int) {
+	acked = true
+	for _, e := range m.live {
+		acked = acked && e.revision >= revision
+		open += e.open[id]
+	}
+	return acked, open
+}
+
+// took assumes of an instance that runs what the last leader may have heard and
+// not written: use up to now, or until its record would have had it. The mutex
+// is held.
+func (m *Manager) took(t *task, now time.Time) {
+	if t.record == nil {
+		return
+	}
+	now = now.UTC().Round(0)
+	unknown := func(written time.Time) time.Time {
+		if until := written.Add(foldEvery); !written.IsZero() && until.Before(now) {
+			return until
+		}
+		return now
+	}
+	t.last.active = unknown(t.record.LastActive)
+	if !t.record.LastPresent.IsZero() {
+		t.last.present = unknown(t.record.LastPresent)
+	}
+}

@@ -1,0 +1,343 @@
+package lifecycle_test
+
+import (
+	"encoding/json"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+)
+
+// raw writes a key as an edge does; nil deletes it.
+func (p *plant) raw(key string, value any) {
+	p.Helper()
+	client, key := etcdtest.Shared(p.T).Client(p.T), etcdtest.Prefix(p.T)+key
+	if value == nil {
+		if _, err := client.Delete(p.Context(), key); err != nil {
+			p.Fatal(err)
+		}
+		return
+	}
+	raw, err := json.Marshal(value)
+	if err == nil {
+		_, err = client.Put(p.Context(), key, string(raw))
+	}
+	if err != nil {
+		p.Fatal(err)
+	}
+}
+
+// everything is a revision that acknowledges whatever there is.
+const everything = 1 << 60
+
+// edge is what a live edge says of itself.
+func (p *plant) edge(name string, revision int64, draining ...controlplane.Activity) {
+	p.Helper()
+	p.raw("edges/"+name, controlplane.Edge{Name: name, Revision: revision, Draining: draining})
+}
+
+func (p *plant) used(id string, ago time.Duration) {
+	p.Helper()
+	p.raw("activity/e/0", controlplane.ActivityReport{Items: []controlplane.Activity{
+		{InstanceID: id, ActiveMS: ago.Milliseconds(), PresentMS: -1, Cause: "stream"},
+	}})
+}
+
+// deployed is an instance that is ready.
+func (p *plant) deployed(f ...func(*controlplane.Instance)) string {
+	p.Helper()
+	in := &controlplane.Instance{
+		ID: uuid.NewString(), AppID: p.app.ID, Owner: "ada", Visibility: controlplane.Private, Status: controlplane.Pending,
+		RoutingMode: controlplane.Domain, Launcher: "yard", Generation: 1,
+	}
+	for _, g := range f {
+		g(in)
+	}
+	p.put(in)
+	p.becomes(in.ID, controlplane.Deployed)
+	return in.ID
+}
+
+func timeout(d time.Duration) func(*controlplane.Instance) {
+	return func(in *controlplane.Instance) { in.Timeout = d }
+}
+
+// happened counts the events of a type.
+func (p *plant) happened(id string, typ controlplane.EventType) (n int) {
+	p.Helper()
+	events, err := p.store.Events(p.Context(), id)
+	if err != nil {
+		p.Fatal(err)
+	}
+	for _, e := range events {
+		if e.Type == typ {
+			n++
+		}
+	}
+	return n
+}
+
+// stays checks for a moment that the status does.
+func (p *plant) stays(id string, s controlplane.Status) {
+	p.Helper()
+	for range 20 {
+		time.Sleep(5 * time.Millisecond)
+		if in := p.look(id); in.Status != s || in.Sleep != nil && in.Sleep.Stopping {
+			p.Fatalf("it is %s, want %s", in.Status, s)
+		}
+	}
+}
+
+func TestASuspendWaitsForEdges(t *testing.T) {
+	p := newPlant(t)
+	p.edge("one", 1)
+	p.edge("two", everything)
+	p.manage()
+	id := p.deployed()
+	p.ask(p.service.SuspendInstance, id)
+	p.stays(id, controlplane.Suspending)
+	if in := p.look(id); in.Endpoint == "" || in.Sleep.Cause != controlplane.SleepAsked {
+		t.Errorf("suspending: %+v", in)
+	}
+	// It knows, and has requests under way.
+	p.edge("one", everything, controlplane.Activity{InstanceID: id, ActiveMS: 0, PresentMS: -1, Open: 2})
+	p.stays(id, controlplane.Suspending)
+	if _, ready, _ := p.yard.state(id); !ready {
+		t.Error("it was stopped under requests")
+	}
+	p.edge("one", everything)
+	in := p.becomes(id, controlplane.Suspended)
+	if !in.Sleep.Stopping || in.Endpoint != "" {
+		t.Errorf("suspended: %+v", in)
+	}
+	if suspended := p.happened(id, controlplane.EventSuspended); suspended != 1 {
+		t.Errorf("%d events of it", suspended)
+	}
+}
+
+func TestAnEdgeThatDiesIsNotWaitedFor(t *testing.T) {
+	p := newPlant(t)
+	p.edge("one", 1)
+	p.manage()
+	id := p.deployed()
+	p.ask(p.service.SuspendInstance, id)
+	p.stays(id, controlplane.Suspending)
+	p.raw("edges/one", nil)
+	p.becomes(id, controlplane.Suspended)
+}
+
+func TestRequestsThatDoNotEndAreWaitedForAsLongAsTheDrain(t *testing.T) {
+	p := newPlant(t)
+	p.drain = 300 * time.Millisecond
+	p.manage()
+	id := p.deployed(func(in *controlplane.Instance) {
+		p.edge("one", everything, controlplane.Activity{InstanceID: in.ID, ActiveMS: -1, PresentMS: -1, Open: 1})
+	})
+	begin := time.Now()
+	p.ask(p.service.SuspendInstance, id)
+	p.becomes(id, controlplane.Suspended)
+	if took := time.Since(begin); took < p.drain {
+		t.Errorf("it was stopped after %v", took)
+	}
+}
+
+// Nobody's start is asked for by who visits what was told to sleep, until it does.
+func TestAVisitWhileItGoesToSleepAsAskedWakesItAfterwards(t *testing.T) {
+	p := newPlant(t)
+	p.edge("one", 1)
+	p.manage()
+	id := p.deployed()
+	p.ask(p.service.SuspendInstance, id)
+	p.wake(id)
+	p.stays(id, controlplane.Suspending)
+	p.edge("one", everything)
+	p.eventually("started again", func() bool { in := p.look(id); return in.Status == controlplane.Deployed && in.Generation == 2 })
+}
+
+func TestIdleInstancesSleep(t *testing.T) {
+	p := newPlant(t)
+	p.sleep.Timeout = 50 * time.Millisecond
+	p.manage()
+	id, long := p.deployed(), p.deployed(timeout(time.Hour))
+	never, protected := p.deployed(timeout(-1)), p.deployed(func(in *controlplane.Instance) { in.NoAutosuspend = true })
+	in := p.becomes(id, controlplane.Suspended)
+	if in.Sleep.Cause != controlplane.SleepIdle || p.happened(id, controlplane.EventSuspend) != 1 {
+		t.Errorf("suspended: %+v", in.Sleep)
+	}
+	for _, id := range []string{long, never, protected} {
+		p.stays(id, controlplane.Deployed)
+	}
+	p.wake(id)
+	p.eventually("woken", func() bool { return p.look(id).Generation == 2 })
+	p.becomes(id, controlplane.Suspended)
+}
+
+// The edges' acknowledgement tells what they have not reported.
+func TestWhatIsUsedAfterAllRunsOn(t *testing.T) {
+	p := newPlant(t)
+	p.edge("one", 1)
+	p.manage()
+	id := p.deployed(timeout(time.Second))
+	in := p.becomes(id, controlplane.Suspending)
+	p.edge("one", 1, controlplane.Activity{InstanceID: id, ActiveMS: 10, PresentMS: -1, Cause: "request"})
+	after := p.becomes(id, controlplane.Deployed)
+	if after.Generation != in.Generation || after.Endpoint != in.Endpoint || !after.LastActive.After(in.LastActive) || after.Sleep != nil {
+		t.Errorf("withdrawn: %+v", after)
+	}
+	if _, _, starts := p.yard.state(id); starts != 1 || p.happened(id, controlplane.EventWithdrawn) != 1 {
+		t.Errorf("%d starts", starts)
+	}
+	// It is asked again when it has been idle since then.
+	p.becomes(id, controlplane.Suspending)
+	p.edge("one", everything)
+	p.becomes(id, controlplane.Suspended)
+}
+
+func TestAVisitorKeepsAwakeWhatIsIdle(t *testing.T) {
+	p := newPlant(t)
+	p.edge("one", 1)
+	p.manage()
+	id := p.deployed(timeout(500 * time.Millisecond))
+	p.becomes(id, controlplane.Suspending)
+	p.wake(id)
+	if in := p.becomes(id, controlplane.Deployed); in.Generation != 1 {
+		t.Errorf("generation %d", in.Generation)
+	}
+	p.eventually("taken back", func() bool { return p.intents() == 0 })
+}
+
+// intents counts the intents that nobody has taken up.
+func (p *plant) intents() int {
+	p.Helper()
+	resp, err := etcdtest.Shared(p.T).Client(p.T).Get(p.Context(), etcdtest.Prefix(p.T)+"wake/", clientv3.WithPrefix())
+	if err != nil {
+		p.Fatal(err)
+	}
+	return len(resp.Kvs)
+}
+
+func TestUseExtendsTheDeadline(t *testing.T) {
+	p := newPlant(t)
+	p.manage()
+	id := p.deployed(timeout(400 * time.Millisecond))
+	for begin := time.Now(); time.Since(begin) < time.Second; time.Sleep(50 * time.Millisecond) {
+		p.used(id, 0)
+		if in := p.look(id); in.Status != controlplane.Deployed {
+			t.Fatalf("it is %s", in.Status)
+		}
+	}
+	last := time.Now()
+	in := p.becomes(id, controlplane.Suspended)
+	if took := time.Since(last); took < 200*time.Millisecond || in.ActiveBy != "stream" {
+		t.Errorf("asleep %v after its last use, by %q", took, in.ActiveBy)
+	}
+}
+
+// Never a write for a request: what edges report is written once a minute.
+func TestUseIsWrittenOnceAMinute(t *testing.T) {
+	p := newPlant(t)
+	p.manage()
+	long := time.Now().Add(-time.Hour).UTC()
+	id := p.deployed()
+	p.kill()
+	in := p.look(id)
+	in.LastActive = long
+	in.Timeout = 8 * time.Hour
+	p.put(in)
+	p.manage()
+	p.used(id, 2*time.Minute) // old news, and written now
+	p.eventually("written", func() bool { return p.look(id).LastActive.After(long) })
+	after := p.look(id)
+	if after.UpdatedAt != in.UpdatedAt {
+		t.Errorf("an update of %v is one of %v", in.UpdatedAt, after.UpdatedAt)
+	}
+	first := after.Revision
+	for range 20 {
+		p.used(id, 0)
+	}
+	time.Sleep(50 * time.Millisecond)
+	if now := p.look(id).Revision; now != first {
+		t.Errorf("written again at %d, after %d", now, first)
+	}
+}
+
+// The next manager does not know what the last one was told and has not written.
+func TestANewManagerDoesNotSuspendOnOldNews(t *testing.T) {
+	p := newPlant(t)
+	id := p.instance(controlplane.Deployed)
+	in := p.look(id)
+	in.Endpoint, in.Timeout, in.LastActive = endpoint(1), 10*time.Second, time.Now().Add(-30*time.Second).UTC()
+	p.put(in)
+	old := p.instance(controlplane.Deployed)
+	in = p.look(old)
+	in.Endpoint, in.Timeout, in.LastActive = endpoint(1), 10*time.Second, time.Now().Add(-90*time.Second).UTC()
+	p.put(in)
+	for _, id := range []string{id, old} {
+		if err := p.yard.Start(t.Context(), launcher.Workload{InstanceID: id, Generation: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.eventually("ready", func() bool { _, ready, _ := p.yard.state(old); return ready })
+	p.manage()
+	p.becomes(old, controlplane.Suspended)
+	p.stays(id, controlplane.Deployed)
+}
+
+// Ten thousand instances whose time is over at once are asleep within a minute,
+// and a wake among them does not wait for them.
+func TestManyIdleInstancesSleepInTime(t *testing.T) {
+	n := 500
+	if os.Getenv("SLIPWAY_SOAK") != "" {
+		n = 10_000
+	}
+	p := newPlant(t)
+	p.edge("one", everything)
+	ids := make([]string, n)
+	var making sync.WaitGroup
+	for part := range 20 {
+		making.Go(func() {
+			for i := part; i < n; i += 20 {
+				ids[i] = uuid.NewString()
+				p.put(&controlplane.Instance{
+					ID: ids[i], AppID: p.app.ID, Owner: "ada", Visibility: controlplane.Private, Status: controlplane.Deployed,
+					RoutingMode: controlplane.Domain, Launcher: "yard", Generation: 1, Endpoint: endpoint(1), LastActive: time.Now().Add(-3 * time.Hour).UTC(),
+				})
+				if err := p.yard.Start(t.Context(), launcher.Workload{InstanceID: ids[i], Generation: 1}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	making.Wait()
+	asleep := p.instance(controlplane.Suspended)
+	p.eventually("ready", func() bool { return len(p.yard.began()) == 0 })
+	running := func() int {
+		p.yard.mu.Lock()
+		defer p.yard.mu.Unlock()
+		return len(p.yard.runs)
+	}
+	begin := time.Now()
+	p.manage()
+	p.eventually("under way", func() bool { return running() < n*9/10 })
+	visit := time.Now()
+	p.wake(asleep)
+	p.becomes(asleep, controlplane.Deployed)
+	woken := time.Since(visit)
+	for deadline := begin.Add(3 * time.Minute); running() > 1; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d still run", running())
+		}
+	}
+	took := time.Since(begin)
+	for _, id := range ids {
+		p.becomes(id, controlplane.Suspended)
+	}
+	t.Logf("%d instances slept after %v, a wake among them took %v", n, took, woken)
+}
