@@ -30,6 +30,8 @@ type Handler struct {
 	site      *routing.Site
 	runtime   *Runtime
 	hold      time.Duration
+	grace     time.Duration // of a page load
+	probes    []string      // in lower case
 	firstByte time.Duration
 	trusted   trustedProxies
 	cookies   session.Cookies
@@ -71,6 +73,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 func (h *Handler) take(app *App) {
 	h.site, h.runtime, h.trusted = app.site, app.runtime, app.trusted
 	h.cookies = session.NewCookies(app.site)
+	h.grace, h.probes = time.Duration(app.PageGrace), make([]string, len(app.Probes))
+	for i, probe := range app.Probes {
+		h.probes[i] = strings.ToLower(probe)
+	}
 	h.hold, h.firstByte = time.Duration(app.Hold), time.Duration(app.FirstByteTimeout)
 }
 
@@ -176,11 +182,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decisi
 		if !hold.Running(in) {
 			answered = outHeld
 			var err error
-			if in, err = h.await(r, v, d.Instance.ID, h.hold-v.held); err != nil {
-				return h.end(w, r, v, outUnavailable, pageOfWait(err))
-			}
-			if !h.again(v, in) {
-				return h.end(w, r, v, outNoRoute, notFound)
+			if in, err = h.wait(w, r, d, v, webSocket); in == nil {
+				return err
 			}
 		}
 		var err error
@@ -208,7 +211,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decisi
 		out.Waited += time.Since(began)
 		switch in {
 		case nil:
-			return h.end(w, r, v, outUnavailable, pageOfWait(hold.ErrGone))
+			return h.end(w, r, v, outUnavailable, notFound)
 		case tried:
 			return h.end(w, r, v, outcomeOfFailure(err), pageOfFailure(w, err))
 		}
