@@ -53,3 +53,6 @@ func Remote(t *testing.T, client *ControlClient, to etcdstore.ControlAddress) fu
 
 // Stays is how many requests and WebSockets are under way.
 func (rt *Runtime) Stays() int { return rt.stays.Len() }
+
+// Waiters is how many requests wait.
+func (rt *Runtime) Waiters() int64 { return rt.room.Waiters() }

@@ -3,6 +3,7 @@ package framing
 import (
 	"net"
 	"net/http"
+	"reflect"
 	"syscall"
 )
 
@@ -38,7 +39,25 @@ func socketOf(of any) syscall.RawConn {
 		case interface{ NetConn() net.Conn }: // TLS, and wrappers like it
 			of = c.NetConn()
 		default:
+			of = embedded(of)
+		}
+		if of == nil {
 			return nil
 		}
 	}
+}
+
+// embedded is the connection that another one is made of; nil: none is known.
+// What Caddy puts around a connection of this package shows it by no method.
+func embedded(of any) any {
+	v := reflect.Indirect(reflect.ValueOf(of))
+	if v.Kind() != reflect.Struct {
+		return nil
+	}
+	if field := v.FieldByName("Conn"); field.IsValid() && field.CanInterface() {
+		if inner, ok := field.Interface().(net.Conn); ok {
+			return inner
+		}
+	}
+	return nil
 }
