@@ -37,9 +37,7 @@ func (e *endWatch) watch(socket syscall.RawConn, gone func()) (stop func()) {
 	return func() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		if _, there := e.watched[id]; there {
-			delete(e.watched, id)
-		}
+		delete(e.watched, id)
 		_ = e.control(socket, unix.EPOLL_CTL_DEL, id) // a socket that was closed is out of it
 		e.closeIfIdle()
 	}
