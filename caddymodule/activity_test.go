@@ -94,8 +94,7 @@ func sends(header, value, piece string) http.HandlerFunc {
 // TestWhatKeepsAnInstanceAwake is for two seconds what the verdict sees for days.
 func TestWhatKeepsAnInstanceAwake(t *testing.T) {
 	caddymodule.ReportEvery(t, 100*time.Millisecond)
-	e := newEdge(t, nil)
-	e.config = strings.Replace(e.config, `"handler":"slipway"`, `"handler":"slipway_knows_probes"`, 1)
+	e := newEdge(t, settings{"probes": []string{"Robot"}})
 	e.load()
 	t.Cleanup(stopCaddy(t))
 	eventually(t, "the edge in the store", func() bool { return len(e.known()) == 1 })

@@ -33,8 +33,9 @@ func TestAnswersOfTheEdge(t *testing.T) {
 		{"unknown id", "GET", "http://" + instanceID(9) + "." + base + "/", 404, "", "not_found"},
 		{"unassigned alias", "GET", "http://loose." + base + "/", 404, "", "not_found"},
 		{"unknown path of the base domain", "GET", "http://" + base + "/nothing", 404, "", "not_found"},
-		{"own path", "GET", urlOf(in) + "/.slipway/wait", 404, "", "not_found"},
+		{"own path", "GET", urlOf(in) + "/.slipway/other", 404, "", "not_found"},
 		{"own path, posted to", "POST", urlOf(in) + "/.slipway/status", 405, "", "method_not_allowed"},
+		{"events, posted to", "POST", urlOf(in) + "/.slipway/wait", 405, "", "method_not_allowed"},
 		{"climbing out of the prefix", "GET", "http://" + base + "/instance/" + byPath.ID + "/a/..%2f../x", 400, "", "bad_request"},
 		{"TRACE", "TRACE", "http://" + base + "/", 405, "", "method_not_allowed"},
 		{"alias", "GET", "http://other." + base + "/a%2f?b", 302, urlOf(in) + "/a%2f?b", ""},
@@ -82,10 +83,14 @@ func TestTheStatusIsThatOfTheTableAndWakesNobody(t *testing.T) {
 	running, byPath, asleep := instance(1, dead), instance(2, dead), instance(3, "")
 	byPath.RoutingMode, asleep.Status = controlplane.BaseURL, controlplane.Suspended
 	e.put(running, byPath, asleep)
+	state := func(in *controlplane.Instance, url, message string) string {
+		return `{"id":"` + in.ID + `","status":"` + string(in.Status) + `","url":"` + url + `","message":"` + message + `"}`
+	}
 	for _, tc := range []struct{ name, url, want string }{
-		{"running", urlOf(running) + "/.slipway/status", `{"id":"` + running.ID + `","status":"DEPLOYED"}`},
-		{"by path", "http://" + base + "/instance/" + byPath.ID + "/.slipway/status?now", `{"id":"` + byPath.ID + `","status":"DEPLOYED"}`},
-		{"asleep", urlOf(asleep) + "/.slipway/status", `{"id":"` + asleep.ID + `","status":"SUSPENDED"}`},
+		{"running", urlOf(running) + "/.slipway/status", state(running, urlOf(running)+"/", "The app is ready.")},
+		{"by path", "http://" + base + "/instance/" + byPath.ID + "/.slipway/status?now",
+			state(byPath, "http://"+base+"/instance/"+byPath.ID+"/", "The app is ready.")},
+		{"asleep", urlOf(asleep) + "/.slipway/status", state(asleep, urlOf(asleep)+"/", "The app slept, and a visit wakes it.")},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			resp, head := e.do("GET", tc.url), e.do("HEAD", tc.url)

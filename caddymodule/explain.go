@@ -76,7 +76,11 @@ func (h *Handler) explain(q controlplane.ExplainRequest) (*controlplane.Explanat
 			h.refused(e, steps, r, d, &a)
 			break
 		}
-		steps = append(steps, h.runningStep(d.Instance))
+		steps = append(steps, h.runningStep(r, d, request.Upgrade))
+		if p, refused := h.atOnce(r, d, request.Upgrade); refused {
+			answered(e, steps, p, r)
+			break
+		}
 		if hold.Running(d.Instance) {
 			e.Endpoint = d.Instance.Endpoint.String()
 		}
@@ -93,6 +97,9 @@ func (h *Handler) explain(q controlplane.ExplainRequest) (*controlplane.Explanat
 			answered(e, steps, p, r)
 		} else {
 			e.Status, e.Type = http.StatusOK, statusType
+			if d.Own == "wait" {
+				e.Type = eventsType
+			}
 		}
 	default:
 		answered(e, steps, pageOf(d), r)
@@ -215,18 +222,35 @@ func (h *Handler) refused(e *controlplane.Explanation, steps []routing.Step, r *
 	answered(e, steps, p, r)
 }
 
-// runningStep tells whether the instance runs.
-func (h *Handler) runningStep(in *routing.Instance) routing.Step {
+// runningStep tells whether the instance runs, and what the visit gets if not.
+func (h *Handler) runningStep(r *http.Request, d routing.Decision, webSocket bool) routing.Step {
+	in := d.Instance
 	running := routing.Step{
 		Name: routing.StepRunning, Rule: "the instance runs: the request is sent to it",
 		Found: in.Status.String() + " at " + in.Endpoint.String() + ", generation " + strconv.FormatInt(in.Generation, 10),
 	}
-	if !hold.Running(in) {
-		running.Found = in.Status.String()
-		running.Rule = "the instance sleeps: it is woken, and the request waits for it for " + h.hold.String() + " at most"
-		if hold.Starting(in) {
-			running.Rule = "the instance starts: the request waits for it for " + h.hold.String() + " at most"
-		}
+	if hold.Running(in) {
+		return running
+	}
+	running.Found = in.Status.String()
+	switch k := h.kindOf(r, d, webSocket); {
+	case k == kindProbe:
+		running.Rule = "the instance does not run, and such a request does not wake it"
+		return running
+	case k == kindPreflight && in.Visibility != routing.Public:
+		running.Rule = "the instance does not run: a preflight is answered without it, and allows nothing"
+		return running
+	case k == kindAsync:
+		running.Rule = "202 and where to ask"
+	case k == kindPage:
+		running.Rule = "the request waits for it for " + h.grace.String() + " at most, and then gets the waiting page"
+	default:
+		running.Rule = "the request waits for it for " + h.hold.String() + " at most"
+	}
+	if hold.Starting(in) {
+		running.Rule = "the instance starts: " + running.Rule
+	} else {
+		running.Rule = "the instance sleeps: it is woken, and " + running.Rule
 	}
 	return running
 }

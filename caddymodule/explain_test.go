@@ -215,3 +215,36 @@ func TestExplainFollowsAReload(t *testing.T) {
 		t.Errorf("the control plane is told %+v (%v)", told, err)
 	}
 }
+
+// What a visit to a sleeping instance would get is told without a visit.
+func TestExplainTellsWhatASleeperGives(t *testing.T) {
+	e := startEdge(t, nil)
+	in, broken := instance(1, ""), instance(2, "")
+	in.Status, broken.Status = controlplane.Suspended, controlplane.Suspended
+	broken.Wake = controlplane.WakeNever
+	e.put(in, broken)
+	for _, tc := range []struct {
+		name, method, url string
+		headers           []string
+		status            int
+		code, rule        string
+	}{
+		{"a page", "GET", urlOf(in) + "/", []string{"Accept: text/html"}, 0, "", "woken, and the request waits for it for 800ms at most, and then gets the waiting page"},
+		{"a POST", "POST", urlOf(in) + "/", nil, 0, "", "waits for it for 5s at most"},
+		{"respond-async", "POST", urlOf(in) + "/", []string{"Prefer: respond-async"}, 0, "", "202"},
+		{"HEAD", "HEAD", urlOf(in) + "/", nil, 503, "asleep", "does not wake it"},
+		{"never", "GET", urlOf(broken) + "/", nil, 503, "wake_not_allowed", "sleeps"},
+		{"its events", "GET", urlOf(in) + "/.slipway/wait", nil, 200, "", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			told := explain(t, controlplane.ExplainRequest{URL: tc.url, Method: tc.method, Headers: tc.headers})
+			last := told.Steps[len(told.Steps)-1]
+			if told.Status != tc.status || told.Code != tc.code || !strings.Contains(last.Rule, tc.rule) {
+				t.Errorf("%d %s, %+v", told.Status, told.Code, last)
+			}
+		})
+	}
+	if e.intent(in.ID) != nil {
+		t.Error("the question woke it")
+	}
+}

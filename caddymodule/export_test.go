@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -64,16 +63,5 @@ func ReportEvery(t *testing.T, every time.Duration) {
 	t.Cleanup(func() { activityEvery = was })
 }
 
-func init() { caddy.RegisterModule(knowsProbes{}) }
-
-// knowsProbes is a Handler that takes a robot for a probe.
-type knowsProbes struct{ Handler }
-
-func (knowsProbes) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "http.handlers.slipway_knows_probes", New: func() caddy.Module { return new(knowsProbes) }}
-}
-
-func (h *knowsProbes) Provision(ctx caddy.Context) error {
-	h.isProbe = func(r *http.Request) bool { return r.Header.Get("User-Agent") == "robot" }
-	return h.Handler.Provision(ctx)
-}
+// Waiters is how many requests wait.
+func (rt *Runtime) Waiters() int64 { return rt.room.Waiters() }

@@ -30,11 +30,11 @@ type Handler struct {
 	site      *routing.Site
 	runtime   *Runtime
 	hold      time.Duration
+	grace     time.Duration // of a page load
+	probes    *probes
 	firstByte time.Duration
 	trusted   trustedProxies
 	cookies   session.Cookies
-	// isProbe tells requests that keep no instance awake; nil: there are none.
-	isProbe   func(*http.Request) bool
 	log       *zap.Logger
 	accessLog bool // the server writes one
 }
@@ -73,6 +73,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 func (h *Handler) take(app *App) {
 	h.site, h.runtime, h.trusted = app.site, app.runtime, app.trusted
 	h.cookies = session.NewCookies(app.site)
+	h.grace, h.probes = time.Duration(app.PageGrace), newProbes(app.Probes)
 	h.hold, h.firstByte = time.Duration(app.Hold), time.Duration(app.FirstByteTimeout)
 }
 
@@ -180,11 +181,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decisi
 		if in == nil || !hold.Running(in) {
 			answered = outHeld
 			var err error
-			if in, err = h.await(r, v, d.Instance.ID, h.hold-v.held); err != nil {
-				return h.end(w, r, v, outUnavailable, pageOfWait(err))
-			}
-			if !h.again(v, in) {
-				return h.end(w, r, v, outNoRoute, notFound)
+			if in, err = h.wait(w, r, d, v, webSocket); in == nil {
+				return err
 			}
 		}
 		if in = h.enter(out, in); in == nil || !hold.Running(in) {
@@ -215,7 +213,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decisi
 		out.Waited += time.Since(began)
 		switch in {
 		case nil:
-			return h.end(w, r, v, outUnavailable, pageOfWait(hold.ErrGone))
+			return h.end(w, r, v, outUnavailable, notFound)
 		case tried:
 			return h.end(w, r, v, outcomeOfFailure(err), pageOfFailure(w, err))
 		}
@@ -240,7 +238,7 @@ func (h *Handler) outgoing(r *http.Request, d routing.Decision, webSocket bool) 
 // is not counted and must not be sent. Whoever marks an instance as about to
 // sleep finds every request counted that does not find the mark.
 func (h *Handler) enter(out *upstream.Request, in *routing.Instance) *routing.Instance {
-	use := h.runtime.meters.Begin(in, h.isProbe != nil && h.isProbe(out.Request))
+	use := h.runtime.meters.Begin(in, h.probes.sent(out.Request))
 	now := h.runtime.Table().Instance(in.ID)
 	if now == nil || !hold.Running(now) {
 		use.End()

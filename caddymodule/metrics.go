@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -29,12 +30,15 @@ const (
 	outUpstreamError // the app gave no answer
 	outTimeout       // nor in time
 	outLeft          // the visitor went away first
+	outWaiting       // the waiting page and its events, or the word that the instance is being woken
+	outAsleep        // the instance does not run, and the request wakes nobody
 	outcomes
 )
 
 var outcomeNames = [outcomes]string{
 	"proxied", "held", "redirect_alias", "redirect_mode", "no_route", "alias_inactive", "denied", "sign_in",
 	"unavailable", "upstream_error", "timeout", "client_left",
+	"waiting", "asleep",
 }
 
 // codeClasses are the labels of the first digits of a status.
@@ -75,8 +79,25 @@ type metrics struct {
 	requests    [outcomes][len(codeClasses)]atomic.Uint64
 	overhead    [outcomes]histogram
 	holds       [holdResults]histogram
+	wakes       wakeCounts
 	propagation histogram
 	runtime     *Runtime
+}
+
+// wakeResults are what becomes of an intent.
+var wakeResults = [...]string{"registered", "failed"}
+
+// wakeCounts are intents by the visit's kind and by result.
+type wakeCounts [5][len(wakeResults)]atomic.Uint64
+
+func (c *wakeCounts) count(kind string, err error) {
+	if i := slices.Index(wakeKinds, kind); i >= 0 {
+		failed := 0
+		if err != nil {
+			failed = 1
+		}
+		c[i][failed].Add(1)
+	}
 }
 
 // prepare makes the histograms.
@@ -118,6 +139,7 @@ var (
 	descRemovals = describe("held_removals", "Removals of routes that wait since there are too many at once.")
 	descDrift    = describe("drift_records_total", "Records that a comparison with the store found wrong.")
 	descHeld     = describe("held_requests", "Requests that wait for an instance.")
+	descWakes    = describe("wakes_total", "Intents to wake instances, by what visited and whether the store took them.", "kind", "result")
 	descStreams  = describe("open_streams", "Open WebSockets.", "proto")
 	descStranger = describe("strangers_total", "Connections that another program than the instance answered.")
 )
@@ -125,7 +147,7 @@ var (
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descRequests, descOverhead, descHold, descSpread, descRoutes, descRevision, descStale, descRestarts, descRefused, descRefusals,
-		descRemovals, descDrift, descHeld, descStreams, descStranger} {
+		descRemovals, descDrift, descHeld, descWakes, descStreams, descStranger} {
 		out <- d
 	}
 }
@@ -172,6 +194,13 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	gauge(descRemovals, float64(s.Held))
 	counter(descDrift, float64(s.Drift))
 	gauge(descHeld, float64(m.runtime.room.Waiters()))
+	for i, kind := range wakeKinds {
+		for j := range m.wakes[i] {
+			if n := m.wakes[i][j].Load(); n > 0 {
+				counter(descWakes, float64(n), kind, wakeResults[j])
+			}
+		}
+	}
 	for major, open := range m.runtime.upstream.Streams() {
 		if major > 0 {
 			gauge(descStreams, float64(open), "h"+strconv.Itoa(major))

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/seed-dbc68772/slipway/caddymodule/hold/waitingpage"
 )
 
 // page is an answer of the edge itself: HTML for a browser, a problem document
@@ -21,6 +23,8 @@ type page struct {
 	retryAfter int    // seconds; 0: no header
 	signIn     string // where a person signs in; "": no link
 	allow      string // the methods that a 405 names; "": all but those that are never taken
+	// start is what a problem document tells of the start that was waited for.
+	start *waitingpage.State
 }
 
 // allow is the methods of the edge's own answers that name some. The app's
@@ -59,10 +63,11 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, p page) error {
 			return fmt.Errorf("write page: %w", err)
 		}
 	} else {
-		err := json.NewEncoder(&body).Encode(map[string]any{
+		problem := map[string]any{
 			"type": "about:blank", "title": title, "status": p.status, "detail": p.text, "code": p.code,
-		})
-		if err != nil {
+		}
+		p.addStart(problem)
+		if err := json.NewEncoder(&body).Encode(problem); err != nil {
 			return fmt.Errorf("write problem: %w", err)
 		}
 	}
@@ -84,6 +89,27 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, p page) error {
 		_, _ = w.Write(body.Bytes()) // a visitor who left needs no answer
 	}
 	return nil
+}
+
+// addStart tells a program how far the start is: stage, eta_ms, queue, reason
+// and retry_ms, as far as they are known.
+func (p *page) addStart(problem map[string]any) {
+	s := p.start
+	if s == nil {
+		return
+	}
+	if s.Stage != "" {
+		problem["stage"] = s.Stage
+	}
+	if eta, known := s.ETA(); known {
+		problem["eta_ms"] = eta.Milliseconds()
+	}
+	if s.Queue > 0 {
+		problem["queue"] = s.Queue
+	}
+	if s.Failed() {
+		problem["reason"], problem["retry_ms"] = s.Reason.Code, s.RetryMS
+	}
 }
 
 // The types of the edge's answers.

@@ -1,11 +1,9 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"net/http"
 
-	"github.com/seed-dbc68772/slipway/caddymodule/hold"
 	"github.com/seed-dbc68772/slipway/caddymodule/upstream"
 	"github.com/seed-dbc68772/slipway/routing"
 )
@@ -57,24 +55,6 @@ func pageOfRefusal(status int, code string) page {
 		text = "It is not clear where the request ends, or it breaks the rules of HTTP."
 	}
 	return page{status: status, code: code, text: text}
-}
-
-// pageOfWait is the answer to a visitor who waited in vain.
-func pageOfWait(err error) page {
-	switch {
-	case errors.Is(err, hold.ErrGone):
-		return notFound
-	case errors.Is(err, hold.ErrFailed):
-		return page{status: http.StatusServiceUnavailable, code: "start_failed", retryAfter: 5,
-			text: "The app failed to start. Nothing reached it. Its owner finds the reason with: slipway instance get"}
-	case errors.Is(err, hold.ErrTimeout):
-		return page{status: http.StatusServiceUnavailable, code: "still_starting", retryAfter: 5,
-			text: "The app is still starting. Nothing reached it; try again."}
-	case errors.Is(err, context.Canceled):
-		return visitorLeft
-	}
-	return page{status: http.StatusServiceUnavailable, code: "wake_unavailable", retryAfter: 5,
-		text: "The app sleeps and cannot be woken right now. Nothing reached it; try again."}
 }
 
 // pageOfFailure is the answer when the app did not give one.

@@ -18,7 +18,6 @@ import (
 	"github.com/seed-dbc68772/slipway/caddymodule/session"
 	"github.com/seed-dbc68772/slipway/caddymodule/upstream"
 	"github.com/seed-dbc68772/slipway/caddymodule/upstream/identity"
-	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/routing"
 )
@@ -71,20 +70,20 @@ func newRuntime(log *zap.Logger) *Runtime {
 	rt.meters = activity.New(func() { rt.edge.tell() })
 	rt.edge = newReporter(rt)
 	rt.metrics.prepare(rt)
-	rt.room = hold.New(
-		func(id routing.ID) *routing.Instance { return rt.Table().Instance(id) },
-		rt.wake,
-	)
+	rt.room = hold.New(house{rt})
 	return rt
 }
 
-// changed is called when a new table is visible, with the instances that are
-// otherwise in it.
-func (rt *Runtime) changed(revision int64, ids []routing.ID) {
-	rt.meters.Changed(revision, ids, rt.Table().Instance)
-	rt.edge.applied(revision)
-	rt.room.Changed(ids)
-	rt.upstream.Changed(ids, rt.Table().Instance)
+// changed is called when a new table is visible, with what is otherwise in it.
+func (rt *Runtime) changed(news routes.Changes) {
+	rt.meters.Changed(news.Revision, news.Instances, rt.Table().Instance)
+	rt.edge.applied(news.Revision)
+	rt.room.Changed(news.Instances)
+	rt.room.Told(news.Progress)
+	if len(news.Limits) > 0 {
+		rt.room.Limited(affectedBy(news.Limits))
+	}
+	rt.upstream.Changed(news.Instances, rt.Table().Instance)
 }
 
 // Table is the present route table; nil before the first was loaded.
@@ -108,29 +107,10 @@ func (rt *Runtime) awaitTable(ctx context.Context) *routing.Table {
 	return rt.Table()
 }
 
-// wakeTTL is how long an intent is good for without a control plane to take
-// it up: as long as a visitor waits by default.
-const wakeTTL = time.Minute
-
-// wakeLimit is how long a pure edge asks the store to take an intent: a visitor
-// of a sleeping instance learns within a second that nobody can wake it.
-const wakeLimit = 900 * time.Millisecond
-
-func (rt *Runtime) wake(ctx context.Context, id routing.ID) error {
-	if rt.live.Away() {
-		return errors.New("the store does not answer")
-	}
-	if rt.control.Load() == nil {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, wakeLimit)
-		defer cancel()
-	}
-	return rt.store.Wake(ctx, controlplane.WakeIntent{InstanceID: id.String(), Edge: rt.edge.name, At: time.Now().UTC()}, wakeTTL)
-}
-
 // start opens the store and begins to feed the table, once.
 func (rt *Runtime) start(app *App) error {
 	rt.explains.Store(app.edge)
+	rt.room.SetLimits(app.WaitersPerInstance, app.WaitersPerEdge)
 	rt.startOnce.Do(func() {
 		rt.startErr = rt.open(app)
 		rt.opened.Store(rt.startErr == nil)

@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -169,6 +171,9 @@ func (s *Settings) validate() error {
 		if n < 0 {
 			errs = append(errs, fmt.Errorf("%s is a number above 0, not %d", name, n))
 		}
+	}
+	if slices.ContainsFunc(s.Probes, func(probe string) bool { return strings.TrimSpace(probe) == "" }) {
+		errs = append(errs, errors.New("probes: an empty one is contained in every User-Agent"))
 	}
 	errs = append(errs, s.OIDC.validate())
 	return errors.Join(errs...)

@@ -47,16 +47,6 @@ func (v *visit) overhead() time.Duration {
 	return v.out.Answered.Sub(v.began) - v.held - v.out.Waited
 }
 
-// await waits for an instance that does not run.
-func (h *Handler) await(r *http.Request, v *visit, id routing.ID, limit time.Duration) (*routing.Instance, error) {
-	began := time.Now()
-	in, err := h.runtime.room.Wait(r.Context(), id, limit)
-	took := time.Since(began)
-	v.held += took
-	h.runtime.metrics.holds[holdResultOf(err)].observe(took)
-	return in, err
-}
-
 // done counts and logs a request that has its answer.
 func (h *Handler) done(w http.ResponseWriter, r *http.Request, v *visit, o outcome, status int) {
 	h.runtime.metrics.count(o, status, v.overhead())
@@ -116,15 +106,30 @@ const (
 	holdGone
 	holdNoWaking
 	holdLeft
+	holdAccepted
+	holdNotAllowed
+	holdLimited
+	holdFull
 	holdResults
 )
 
-var holdResultNames = [holdResults]string{"served", "start_failed", "timeout", "gone", "wake_unavailable", "client_left"}
+var holdResultNames = [holdResults]string{
+	"served", "start_failed", "timeout", "gone", "wake_unavailable", "client_left", "accepted", "wake_not_allowed", "too_many_starts", "too_many_waiters",
+}
 
 func holdResultOf(err error) holdResult {
+	if _, full := errors.AsType[*hold.FullError](err); full {
+		return holdFull
+	}
 	switch {
 	case err == nil:
 		return holdServed
+	case isLimited(err):
+		return holdLimited
+	case errors.Is(err, hold.ErrAccepted):
+		return holdAccepted
+	case errors.Is(err, hold.ErrMayNotWake):
+		return holdNotAllowed
 	case errors.Is(err, hold.ErrFailed):
 		return holdFailed
 	case errors.Is(err, hold.ErrTimeout):

@@ -99,6 +99,14 @@ func (c Change) Alias() (name string, ok bool) {
 	return c.alias.Name, true
 }
 
+// Record returns the name of the other record that the change is about.
+func (c Change) Record() (name string, ok bool) {
+	if c.record == nil {
+		return "", false
+	}
+	return c.record.Name, true
+}
+
 // Deletes reports whether the change deletes its record.
 func (c Change) Deletes() bool { return c.remove }
 

@@ -43,6 +43,9 @@ func (w *Wrapper) Provision(ctx caddy.Context) error {
 	if w.server != nil {
 		guarded.Store(w.server, struct{}{})
 		BeforeServing(w.server, advertise)
+		w.server.RegisterConnContext(func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, clientConnKey{}, c)
+		})
 	}
 	return nil
 }

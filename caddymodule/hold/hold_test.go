@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/seed-dbc68772/slipway/caddymodule/hold"
+	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/routing"
 )
 
@@ -22,22 +23,38 @@ var id, _ = routing.ParseID("0b5ab1de-3a5e-4f0c-9d0f-5a0c0f6c1a01")
 // house is a route table of one instance and a store that counts intents.
 type house struct {
 	*hold.Room
-	route atomic.Pointer[routing.Instance]
-	wakes atomic.Int64
+	route    atomic.Pointer[routing.Instance]
+	progress atomic.Pointer[controlplane.Progress]
+	wakes    atomic.Int64
+	limited  atomic.Pointer[string] // the user who starts nothing for now
+	woke     atomic.Pointer[string] // the user of the last intent
 	// onWake is what registering the intent does, beside being counted.
 	onWake func(context.Context) error
 }
 
 func newHouse(status routing.Status, generation int64) *house {
 	h := &house{onWake: func(context.Context) error { return nil }}
-	h.Room = hold.New(
-		func(routing.ID) *routing.Instance { return h.route.Load() },
-		func(ctx context.Context, _ routing.ID) error {
-			h.wakes.Add(1)
-			return h.onWake(ctx)
-		})
+	h.Room = hold.New(h)
 	h.route.Store(&routing.Instance{ID: id, Status: status, Generation: generation})
 	return h
+}
+
+func (h *house) Instance(routing.ID) *routing.Instance { return h.route.Load() }
+
+func (h *house) Progress(*routing.Instance) *controlplane.Progress { return h.progress.Load() }
+
+// restUntil is when everybody may start something again.
+var restUntil = time.Unix(4e9, 0)
+
+func (h *house) Limited(v controlplane.Visitor) (time.Time, bool) {
+	user := h.limited.Load()
+	return restUntil, user != nil && *user == v.User
+}
+
+func (h *house) Wake(ctx context.Context, intent controlplane.WakeIntent) error {
+	h.wakes.Add(1)
+	h.woke.Store(&intent.User)
+	return h.onWake(ctx)
 }
 
 // becomes changes the route as the watch does: the table first.
@@ -64,10 +81,16 @@ type outcome struct {
 
 // visit waits in the background.
 func (h *house) visit(ctx context.Context, limit time.Duration) <-chan outcome {
+	return h.visitOf(ctx, hold.Visit{Limit: limit})
+}
+
+// visitOf is visit of somebody in particular.
+func (h *house) visitOf(ctx context.Context, v hold.Visit) <-chan outcome {
+	v.Instance = id
 	out := make(chan outcome, 1)
 	begin := time.Now()
 	go func() {
-		in, err := h.Wait(ctx, id, limit)
+		in, err := h.Wait(ctx, &v)
 		out <- outcome{in, err, time.Since(begin)}
 	}()
 	return out
@@ -141,7 +164,7 @@ func TestWhatAVisitorGets(t *testing.T) {
 		"resuming joins the wake":                 {routing.Resuming, []moment{becomes(time.Second, routing.Deployed, 1)}, nil, time.Second, 0},
 		"suspended is woken":                      {routing.Suspended, []moment{becomes(time.Second, routing.Deployed, 2)}, nil, time.Second, 1},
 		"suspending waits, then wakes":            {routing.Suspending, []moment{becomes(time.Second, routing.Suspended, 1), becomes(2*time.Second, routing.Deployed, 2)}, nil, 2 * time.Second, 1},
-		"nothing happens":                         {routing.Suspended, nil, hold.ErrTimeout, time.Minute, 1},
+		"nothing happens":                         {routing.Suspended, nil, hold.ErrTimeout, time.Minute, 12},
 		"a start that never ends":                 {routing.Pending, nil, hold.ErrTimeout, time.Minute, 0},
 		"the start fails":                         {routing.Suspended, []moment{becomes(ms, routing.Resuming, 2), becomes(time.Second, routing.Failed, 2)}, hold.ErrFailed, time.Second, 1},
 		"the first start fails":                   {routing.Pending, []moment{becomes(time.Second, routing.Failed, 1)}, hold.ErrFailed, time.Second, 0},
@@ -179,7 +202,7 @@ func TestRunningIsServedAtOnce(t *testing.T) {
 	for _, status := range []routing.Status{routing.Deployed, routing.Unknown} {
 		h := newHouse(routing.Pending, 1)
 		h.becomes(status, 1)
-		if in, err := h.Wait(t.Context(), id, time.Minute); err != nil || in.Status != status {
+		if in, err := h.Wait(t.Context(), &hold.Visit{Instance: id, Limit: time.Minute}); err != nil || in.Status != status {
 			t.Errorf("%v: got %v, %v", status, in, err)
 		}
 	}

@@ -11,13 +11,13 @@ import (
 // most for limit, and returns what the table has then: nil if the instance is
 // gone. It wakes nobody.
 func (r *Room) News(ctx context.Context, was *routing.Instance, limit time.Duration) *routing.Instance {
-	g := r.join(was.ID)
+	g, _ := r.join(was.ID, true) // the request has been under way already
 	defer r.leave(was.ID, g)
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
 	for {
-		changed := r.next(g)
-		now := r.lookUp(was.ID)
+		changed, _ := r.next(g)
+		now := r.house.Instance(was.ID)
 		if now != was {
 			return now
 		}

@@ -8,8 +8,23 @@ import (
 	"time"
 
 	"github.com/seed-dbc68772/slipway/caddymodule/hold"
+	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/routing"
 )
+
+// quiet is a house where nobody is to be woken.
+type quiet struct {
+	table *atomic.Pointer[routing.Instance]
+	t     *testing.T
+}
+
+func (q quiet) Instance(routing.ID) *routing.Instance                  { return q.table.Load() }
+func (q quiet) Progress(*routing.Instance) *controlplane.Progress      { return nil }
+func (q quiet) Limited(controlplane.Visitor) (until time.Time, b bool) { return until, false }
+func (q quiet) Wake(context.Context, controlplane.WakeIntent) error {
+	q.t.Error("news woke the instance")
+	return nil
+}
 
 func TestNewsIsWhatTheTableHasNext(t *testing.T) {
 	was := &routing.Instance{ID: routing.ID{1}, Generation: 1}
@@ -29,10 +44,7 @@ func TestNewsIsWhatTheTableHasNext(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var table atomic.Pointer[routing.Instance]
 				table.Store(was)
-				room := hold.New(
-					func(routing.ID) *routing.Instance { return table.Load() },
-					func(context.Context, routing.ID) error { t.Error("news woke the instance"); return nil },
-				)
+				room := hold.New(quiet{&table, t})
 				if c.after > 0 {
 					time.AfterFunc(c.after, func() {
 						table.Store(c.then)

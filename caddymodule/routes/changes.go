@@ -10,20 +10,20 @@ import (
 )
 
 // takeChanges applies a batch of the watch and returns whom it changes.
-func (l *Live) takeChanges(r *loop, b etcdstore.Batch) (ids []routing.ID, changed bool) {
+func (l *Live) takeChanges(r *loop, b etcdstore.Batch) (news Changes, changed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.loop != r {
-		return nil, false
+		return news, false
 	}
 	table := l.table.Load()
 	if len(b.Events) == 0 {
 		if b.Revision != table.Revision() {
 			l.table.Store(table.Apply(b.Revision, nil))
 		}
-		return nil, false
+		return news, false
 	}
-	ids = make([]routing.ID, 0, len(b.Events))
+	news.Instances = make([]routing.ID, 0, len(b.Events))
 	changes := make([]routing.Change, 0, len(b.Events))
 	suspicious := l.massDeletions(table, b.Events)
 	log := l.refusalLog()
@@ -43,16 +43,14 @@ func (l *Live) takeChanges(r *loop, b etcdstore.Batch) (ids []routing.ID, change
 		}
 		l.held.drop(change)
 		changes = append(changes, change)
-		if id, ok := change.Instance(); ok {
-			ids = append(ids, id)
-		}
+		news.add(change)
 	}
 	log.done()
 	l.publish(table.Apply(b.Revision, changes), FromStore)
 	if len(suspicious) > 0 {
 		l.hold("a revision deletes much at once")
 	}
-	return ids, true
+	return news, true
 }
 
 // refusePanics refuses a record that its reader stumbles over, like any other

@@ -16,7 +16,6 @@ import (
 	"github.com/seed-dbc68772/slipway/caddymodule/routes"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
-	"github.com/seed-dbc68772/slipway/routing"
 )
 
 // farm is a real etcd with a live table.
@@ -61,7 +60,7 @@ func (f *farm) begin() {
 	}
 	core, logs := observer.New(zapcore.InfoLevel)
 	f.logs = logs
-	f.live = routes.New(zap.New(core), func(int64, []routing.ID) {})
+	f.live = routes.New(zap.New(core), func(routes.Changes) {})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); f.live.Run(ctx, store, f.config) }()

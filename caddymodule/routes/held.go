@@ -163,6 +163,6 @@ func (l *Live) removeHeld(now time.Time) int {
 		l.log.Warn("held removals of routes are done", zap.Int("removed", len(removals)))
 	}
 	l.mu.Unlock()
-	l.changed(l.Table().Revision(), ids)
+	l.changed(Changes{Revision: l.Table().Revision(), Instances: ids})
 	return len(removals)
 }

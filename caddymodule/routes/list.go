@@ -16,7 +16,7 @@ type listing struct {
 	before  *routing.Table
 	served  bool // before is what requests see
 	changes []routing.Change
-	ids     []routing.ID // of changed instances
+	news    Changes
 	// Everything that is listed, refused records too, in the order of the keys.
 	instances []routing.ID
 	aliases   []string
@@ -26,7 +26,7 @@ type listing struct {
 
 // takeList takes a page; with the last one it makes the list visible and
 // returns whom it changes.
-func (l *Live) takeList(r *loop, b etcdstore.Batch) (ids []routing.ID, changed bool) {
+func (l *Live) takeList(r *loop, b etcdstore.Batch) (news Changes, changed bool) {
 	if b.First {
 		<-l.loaded
 		l.begin(r, b)
@@ -55,13 +55,11 @@ func (l *Live) takeList(r *loop, b etcdstore.Batch) (ids []routing.ID, changed b
 			continue
 		}
 		list.changes = append(list.changes, change)
-		if id, isInstance := change.Instance(); isInstance {
-			list.ids = append(list.ids, id)
-		}
+		list.news.add(change)
 	}
 	log.done()
 	if b.More {
-		return nil, false
+		return news, false
 	}
 	return l.finish(r, b)
 }
@@ -80,13 +78,13 @@ func (l *Live) begin(r *loop, b etcdstore.Batch) {
 }
 
 // finish makes the list visible.
-func (l *Live) finish(r *loop, b etcdstore.Batch) (ids []routing.ID, changed bool) {
+func (l *Live) finish(r *loop, b etcdstore.Batch) (news Changes, changed bool) {
 	list := r.list
 	missing := list.missing()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.loop != r {
-		return nil, false
+		return news, false
 	}
 	r.list = nil
 	// The snapshot may have been published since. A list that was not compared
@@ -112,21 +110,19 @@ func (l *Live) finish(r *loop, b etcdstore.Batch) (ids []routing.ID, changed boo
 			l.held.drop(c)
 		}
 	}
-	for _, c := range removals {
-		if id, ok := c.Instance(); ok {
-			list.ids = append(list.ids, id)
-		}
-	}
 	l.refused = list.refused
 	l.cluster = b.Cluster
 	l.counts.lists[b.Reason]++
 	removals = append(removals, list.missingOthers()...) // never held: most take a right away
+	for _, c := range removals {
+		list.news.add(c)
+	}
 	l.publish(list.before.Apply(b.Revision, append(list.changes, removals...)), FromStore)
 	l.log.Info("routes listed", zap.String("reason", string(b.Reason)), zap.Int64("revision", b.Revision),
 		zap.Int("instances", len(list.instances)), zap.Int("aliases", len(list.aliases)),
 		zap.Int("changed", len(list.changes)), zap.Int("removed", len(removals)), zap.Int("refused", len(list.refused)))
 	l.hold("a list lacks much of what was there")
-	return list.ids, true
+	return list.news, true
 }
 
 // missing deletes what was there before and is not listed.

@@ -61,7 +61,7 @@ func (c *Config) setDefaults() {
 // Live is the live table. Its methods are for any goroutine.
 type Live struct {
 	log     *zap.Logger
-	changed func(revision int64, ids []routing.ID)
+	changed func(Changes)
 	config  Config
 
 	table  atomic.Pointer[routing.Table]
@@ -87,8 +87,8 @@ type Live struct {
 	origin  Origin
 	refused map[string]Refusal // by key
 	held    held
-	loop    *loop        // the one that may change all this; nil between two
-	untold  []routing.ID // changed in the table, and those who wait have not been told
+	loop    *loop   // the one that may change all this; nil between two
+	untold  Changes // in the table, and those who wait have not been told
 	counts  counts
 }
 
@@ -102,9 +102,8 @@ type counts struct {
 }
 
 // New makes a table that is not there yet. After one with other routes is
-// visible, changed is called with its revision and the IDs of the instances
-// that are otherwise in it; it must not block.
-func New(log *zap.Logger, changed func(revision int64, ids []routing.ID)) *Live {
+// visible, changed is called with what is otherwise in it; it must not block.
+func New(log *zap.Logger, changed func(Changes)) *Live {
 	return &Live{
 		log: log, changed: changed, read: refusePanics(etcdstore.RouteChange),
 		first: make(chan struct{}), relist: make(chan struct{}, 1), dirty: make(chan struct{}, 1),
@@ -163,11 +162,12 @@ func (l *Live) take(r *loop, b etcdstore.Batch) {
 	if b.Full {
 		apply = l.takeList
 	}
-	ids, changed := apply(r, b)
+	news, changed := apply(r, b)
 	if !changed {
 		return
 	}
-	l.tell(b.Revision, ids)
+	news.Revision = b.Revision
+	l.tell(news)
 	took := time.Since(began)
 	if !b.Full && l.config.Spread != nil {
 		l.config.Spread(took)
@@ -177,7 +177,7 @@ func (l *Live) take(r *loop, b etcdstore.Batch) {
 	if l.loop != r {
 		return
 	}
-	l.untold = nil
+	l.untold = Changes{}
 	if b.Full {
 		l.behind.Store(0)
 	}
@@ -186,12 +186,12 @@ func (l *Live) take(r *loop, b etcdstore.Batch) {
 
 // tell tells of a change, and of those before it of which nobody was told since
 // the loop ended over them.
-func (l *Live) tell(revision int64, ids []routing.ID) {
+func (l *Live) tell(news Changes) {
 	l.mu.Lock()
-	ids = append(l.untold, ids...)
-	l.untold = ids
+	news = l.untold.and(news)
+	l.untold = news
 	l.mu.Unlock()
-	l.changed(revision, ids)
+	l.changed(news)
 }
 
 // publish makes a table visible. The caller holds mu.

@@ -82,14 +82,14 @@ func newRelay() *relay {
 }
 
 // startLoop runs a table of three instances, in a bubble.
-func startLoop(t *testing.T, changed func(revision int64, ids []routing.ID)) (*relay, *routes.Live, *observer.ObservedLogs) {
+func startLoop(t *testing.T, changed func(routes.Changes)) (*relay, *routes.Live, *observer.ObservedLogs) {
 	t.Helper()
 	s := newRelay()
 	live, logs := start(t, s, changed)
 	return s, live, logs
 }
 
-func start(t *testing.T, s routes.Source, changed func(revision int64, ids []routing.ID)) (*routes.Live, *observer.ObservedLogs) {
+func start(t *testing.T, s routes.Source, changed func(routes.Changes)) (*routes.Live, *observer.ObservedLogs) {
 	t.Helper()
 	core, logs := observer.New(zap.ErrorLevel)
 	live := routes.New(zap.New(core), changed)
@@ -114,11 +114,11 @@ func TestAPoisonedChangeEndsNoEdge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told atomic.Bool // of the changed instance
 		var once sync.Once
-		s, live, logs := startLoop(t, func(revision int64, ids []routing.ID) {
-			if revision == 4 {
+		s, live, logs := startLoop(t, func(news routes.Changes) {
+			if news.Revision == 4 {
 				once.Do(func() { panic("poison") })
 			}
-			if slices.Contains(ids, numbered(3)) {
+			if slices.Contains(news.Instances, numbered(3)) {
 				told.Store(true)
 			}
 		})
@@ -160,8 +160,8 @@ func (s *insistent) Follow(ctx context.Context, prefix string, c etcdstore.FeedC
 func TestAfterAPanicNothingMoreIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &insistent{relay: newRelay(), last: etcdstore.Batch{Revision: 5, Events: []etcdstore.Event{numberedRecord(4, 5)}}}
-		live, _ := start(t, s, func(revision int64, _ []routing.ID) {
-			if revision == 4 {
+		live, _ := start(t, s, func(news routes.Changes) {
+			if news.Revision == 4 {
 				panic("poison")
 			}
 		})
@@ -178,8 +178,8 @@ func TestAfterAPanicNothingMoreIsTaken(t *testing.T) {
 func TestALoopThatStandsStillIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		goOn := make(chan struct{})
-		s, live, logs := startLoop(t, func(revision int64, _ []routing.ID) {
-			if revision == 4 {
+		s, live, logs := startLoop(t, func(news routes.Changes) {
+			if news.Revision == 4 {
 				<-goOn
 			}
 		})
@@ -212,7 +212,7 @@ func TestALoopThatStandsStillIsGivenUp(t *testing.T) {
 // TestTheAgeOfTheTableIsTold though the store answers every heartbeat.
 func TestTheAgeOfTheTableIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, live, _ := startLoop(t, func(int64, []routing.ID) { panic("always") })
+		_, live, _ := startLoop(t, func(routes.Changes) { panic("always") })
 		time.Sleep(time.Hour)
 		if got := live.Status().Silence; got < 59*time.Minute {
 			t.Errorf("nothing was applied for an hour, and it says %s", got)
@@ -229,7 +229,7 @@ func TestASilentWatchIsNoticed(t *testing.T) {
 	for name, newer := range map[string]bool{"silent": true, "nothing to say": false} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, _, logs := startLoop(t, func(int64, []routing.ID) {})
+				s, _, logs := startLoop(t, func(routes.Changes) {})
 				s.newer.Store(newer)
 				time.Sleep(7 * time.Minute)
 				synctest.Wait()

@@ -63,10 +63,10 @@ func newYard(t *testing.T, c routes.Config) *yard {
 	t.Helper()
 	core, logs := observer.New(zapcore.InfoLevel)
 	y := &yard{T: t, logs: logs, script: &script{ready: make(chan struct{})}}
-	y.Live = routes.New(zap.New(core), func(_ int64, ids []routing.ID) {
+	y.Live = routes.New(zap.New(core), func(news routes.Changes) {
 		y.mu.Lock()
 		defer y.mu.Unlock()
-		y.changed = append(y.changed, ids...)
+		y.changed = append(y.changed, news.Instances...)
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

@@ -199,6 +199,9 @@ func ProgressOf(name string) (id routing.ID, ok bool) {
 	return parseKeyID(rest)
 }
 
+// IsLimit reports whether a record is one of RecordOfLimit.
+func IsLimit(name string) bool { return strings.HasPrefix(name, recordLimited) }
+
 var (
 	_ controlplane.EventStore      = (*Store)(nil)
 	_ controlplane.ActivityWatcher = (*Store)(nil)

@@ -9,12 +9,18 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane"
 )
 
-// Wake registers an intent, once: one that another edge registered already is
-// as good. It goes away by itself after ttl if no control plane takes it up, so
-// that nobody is woken for visitors long gone.
+// Wake registers an intent, once: one that is registered already, by this edge
+// or another, is as good, and to find it costs a read alone. It goes away by
+// itself after ttl if no control plane takes it up, so that nobody is woken for
+// visitors long gone.
 func (s *Store) Wake(ctx context.Context, intent controlplane.WakeIntent, ttl time.Duration) error {
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
+	key := s.prefix + wakeKey(intent.InstanceID)
+	there, err := s.client.Get(ctx, key, clientv3.WithCountOnly())
+	if err != nil || there.Count > 0 {
+		return storeError(err)
+	}
 	lease, err := s.client.Grant(ctx, max(1, int64(ttl/time.Second)))
 	if err != nil {
 		return storeError(err)
@@ -23,7 +29,6 @@ func (s *Store) Wake(ctx context.Context, intent controlplane.WakeIntent, ttl ti
 	if err != nil {
 		return storeError(err)
 	}
-	key := s.prefix + wakeKey(intent.InstanceID)
 	resp, err := s.client.Txn(ctx).
 		If(clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).
 		Then(clientv3.OpPut(key, string(value), clientv3.WithLease(lease.ID))).
