@@ -147,7 +147,10 @@ func isPageLoad(r *http.Request) bool {
 // stay keeps the request among those that are asked again whether they may go
 // on, until its end.
 func (h *Handler) stay(v *visit, in *routing.Instance, out *upstream.Request) *session.Stay {
-	s := &session.Stay{Instance: in.ID, Owner: in.Owner, Known: v.admission.visitor.Known, Cut: out.Cut}
+	s := &session.Stay{Instance: in.ID, Owner: in.Owner, Known: v.admission.visitor.Known, Began: v.began, Cut: out.Cut}
+	if s.Known == nil {
+		s.Unread = h.unread(in, out.Request, out.WebSocket)
+	}
 	if v.alias != nil {
 		s.Alias = v.alias.Name
 	}
@@ -157,13 +160,19 @@ func (h *Handler) stay(v *visit, in *routing.Instance, out *upstream.Request) *s
 		// It outlives the request, and is closed in its own way.
 		out.Opened = func(end func(uint16)) func() {
 			s.End()
-			open := &session.Stay{Instance: s.Instance, Owner: s.Owner, Known: s.Known, Alias: s.Alias}
+			open := &session.Stay{Instance: s.Instance, Owner: s.Owner, Known: s.Known, Unread: s.Unread.Kept(s.Instance), Began: s.Began, Alias: s.Alias}
 			open.Cut = func() { end(upstream.PolicyViolation) }
 			stays.Begin(open)
 			return open.End
 		}
 	}
 	return s
+}
+
+// unread is what came with a visitor at whom nobody looked. A cookie with a
+// WebSocket of a page that is not the app's own is none of it (see admit).
+func (h *Handler) unread(in *routing.Instance, r *http.Request, webSocket bool) session.Unread {
+	return session.NewUnread(r, &h.cookies, !webSocket || sameOrigin(r, h.runtime.Table().CanonicalOrigin(h.site, in)))
 }
 
 // renew puts a newer pass into the visitor's cookie, where it is time.
@@ -181,10 +190,14 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request, in *routing.Inst
 
 // again reports whether a visitor who waited may still come to the instance as
 // it is now.
-func (h *Handler) again(v *visit, in *routing.Instance) bool {
-	t, known := h.runtime.Table(), v.admission.visitor.Known
+func (h *Handler) again(r *http.Request, v *visit, in *routing.Instance, webSocket bool) bool {
+	checker, t, known := h.runtime.visitors, h.runtime.Table(), v.admission.visitor.Known
 	if known != nil && !known.Lasts(t, time.Now()) {
 		return false
 	}
-	return h.runtime.visitors.MayOpen(t, in, known) == controlplane.Allowed
+	if known == nil && !checker.IsOpen(t, in) {
+		came := h.unread(in, r, webSocket)
+		known = checker.Read(t, in, &came, v.began)
+	}
+	return checker.MayOpen(t, in, known) == controlplane.Allowed
 }

@@ -359,6 +359,49 @@ func TestAChangeThatEndsNoRightClosesNothing(t *testing.T) {
 	e.talk(conn, "after")
 }
 
+// An instance that is PUBLIC no more keeps those who may come all the same.
+func TestWhatIsSharedNoMoreKeepsItsOwner(t *testing.T) {
+	e := startEdge(t, nil)
+	keys := e.keys()
+	in := instance(1, serve(t, endless))
+	in.Visibility = controlplane.Public
+	e.put(in, appOf(in, controlplane.OnDemand))
+	owner := cookieOf(in) + "=" + e.pass(keys, visitors["owner"], identity.PassCookie, in.ID, nil)
+	open := map[string]*websocket.Conn{}
+	for name, header := range map[string]http.Header{
+		"owner": {"Cookie": {owner}, "Origin": {urlOf(in)}}, "owner by a foreign page": {"Cookie": {owner}, "Origin": {"http://evil.example"}}, "nobody": {},
+	} {
+		open[name] = e.dialWith(urlOf(in)+"/ws", header)
+		e.talk(open[name], "before")
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, urlOf(in)+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Cookie", owner)
+	stream, err := e.http.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	in.Visibility = controlplane.Private
+	e.put(in)
+	for _, name := range []string{"nobody", "owner by a foreign page"} {
+		if _, _, err := open[name].Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
+			t.Errorf("%s ends with %v", name, err)
+		}
+	}
+	e.talk(open["owner"], "after")
+	for range 50 { // a second of it
+		if _, err := stream.Body.Read(make([]byte, 4)); err != nil {
+			t.Fatalf("the owner's stream ends: %v", err)
+		}
+	}
+	if n := e.table().Stays(); n != 2 {
+		t.Errorf("%d are under way", n)
+	}
+}
+
 func TestAWebSocketByCookieComesFromThePageOfItsApp(t *testing.T) {
 	e := startEdge(t, nil)
 	keys := e.keys()

@@ -179,7 +179,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decisi
 			if in, err = h.await(r, v, d.Instance.ID, h.hold-v.held); err != nil {
 				return h.end(w, r, v, outUnavailable, pageOfWait(err))
 			}
-			if !h.again(v, in) {
+			if !h.again(r, v, in, webSocket) {
 				return h.end(w, r, v, outNoRoute, notFound)
 			}
 		}

@@ -165,7 +165,7 @@ func (rt *Runtime) open(app *App) error {
 		config.Snapshot = app.snapshotFolder()
 	}
 	rt.feed.Go(func() { rt.live.Run(ctx, store, config) })
-	rt.feed.Go(func() { rt.visitors.Watch(ctx, &rt.stays, rt.Table) })
+	rt.feed.Go(func() { rt.visitors.Watch(ctx, &rt.stays, rt.Table, rt.live.Fresh) })
 	return nil
 }
 
