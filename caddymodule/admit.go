@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -175,16 +176,40 @@ func (h *Handler) unread(in *routing.Instance, r *http.Request, webSocket bool) 
 	return session.NewUnread(r, &h.cookies, !webSocket || sameOrigin(r, h.runtime.Table().CanonicalOrigin(h.site, in)))
 }
 
-// renew puts a newer pass into the visitor's cookie, where it is time.
-func (h *Handler) renew(w http.ResponseWriter, r *http.Request, in *routing.Instance, a *admission) {
+// renewPatience is how long an answer waits for a newer pass, from the request on.
+const renewPatience = 100 * time.Millisecond
+
+// renew puts a newer pass into the visitor's cookie, where it is time. The request
+// goes to the app meanwhile; where a control plane takes longer than the app, the
+// next request has the cookie.
+func (h *Handler) renew(w http.ResponseWriter, r *http.Request, in *routing.Instance, a *admission, out *upstream.Request) {
 	if !a.visitor.Cookie || r.Header.Get("Sec-Fetch-Mode") == "websocket" {
 		return
 	}
-	pass, seconds := h.runtime.visitors.Renewed(a.visitor.Known, func(old string) (*session.Known, error) {
-		return h.runtime.renewPass(r.Context(), in.ID, old)
-	})
-	if pass != "" {
-		w.Header().Add("Set-Cookie", h.cookies.Set(h.cookies.Pass(in.ID.String()), pass, seconds))
+	runtime, known, name := h.runtime, a.visitor.Known, h.cookies.Pass(in.ID.String())
+	ask := func(ctx context.Context, old string) (*session.Known, error) {
+		return runtime.renewPass(ctx, in.ID, old)
+	}
+	set := func(header http.Header) <-chan struct{} {
+		pass, seconds, coming := runtime.visitors.Renewed(known, ask)
+		if pass != "" {
+			header.Add("Set-Cookie", h.cookies.Set(name, pass, seconds))
+		}
+		return coming
+	}
+	coming := set(w.Header())
+	if coming == nil {
+		return
+	}
+	patience := time.NewTimer(renewPatience)
+	out.Answering = func(header http.Header) {
+		defer patience.Stop()
+		select {
+		case <-coming:
+		case <-patience.C:
+		case <-r.Context().Done():
+		}
+		set(header)
 	}
 }
 

@@ -198,6 +198,7 @@ func (rt *Runtime) Destruct() error {
 	var err error
 	rt.edge.stop() // it serves no more, and nobody is to wait for it
 	rt.upstream.Close()
+	rt.visitors.Close()
 	if rt.serving != nil {
 		rt.serving.stop()
 	}

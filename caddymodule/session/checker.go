@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
@@ -21,6 +22,7 @@ type Checker struct {
 	now      func() time.Time
 	verified cache
 	rules    atomic.Pointer[rulesOf]
+	asks     asks
 }
 
 // rulesOf are the rules that a record of the settings gives.
@@ -29,8 +31,12 @@ type rulesOf struct {
 	access.Rules
 }
 
-// New makes a checker that remembers nothing yet.
-func New() *Checker { return &Checker{now: time.Now} }
+// New makes a checker that remembers nothing yet. Close it.
+func New() *Checker {
+	c := &Checker{now: time.Now}
+	c.asks.ctx, c.asks.cancel = context.WithCancel(context.Background())
+	return c
+}
 
 // Visitor is who sent a request. The zero value is nobody.
 type Visitor struct {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -209,7 +210,7 @@ func TestAVerifiedPassIsStillRevoked(t *testing.T) {
 }
 
 // A pass lives for 15 minutes, and not beyond the sign-in; past half of it one
-// request asks for a newer one, and all hand that out.
+// request has a newer one asked for, waits for nothing, and all hand that out.
 func TestAPassIsRenewedPastHalfOfItsLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -217,33 +218,50 @@ func TestAPassIsRenewedPastHalfOfItsLife(t *testing.T) {
 		known := w.visitor(pass).Known
 		asked := 0
 		var answer error
-		ask := func(old string) (*session.Known, error) {
+		goOn := make(chan struct{})
+		ask := func(_ context.Context, old string) (*session.Known, error) {
 			if asked++; old != pass {
 				t.Errorf("asked with %q", old)
 			}
+			<-goOn
 			if answer != nil {
 				return nil, answer
 			}
 			return w.checker.Know(w.table, w.in.ID, w.sign(t, nil)), nil
 		}
-		if got, _ := w.checker.Renewed(known, ask); got != "" || asked != 0 {
-			t.Fatalf("a fresh one is renewed: %q, asked %d times", got, asked)
+		// some are requests of which no one gets a newer pass.
+		some := func() (coming <-chan struct{}) {
+			for i := range 3 {
+				got, _, c := w.checker.Renewed(known, ask)
+				if got != "" || i > 0 && c != nil {
+					t.Errorf("request %d: renewed by %q, waits: %t", i, got, c != nil)
+				}
+				if i == 0 {
+					coming = c
+				}
+			}
+			synctest.Wait()
+			return coming
+		}
+		if some(); asked != 0 {
+			t.Fatalf("for a fresh one is asked %d times", asked)
 		}
 		time.Sleep(identity.PassLife/2 + 2*time.Second)
 		answer = errors.New("away")
-		for range 3 {
-			if got, _ := w.checker.Renewed(known, ask); got != "" {
-				t.Error("renewed by nobody")
-			}
-		}
-		if asked != 1 {
+		coming := some()
+		goOn <- struct{}{}
+		<-coming
+		if some(); asked != 1 {
 			t.Errorf("asked %d times in a row", asked)
 		}
 		time.Sleep(time.Minute)
 		answer = nil
+		coming = some()
+		goOn <- struct{}{}
+		<-coming
 		for range 3 {
-			got, seconds := w.checker.Renewed(known, ask)
-			if got == "" || got == pass || seconds < 890 || seconds > 900 {
+			got, seconds, c := w.checker.Renewed(known, ask)
+			if got == "" || got == pass || seconds < 890 || seconds > 900 || c != nil {
 				t.Errorf("renewed by %q for %d s", got, seconds)
 			}
 		}
@@ -253,6 +271,36 @@ func TestAPassIsRenewedPastHalfOfItsLife(t *testing.T) {
 		time.Sleep(identity.PassLife)
 		if w.visitor(pass).Known != nil {
 			t.Error("it outlives its time")
+		}
+	})
+}
+
+// However many passes are old, so many are asked for at once; and none when it is
+// over.
+func TestPassesAreAskedForWithinBounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var asked, ended atomic.Int32
+		hang := func(ctx context.Context, _ string) (*session.Known, error) {
+			asked.Add(1)
+			defer ended.Add(1)
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		begin := func(user string) {
+			pass := w.sign(t, func(p *identity.Pass) { p.User, p.IssuedAt = user, p.IssuedAt-1200 })
+			w.checker.Renewed(w.visitor(pass).Known, hang)
+		}
+		for i := range 150 {
+			begin(fmt.Sprint("u", i))
+		}
+		synctest.Wait()
+		if n := asked.Load(); n != 100 {
+			t.Errorf("%d are asked for at once", n)
+		}
+		w.checker.Close()
+		if begin("late"); asked.Load() != ended.Load() {
+			t.Errorf("%d began, and %d ended", asked.Load(), ended.Load())
 		}
 	})
 }
