@@ -19,7 +19,7 @@ const (
 type NewToken struct {
 	ID, Hash string // of the secret, as in Token
 	Name     string
-	Scopes   []Scope       // none: read and open
+	Scopes   []Scope       // nil: read and open
 	Life     time.Duration // 0: TokenLife
 }
 
@@ -46,7 +46,7 @@ func (s *Service) CreateToken(ctx context.Context, a Actor, n NewToken) (token *
 		n.Life = TokenLife
 	}
 	if n.Life < 0 || n.Life > MaxTokenLife {
-		return nil, Errorf(CodeInvalid, "a token lives for at most %d days", MaxTokenLife/(24*time.Hour)).WithHint("give expires_in as 720h, for example")
+		return nil, TokenLifeTooLong()
 	}
 	_, err = s.Store.Update(ctx, func(tx Tx) error {
 		token = &Token{Hash: n.Hash, ID: n.ID, User: a.User, Name: shortened(n.Name), Scopes: scopes, CreatedAt: s.now()}
@@ -60,6 +60,12 @@ func (s *Service) CreateToken(ctx context.Context, a Actor, n NewToken) (token *
 		return s.putToken(tx, &a, token)
 	})
 	return token, err
+}
+
+// TokenLifeTooLong is what is wrong with an expires_in above MaxTokenLife.
+func TokenLifeTooLong() *Error {
+	return Errorf(CodeInvalid, "expires_in is too long: a token lives for at most %d days", MaxTokenLife/(24*time.Hour)).
+		WithHint("give at most %.0fh", MaxTokenLife.Hours())
 }
 
 func (s *Service) putToken(tx Tx, a *Actor, token *Token) error {
