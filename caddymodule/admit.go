@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -147,7 +148,10 @@ func isPageLoad(r *http.Request) bool {
 // stay keeps the request among those that are asked again whether they may go
 // on, until its end.
 func (h *Handler) stay(v *visit, in *routing.Instance, out *upstream.Request) *session.Stay {
-	s := &session.Stay{Instance: in.ID, Owner: in.Owner, Known: v.admission.visitor.Known, Cut: out.Cut}
+	s := &session.Stay{Instance: in.ID, Owner: in.Owner, Known: v.admission.visitor.Known, Began: v.began, Cut: out.Cut}
+	if s.Known == nil {
+		s.Unread = h.unread(in, out.Request, out.WebSocket)
+	}
 	if v.alias != nil {
 		s.Alias = v.alias.Name
 	}
@@ -157,7 +161,7 @@ func (h *Handler) stay(v *visit, in *routing.Instance, out *upstream.Request) *s
 		// It outlives the request, and is closed in its own way.
 		out.Opened = func(end func(uint16)) func() {
 			s.End()
-			open := &session.Stay{Instance: s.Instance, Owner: s.Owner, Known: s.Known, Alias: s.Alias}
+			open := &session.Stay{Instance: s.Instance, Owner: s.Owner, Known: s.Known, Unread: s.Unread.Kept(s.Instance), Began: s.Began, Alias: s.Alias}
 			open.Cut = func() { end(upstream.PolicyViolation) }
 			stays.Begin(open)
 			return open.End
@@ -166,25 +170,59 @@ func (h *Handler) stay(v *visit, in *routing.Instance, out *upstream.Request) *s
 	return s
 }
 
-// renew puts a newer pass into the visitor's cookie, where it is time.
-func (h *Handler) renew(w http.ResponseWriter, r *http.Request, in *routing.Instance, a *admission) {
+// unread is what came with a visitor at whom nobody looked. A cookie with a
+// WebSocket of a page that is not the app's own is none of it (see admit).
+func (h *Handler) unread(in *routing.Instance, r *http.Request, webSocket bool) session.Unread {
+	return session.NewUnread(r, &h.cookies, !webSocket || sameOrigin(r, h.runtime.Table().CanonicalOrigin(h.site, in)))
+}
+
+// renewPatience is how long an answer waits for a newer pass, from the request on.
+const renewPatience = 100 * time.Millisecond
+
+// renew puts a newer pass into the visitor's cookie, where it is time. The request
+// goes to the app meanwhile; where a control plane takes longer than the app, the
+// next request has the cookie.
+func (h *Handler) renew(w http.ResponseWriter, r *http.Request, in *routing.Instance, a *admission, out *upstream.Request) {
 	if !a.visitor.Cookie || r.Header.Get("Sec-Fetch-Mode") == "websocket" {
 		return
 	}
-	pass, seconds := h.runtime.visitors.Renewed(a.visitor.Known, func(old string) (*session.Known, error) {
-		return h.runtime.renewPass(r.Context(), in.ID, old)
-	})
-	if pass != "" {
-		w.Header().Add("Set-Cookie", h.cookies.Set(h.cookies.Pass(in.ID.String()), pass, seconds))
+	runtime, known, name := h.runtime, a.visitor.Known, h.cookies.Pass(in.ID.String())
+	ask := func(ctx context.Context, old string) (*session.Known, error) {
+		return runtime.renewPass(ctx, in.ID, old)
+	}
+	set := func(header http.Header) <-chan struct{} {
+		pass, seconds, coming := runtime.visitors.Renewed(known, ask)
+		if pass != "" {
+			header.Add("Set-Cookie", h.cookies.Set(name, pass, seconds))
+		}
+		return coming
+	}
+	coming := set(w.Header())
+	if coming == nil {
+		return
+	}
+	patience := time.NewTimer(renewPatience)
+	out.Answering = func(header http.Header) {
+		defer patience.Stop()
+		select {
+		case <-coming:
+		case <-patience.C:
+		case <-r.Context().Done():
+		}
+		set(header)
 	}
 }
 
 // again reports whether a visitor who waited may still come to the instance as
 // it is now.
-func (h *Handler) again(v *visit, in *routing.Instance) bool {
-	t, known := h.runtime.Table(), v.admission.visitor.Known
+func (h *Handler) again(r *http.Request, v *visit, in *routing.Instance, webSocket bool) bool {
+	checker, t, known := h.runtime.visitors, h.runtime.Table(), v.admission.visitor.Known
 	if known != nil && !known.Lasts(t, time.Now()) {
 		return false
 	}
-	return h.runtime.visitors.MayOpen(t, in, known) == controlplane.Allowed
+	if known == nil && !checker.IsOpen(t, in) {
+		came := h.unread(in, r, webSocket)
+		known = checker.Read(t, in, &came, v.began)
+	}
+	return checker.MayOpen(t, in, known) == controlplane.Allowed
 }

@@ -3,9 +3,12 @@ package caddymodule_test
 import (
 	"context"
 	"crypto/ed25519"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/controlplane/identity"
 )
@@ -355,6 +359,92 @@ func TestAChangeThatEndsNoRightClosesNothing(t *testing.T) {
 	})
 	time.Sleep(1200 * time.Millisecond) // two looks at what is under way
 	e.talk(conn, "after")
+}
+
+// An instance that is PUBLIC no more keeps those who may come all the same.
+func TestWhatIsSharedNoMoreKeepsItsOwner(t *testing.T) {
+	e := startEdge(t, nil)
+	keys := e.keys()
+	in := instance(1, serve(t, endless))
+	in.Visibility = controlplane.Public
+	e.put(in, appOf(in, controlplane.OnDemand))
+	owner := cookieOf(in) + "=" + e.pass(keys, visitors["owner"], identity.PassCookie, in.ID, nil)
+	open := map[string]*websocket.Conn{}
+	for name, header := range map[string]http.Header{
+		"owner": {"Cookie": {owner}, "Origin": {urlOf(in)}}, "owner by a foreign page": {"Cookie": {owner}, "Origin": {"http://evil.example"}}, "nobody": {},
+	} {
+		open[name] = e.dialWith(urlOf(in)+"/ws", header)
+		e.talk(open[name], "before")
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, urlOf(in)+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Cookie", owner)
+	stream, err := e.http.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	in.Visibility = controlplane.Private
+	e.put(in)
+	for _, name := range []string{"nobody", "owner by a foreign page"} {
+		if _, _, err := open[name].Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
+			t.Errorf("%s ends with %v", name, err)
+		}
+	}
+	e.talk(open["owner"], "after")
+	for range 50 { // a second of it
+		if _, err := stream.Body.Read(make([]byte, 4)); err != nil {
+			t.Fatalf("the owner's stream ends: %v", err)
+		}
+	}
+	if n := e.table().Stays(); n != 2 {
+		t.Errorf("%d are under way", n)
+	}
+}
+
+// A pass is renewed beside the request, which waits for no control plane that
+// stands still. Where one answers in time, the answer has the new cookie.
+func TestARenewalHoldsNoRequest(t *testing.T) {
+	e := startEdge(t, nil)
+	keys := e.keys()
+	in := instance(1, serve(t, func(http.ResponseWriter, *http.Request) {}))
+	in.Visibility = controlplane.Private
+	e.put(in)
+	var hangs atomic.Bool
+	asked, left := make(chan struct{}, 100), make(chan struct{}, 100)
+	e.control("one", serve(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body) // else nobody notices that the edge left
+		if hangs.Load() {
+			asked <- struct{}{}
+			<-r.Context().Done()
+			left <- struct{}{}
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(v1.Pass{Pass: e.pass(keys, visitors["owner"], identity.PassCookie, in.ID, nil)})
+	}))
+	n := int64(0)
+	// aged is a pass that is to be renewed, and no other.
+	aged := func() string {
+		n++
+		return cookieOf(in) + "=" + e.pass(keys, visitors["owner"], identity.PassCookie, in.ID, func(p *identity.Pass) { p.IssuedAt -= 1200 + n })
+	}
+	eventually(t, "a new cookie with the answer", func() bool {
+		return strings.HasPrefix(e.do("GET", urlOf(in)+"/", "Cookie", aged()).Header.Get("Set-Cookie"), cookieOf(in)+"=slw_p_")
+	})
+	hangs.Store(true)
+	cookie := aged()
+	for range 3 {
+		if resp := e.do("GET", urlOf(in)+"/", "Cookie", cookie); resp.StatusCode != 200 || resp.Header.Get("Set-Cookie") != "" {
+			t.Errorf("%d %v", resp.StatusCode, resp.Header)
+		}
+	}
+	<-asked
+	if len(asked) > 0 || len(left) > 0 {
+		t.Errorf("%d more ask for the same pass, and %d answers came after that was given up", len(asked), len(left))
+	}
 }
 
 func TestAWebSocketByCookieComesFromThePageOfItsApp(t *testing.T) {

@@ -16,8 +16,8 @@ import (
 	"github.com/seed-dbc68772/slipway/routing"
 )
 
-// controlCallLimit is how long an edge asks a control plane for a pass: a
-// visitor waits for it.
+// controlCallLimit is how long an edge asks a control plane for a pass: with a
+// ticket a visitor waits for it.
 const controlCallLimit = 5 * time.Second
 
 // maxControlAnswer is the largest answer to such a call, in bytes.

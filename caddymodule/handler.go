@@ -168,7 +168,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decisi
 	out := h.outgoing(r, d, webSocket)
 	out.Identity = v.admission.identity
 	defer h.stay(v, d.Instance, out).End()
-	h.renew(w, r, d.Instance, &v.admission) // it may wait for a control plane
+	h.renew(w, r, d.Instance, &v.admission, out)
 	if r.ProtoMajor > 1 && (webSocket || out.IsGRPC()) {
 		// Its body is half of a conversation, in which it may be silent as long
 		// as it likes.

@@ -151,7 +151,7 @@ func (rt *Runtime) open(app *App) error {
 		config.Snapshot = app.snapshotFolder()
 	}
 	rt.feed.Go(func() { rt.live.Run(ctx, store, config) })
-	rt.feed.Go(func() { rt.visitors.Watch(ctx, &rt.stays, rt.Table) })
+	rt.feed.Go(func() { rt.visitors.Watch(ctx, &rt.stays, rt.Table, rt.live.Fresh) })
 	return nil
 }
 
@@ -184,6 +184,7 @@ func (rt *Runtime) Destruct() error {
 	var err error
 	rt.edge.stop() // it serves no more, and nobody is to wait for it
 	rt.upstream.Close()
+	rt.visitors.Close()
 	if rt.serving != nil {
 		rt.serving.stop()
 	}

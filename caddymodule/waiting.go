@@ -39,7 +39,7 @@ func (h *Handler) wait(w http.ResponseWriter, r *http.Request, d routing.Decisio
 	}
 	in, err := h.await(w, r, v, &asked)
 	if err == nil {
-		if !h.again(v, in) {
+		if !h.again(r, v, in, webSocket) {
 			return nil, h.end(w, r, v, outNoRoute, notFound)
 		}
 		timed(w, webSocket, v.held, asked.Began)

@@ -65,15 +65,16 @@ func (s *Service) signOutEverywhere(tx Tx, user *User) {
 	tx.RevokeUser(user.Name, user.Epoch)
 }
 
-// SignOut ends the session or the token that the call was made with, and all
-// sessions of its user if everywhere is set. It returns the session, for the
-// provider; nil for a token.
+// SignOut ends the session or the token that the call was made with, as
+// RevokeToken does, and all sessions of its user if everywhere is set. It returns
+// the session, for the provider; nil for a token.
 func (s *Service) SignOut(ctx context.Context, a Actor, everywhere bool) (session *Session, err error) {
 	if a.User == "" {
 		return nil, Errorf(CodeUnauthorized, "nobody is signed in")
 	}
+	var children []string
 	_, err = s.Store.Update(ctx, func(tx Tx) error {
-		session = nil
+		session, children = nil, nil
 		user, err := tx.User(a.User)
 		if err != nil {
 			return err
@@ -94,14 +95,13 @@ func (s *Service) SignOut(ctx context.Context, a Actor, everywhere bool) (sessio
 		case CodeOf(err) != CodeNotFound:
 			return err
 		}
-		token, err := ownToken(tx, a.User, a.Credential)
-		if err != nil || token == nil {
-			return err
-		}
-		tx.RevokeCredential(token.ID)
-		return tx.Delete(token)
+		_, children, err = endToken(tx, a.User, a.Credential)
+		return err
 	})
-	return session, err
+	if err != nil {
+		return nil, err
+	}
+	return session, s.revokeAll(ctx, a, children)
 }
 
 // EndSession ends a session that its user did not end: detail says why, for

@@ -19,7 +19,7 @@ const (
 type NewToken struct {
 	ID, Hash string // of the secret, as in Token
 	Name     string
-	Scopes   []Scope       // none: read and open
+	Scopes   []Scope       // nil: read and open
 	Life     time.Duration // 0: TokenLife
 }
 
@@ -46,7 +46,7 @@ func (s *Service) CreateToken(ctx context.Context, a Actor, n NewToken) (token *
 		n.Life = TokenLife
 	}
 	if n.Life < 0 || n.Life > MaxTokenLife {
-		return nil, Errorf(CodeInvalid, "a token lives for at most %d days", MaxTokenLife/(24*time.Hour)).WithHint("give expires_in as 720h, for example")
+		return nil, TokenLifeTooLong()
 	}
 	_, err = s.Store.Update(ctx, func(tx Tx) error {
 		token = &Token{Hash: n.Hash, ID: n.ID, User: a.User, Name: shortened(n.Name), Scopes: scopes, CreatedAt: s.now()}
@@ -60,6 +60,12 @@ func (s *Service) CreateToken(ctx context.Context, a Actor, n NewToken) (token *
 		return s.putToken(tx, &a, token)
 	})
 	return token, err
+}
+
+// TokenLifeTooLong is what is wrong with an expires_in above MaxTokenLife.
+func TokenLifeTooLong() *Error {
+	return Errorf(CodeInvalid, "expires_in is too long: a token lives for at most %d days", MaxTokenLife/(24*time.Hour)).
+		WithHint("give at most %.0fh", MaxTokenLife.Hours())
 }
 
 func (s *Service) putToken(tx Tx, a *Actor, token *Token) error {
@@ -119,37 +125,58 @@ func (s *Service) RevokeToken(ctx context.Context, a Actor, id string) error {
 	if err := s.Allow(a, HaveTokens); err != nil {
 		return err
 	}
-	var children []*Token
-	_, err := s.Store.Update(ctx, func(tx Tx) error {
-		tokens, err := tx.TokensOf(a.User)
-		if err != nil {
-			return err
-		}
-		at := slices.IndexFunc(tokens, func(t *Token) bool { return t.ID == id })
-		if at < 0 {
-			return Errorf(CodeNotFound, "no token %q", id)
-		}
-		children = slices.DeleteFunc(slices.Clone(tokens), func(t *Token) bool { return t.Parent != id })
-		tx.RevokeCredential(id)
-		s.audit(tx, a, "token.revoke", "token/"+id, tokens[at].Name)
-		return tx.Delete(tokens[at])
-	})
-	for _, child := range children {
-		if err != nil {
-			return err
-		}
-		if err = s.RevokeToken(ctx, a, child.ID); CodeOf(err) == CodeNotFound {
-			err = nil // it was revoked meanwhile
-		}
-	}
-	return err
+	return s.revoke(ctx, a, id)
 }
 
-// ownToken is a user's token of this ID; nil where there is none.
-func ownToken(tx Tx, user, id string) (*Token, error) {
-	tokens, err := tx.TokensOf(user)
-	if at := slices.IndexFunc(tokens, func(t *Token) bool { return t.ID == id }); at >= 0 {
-		return tokens[at], err
+func (s *Service) revoke(ctx context.Context, a Actor, id string) error {
+	var children []string
+	_, err := s.Store.Update(ctx, func(tx Tx) (err error) {
+		var token *Token
+		token, children, err = endToken(tx, a.User, id)
+		if err != nil {
+			return err
+		}
+		if token == nil {
+			return Errorf(CodeNotFound, "no token %q", id)
+		}
+		s.audit(tx, a, "token.revoke", "token/"+id, token.Name)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	return nil, err
+	return s.revokeAll(ctx, a, children)
+}
+
+// revokeAll revokes tokens, each in a transaction of its own: all those of a user
+// are more than one holds.
+func (s *Service) revokeAll(ctx context.Context, a Actor, ids []string) error {
+	for _, id := range ids {
+		if err := s.revoke(ctx, a, id); err != nil && CodeOf(err) != CodeNotFound { // it was revoked meanwhile
+			return err
+		}
+	}
+	return nil
+}
+
+// endToken ends a user's token and what was issued for it, and returns it, nil
+// where there is none, with the IDs of those that were made with it: they end next.
+func endToken(tx Tx, user, id string) (token *Token, children []string, err error) {
+	tokens, err := tx.TokensOf(user)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, t := range tokens {
+		switch id {
+		case t.ID:
+			token = t
+		case t.Parent:
+			children = append(children, t.ID)
+		}
+	}
+	if token == nil {
+		return nil, nil, nil
+	}
+	tx.RevokeCredential(id)
+	return token, children, tx.Delete(token)
 }

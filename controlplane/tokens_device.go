@@ -59,7 +59,7 @@ type NewDevice struct {
 	Code     string // hash of the device code
 	UserCode string // as NormalUserCode has it
 	Name     string
-	Scopes   []Scope // none: all
+	Scopes   []Scope // nil: all
 	Address  string
 }
 
@@ -79,7 +79,7 @@ func NormalUserCode(typed string) string {
 
 // BeginDevice keeps a device login.
 func (s *Service) BeginDevice(ctx context.Context, n NewDevice) error {
-	if len(n.Scopes) == 0 {
+	if n.Scopes == nil {
 		n.Scopes = Scopes
 	}
 	scopes, err := validScopes(n.Scopes)

@@ -68,25 +68,46 @@ func TestATokenIsRevokedByItsOwner(t *testing.T) {
 }
 
 func TestATokenTakesThoseThatWereMadeWithIt(t *testing.T) {
-	in := people(t)
-	session := in.actor(in.signIn(controlplane.Identity{Subject: "1", Username: "ada"}))
-	make := func(by controlplane.Actor, id string) controlplane.Actor {
-		t.Helper()
-		token, err := in.CreateToken(t.Context(), by, controlplane.NewToken{ID: id, Hash: "h" + id, Scopes: []controlplane.Scope{"write"}})
-		wantCode(t, err, "")
-		a, err := in.Authenticate(t.Context(), token.Hash)
-		wantCode(t, err, "")
-		return a
-	}
-	parent := make(session, "parent")
-	child := make(parent, "child")
-	make(child, "grandchild")
-	make(session, "other")
-	wantCode(t, in.RevokeToken(t.Context(), session, "parent"), "")
-	left, err := in.Tokens(t.Context(), session)
-	wantCode(t, err, "")
-	if len(left) != 1 || left[0].ID != "other" {
-		t.Errorf("%d tokens are left", len(left))
+	for name, end := range map[string]func(in *installation, session, parent controlplane.Actor) error{
+		"revoked": func(in *installation, session, _ controlplane.Actor) error {
+			return in.RevokeToken(in.Context(), session, "parent")
+		},
+		"signed out with": func(in *installation, _, parent controlplane.Actor) error {
+			_, err := in.SignOut(in.Context(), parent, false)
+			return err
+		},
+		"signed out everywhere with": func(in *installation, _, parent controlplane.Actor) error {
+			_, err := in.SignOut(in.Context(), parent, true)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := people(t)
+			session := in.actor(in.signIn(controlplane.Identity{Subject: "1", Username: "ada"}))
+			make := func(by controlplane.Actor, id string) controlplane.Actor {
+				t.Helper()
+				token, err := in.CreateToken(t.Context(), by, controlplane.NewToken{ID: id, Hash: "h" + id, Scopes: []controlplane.Scope{"write"}})
+				wantCode(t, err, "")
+				a, err := in.Authenticate(t.Context(), token.Hash)
+				wantCode(t, err, "")
+				return a
+			}
+			parent := make(session, "parent")
+			child := make(parent, "child")
+			make(child, "grandchild")
+			make(session, "other")
+			wantCode(t, end(in, session, parent), "")
+			left, err := in.Tokens(t.Context(), session)
+			wantCode(t, err, "")
+			if len(left) != 1 || left[0].ID != "other" {
+				t.Errorf("%d tokens are left", len(left))
+			}
+			for _, id := range []string{"parent", "child", "grandchild"} {
+				if !in.revoked(etcdstore.RecordOfCredential(id)) {
+					t.Errorf("edges do not know of %s", id)
+				}
+			}
+		})
 	}
 }
 

@@ -217,6 +217,9 @@ func TestTheAgeOfTheTableIsTold(t *testing.T) {
 		if got := live.Status().Silence; got < 59*time.Minute {
 			t.Errorf("nothing was applied for an hour, and it says %s", got)
 		}
+		if got := time.Since(live.Fresh()); got < 59*time.Minute {
+			t.Errorf("nothing was applied for an hour, and the table passes for one of %s ago", got)
+		}
 		if got := live.Status().Restarts; got < 10 || got > 300 {
 			t.Errorf("%d restarts in an hour", got)
 		}

@@ -102,3 +102,16 @@ func (l *Live) Status() Status {
 	}
 	return s
 }
+
+// Fresh is when the table was known last to be what the store holds: the store
+// answered, and what it said was applied. Zero: never.
+func (l *Live) Fresh() time.Time {
+	at := l.heard.Load()
+	if since := l.behind.Load(); since != 0 {
+		at = min(at, since)
+	}
+	if at == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, at)
+}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
@@ -21,6 +22,7 @@ type Checker struct {
 	now      func() time.Time
 	verified cache
 	rules    atomic.Pointer[rulesOf]
+	asks     asks
 }
 
 // rulesOf are the rules that a record of the settings gives.
@@ -29,8 +31,12 @@ type rulesOf struct {
 	access.Rules
 }
 
-// New makes a checker that remembers nothing yet.
-func New() *Checker { return &Checker{now: time.Now} }
+// New makes a checker that remembers nothing yet. Close it.
+func New() *Checker {
+	c := &Checker{now: time.Now}
+	c.asks.ctx, c.asks.cancel = context.WithCancel(context.Background())
+	return c
+}
 
 // Visitor is who sent a request. The zero value is nobody.
 type Visitor struct {
@@ -46,40 +52,18 @@ type Visitor struct {
 
 // Visitor finds out who sent a request for an instance.
 func (c *Checker) Visitor(t *routing.Table, in *routing.Instance, cookies Cookies, r *http.Request) Visitor {
-	if values := r.Header["Authorization"]; len(values) > 0 {
-		if bearer, ours := bearerOf(values); ours {
-			known := c.know(t, in, bearer, identity.PassBearer)
-			return Visitor{Known: known, Foreign: known == nil}
-		}
-	}
-	if len(r.Header["Cookie"]) == 0 {
+	pass, use, count := findPass(r.Header["Authorization"], r.Header["Cookie"], cookies, in.ID)
+	if count == 0 {
 		return Visitor{}
 	}
-	value, count := Find(r.Header, cookies.Pass(in.ID.String()))
-	switch {
-	case count == 0:
-		return Visitor{}
-	case count > 1:
-		return Visitor{Spoiled: true}
+	var known *Known
+	if count == 1 {
+		known = c.know(t, in, pass, use, c.now())
 	}
-	known := c.know(t, in, value, identity.PassCookie)
+	if use == identity.PassBearer {
+		return Visitor{Known: known, Foreign: known == nil}
+	}
 	return Visitor{Known: known, Cookie: known != nil, Spoiled: known == nil}
-}
-
-// bearerOf is the credential of Slipway's that a request bears; an app's own
-// are the app's business.
-func bearerOf(values []string) (bearer string, ours bool) {
-	for _, value := range values {
-		for part := range strings.FieldsSeq(value) {
-			if strings.HasPrefix(part, "slw_") {
-				if ours {
-					return "", true // two of them are none
-				}
-				bearer, ours = part, true
-			}
-		}
-	}
-	return bearer, ours
 }
 
 // Know returns who holds a pass that came from a control plane for a cookie of
@@ -89,22 +73,22 @@ func (c *Checker) Know(t *routing.Table, id routing.ID, token string) *Known {
 	if in == nil {
 		return nil
 	}
-	return c.know(t, in, token, identity.PassCookie)
+	return c.know(t, in, token, identity.PassCookie, c.now())
 }
 
-// know returns whose pass it is, if it is good for this instance now.
-func (c *Checker) know(t *routing.Table, in *routing.Instance, token string, use identity.PassUse) *Known {
-	now := c.now()
+// know returns whose pass it is, if it was good for this instance at that time and
+// was not revoked since.
+func (c *Checker) know(t *routing.Table, in *routing.Instance, token string, use identity.PassUse, at time.Time) *Known {
 	k := c.verified.get(token)
 	if k == nil || t.Record(k.keyName) != k.key {
 		if k = c.verify(t, token); k == nil {
 			return nil
 		}
-		if k.pass.Alive(now) {
+		if now := c.now(); k.pass.Alive(now) {
 			c.verified.put(token, k, now)
 		}
 	}
-	if k.instance != in.ID || k.pass.Use != use || !k.pass.Alive(now) || k.revoked(t) {
+	if k.instance != in.ID || k.pass.Use != use || !k.pass.Alive(at) || k.revoked(t) {
 		return nil
 	}
 	return k

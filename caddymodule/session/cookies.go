@@ -48,7 +48,11 @@ func (c Cookies) Set(name, value string, seconds int) string {
 // Find returns the value of the cookie of that name, and how many there are of
 // it. It does not allocate.
 func Find(h http.Header, name string) (value string, count int) {
-	for _, line := range h["Cookie"] {
+	return findCookie(h["Cookie"], name)
+}
+
+func findCookie(lines []string, name string) (value string, count int) {
+	for _, line := range lines {
 		for line != "" {
 			var part string
 			part, line, _ = strings.Cut(line, ";")

@@ -13,5 +13,7 @@
 // that has ended are all alike: nobody is signed in, and nobody is told why.
 //
 // [Stays] are the requests that are under way. When the table has changed they
-// are asked again whether they may go on, and ended if not.
+// are asked again whether they may go on, and ended if not. Who was let in with
+// everybody else is read then, not before. Without news of the store a stay is as
+// good as a pass that nobody renews.
 package session

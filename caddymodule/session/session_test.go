@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,6 +62,16 @@ type world struct {
 	in      *routing.Instance
 	checker *session.Checker
 	cookies session.Cookies
+
+	watched sync.Mutex // for what changes while stays are watched
+	fresh   time.Time
+}
+
+// change changes what is looked at by Watch.
+func (w *world) change(f func()) {
+	w.watched.Lock()
+	defer w.watched.Unlock()
+	f()
 }
 
 func newWorld(t testing.TB) *world {
@@ -199,7 +210,7 @@ func TestAVerifiedPassIsStillRevoked(t *testing.T) {
 }
 
 // A pass lives for 15 minutes, and not beyond the sign-in; past half of it one
-// request asks for a newer one, and all hand that out.
+// request has a newer one asked for, waits for nothing, and all hand that out.
 func TestAPassIsRenewedPastHalfOfItsLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -207,33 +218,50 @@ func TestAPassIsRenewedPastHalfOfItsLife(t *testing.T) {
 		known := w.visitor(pass).Known
 		asked := 0
 		var answer error
-		ask := func(old string) (*session.Known, error) {
+		goOn := make(chan struct{})
+		ask := func(_ context.Context, old string) (*session.Known, error) {
 			if asked++; old != pass {
 				t.Errorf("asked with %q", old)
 			}
+			<-goOn
 			if answer != nil {
 				return nil, answer
 			}
 			return w.checker.Know(w.table, w.in.ID, w.sign(t, nil)), nil
 		}
-		if got, _ := w.checker.Renewed(known, ask); got != "" || asked != 0 {
-			t.Fatalf("a fresh one is renewed: %q, asked %d times", got, asked)
+		// some are requests of which no one gets a newer pass.
+		some := func() (coming <-chan struct{}) {
+			for i := range 3 {
+				got, _, c := w.checker.Renewed(known, ask)
+				if got != "" || i > 0 && c != nil {
+					t.Errorf("request %d: renewed by %q, waits: %t", i, got, c != nil)
+				}
+				if i == 0 {
+					coming = c
+				}
+			}
+			synctest.Wait()
+			return coming
+		}
+		if some(); asked != 0 {
+			t.Fatalf("for a fresh one is asked %d times", asked)
 		}
 		time.Sleep(identity.PassLife/2 + 2*time.Second)
 		answer = errors.New("away")
-		for range 3 {
-			if got, _ := w.checker.Renewed(known, ask); got != "" {
-				t.Error("renewed by nobody")
-			}
-		}
-		if asked != 1 {
+		coming := some()
+		goOn <- struct{}{}
+		<-coming
+		if some(); asked != 1 {
 			t.Errorf("asked %d times in a row", asked)
 		}
 		time.Sleep(time.Minute)
 		answer = nil
+		coming = some()
+		goOn <- struct{}{}
+		<-coming
 		for range 3 {
-			got, seconds := w.checker.Renewed(known, ask)
-			if got == "" || got == pass || seconds < 890 || seconds > 900 {
+			got, seconds, c := w.checker.Renewed(known, ask)
+			if got == "" || got == pass || seconds < 890 || seconds > 900 || c != nil {
 				t.Errorf("renewed by %q for %d s", got, seconds)
 			}
 		}
@@ -243,6 +271,36 @@ func TestAPassIsRenewedPastHalfOfItsLife(t *testing.T) {
 		time.Sleep(identity.PassLife)
 		if w.visitor(pass).Known != nil {
 			t.Error("it outlives its time")
+		}
+	})
+}
+
+// However many passes are old, so many are asked for at once; and none when it is
+// over.
+func TestPassesAreAskedForWithinBounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var asked, ended atomic.Int32
+		hang := func(ctx context.Context, _ string) (*session.Known, error) {
+			asked.Add(1)
+			defer ended.Add(1)
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		begin := func(user string) {
+			pass := w.sign(t, func(p *identity.Pass) { p.User, p.IssuedAt = user, p.IssuedAt-1200 })
+			w.checker.Renewed(w.visitor(pass).Known, hang)
+		}
+		for i := range 150 {
+			begin(fmt.Sprint("u", i))
+		}
+		synctest.Wait()
+		if n := asked.Load(); n != 100 {
+			t.Errorf("%d are asked for at once", n)
+		}
+		w.checker.Close()
+		if begin("late"); asked.Load() != ended.Load() {
+			t.Errorf("%d began, and %d ended", asked.Load(), ended.Load())
 		}
 	})
 }
@@ -265,7 +323,7 @@ func TestStaysComeAndGo(t *testing.T) {
 	var mu sync.Mutex
 	table := w.table
 	running.Go(func() {
-		w.checker.Watch(ctx, &stays, func() *routing.Table { mu.Lock(); defer mu.Unlock(); return table })
+		w.checker.Watch(ctx, &stays, func() *routing.Table { mu.Lock(); defer mu.Unlock(); return table }, time.Now)
 	})
 	const kept = 50
 	cut.Add(kept)
@@ -291,6 +349,140 @@ func TestStaysComeAndGo(t *testing.T) {
 	running.Wait()
 	if n := stays.Len(); n != kept {
 		t.Errorf("%d are under way", n)
+	}
+}
+
+// share gives the one instance another visibility.
+func (w *world) share(v routing.Visibility) {
+	in := *w.in
+	in.Visibility = v
+	w.table = w.table.Apply(w.table.Revision()+1, []routing.Change{routing.PutInstance(in)})
+	w.in = w.table.Instance(in.ID)
+}
+
+// watch looks after stays until the test ends; each stay's name is in ended when
+// it was cut. fresh may be changed between synctest.Wait and time.Sleep.
+func (w *world) watch(t *testing.T, stays map[string]*session.Stay) (ended map[string]bool) {
+	t.Helper()
+	ended = map[string]bool{}
+	var all session.Stays
+	for name, s := range stays {
+		s.Instance, s.Owner, s.Cut = w.in.ID, "ann", func() { ended[name] = true }
+		all.Begin(s)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	t.Cleanup(func() { cancel(); <-done })
+	go func() {
+		defer close(done)
+		w.checker.Watch(ctx, &all, func() (t *routing.Table) { w.change(func() { t = w.table }); return t },
+			func() (at time.Time) { w.change(func() { at = w.fresh }); return at })
+	}()
+	return ended
+}
+
+// Whoever was let in for a while is, without news of the store, in for as long as
+// a pass lives: the record that would end it may have come and gone.
+func TestAStayIsAsGoodAsAPassWithoutNews(t *testing.T) {
+	for _, tc := range []struct {
+		name       string
+		visibility routing.Visibility
+		silent     time.Duration // of the store, from the beginning
+		jump       time.Duration // of the news, after that: nobody ticked meanwhile
+		want       bool          // it goes on
+	}{
+		{"in a short silence", routing.Private, identity.PassLife - 10*time.Second, 0, true},
+		{"in a long silence", routing.Private, identity.PassLife + 10*time.Second, 0, false},
+		{"in a long silence, for everybody", routing.Public, time.Hour, 0, true},
+		{"after a short silence", routing.Private, 0, identity.PassLife - 10*time.Second, true},
+		{"after a long silence", routing.Private, 0, 2 * time.Hour, false},
+		{"after a long silence, for everybody", routing.Public, 0, 2 * time.Hour, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.share(tc.visibility)
+				pass := w.sign(t, func(p *identity.Pass) { p.Until = time.Now().Add(12 * time.Hour).Unix() })
+				known := w.visitor(pass).Known
+				w.fresh = time.Now()
+				later := &session.Stay{Known: known, Began: w.fresh.Add(24 * time.Hour)}
+				ended := w.watch(t, map[string]*session.Stay{"it": {Known: known, Began: w.fresh}, "later": later})
+				time.Sleep(tc.silent)
+				synctest.Wait()
+				if tc.jump > 0 {
+					w.change(func() { w.fresh = time.Now().Add(tc.jump) })
+				}
+				time.Sleep(5 * time.Second)
+				synctest.Wait()
+				if ended["it"] == tc.want {
+					t.Errorf("ended: %t", ended["it"])
+				}
+				if tc.jump > 0 && ended["later"] {
+					t.Error("so does what began after the silence")
+				}
+			})
+		})
+	}
+}
+
+// Who may come by the instance's new visibility stays, though nobody looked who
+// they were when everybody came.
+func TestWhoCameWhenEverybodyDidIsReadLate(t *testing.T) {
+	for name, want := range map[string]bool{
+		"the owner": true, "the owner's bearer": true, "the owner, kept": true, "another": false, "another, kept": false, "nobody": false,
+		"signed out": false, "cookies do not count": false, "two cookies": false, "over at that time": false,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.share(routing.Public)
+				pass := w.sign(t, func(p *identity.Pass) {
+					p.Until = time.Now().Add(12 * time.Hour).Unix()
+					switch name {
+					case "another", "another, kept":
+						p.User = "eve"
+					case "the owner's bearer":
+						p.Use = identity.PassBearer
+					case "over at that time":
+						p.Expires = time.Now().Add(-time.Second).Unix()
+					}
+				})
+				r := w.request(pass)
+				switch name {
+				case "nobody":
+					r.Header.Del("Cookie")
+				case "the owner's bearer":
+					r.Header = http.Header{"Authorization": {"Bearer " + pass}}
+				case "two cookies":
+					r.Header.Add("Cookie", r.Header.Get("Cookie"))
+				}
+				w.fresh = time.Now()
+				came := session.NewUnread(r, &w.cookies, name != "cookies do not count")
+				if name == "the owner, kept" || name == "another, kept" {
+					came = came.Kept(w.in.ID)
+					clear(r.Header)
+				}
+				ended := w.watch(t, map[string]*session.Stay{"it": {Unread: came, Began: w.fresh}})
+				time.Sleep(identity.PassLife - time.Minute)
+				w.change(func() { w.fresh = time.Now() })
+				time.Sleep(2 * time.Minute) // the pass itself is over
+				synctest.Wait()
+				if ended["it"] {
+					t.Fatal("it ended before")
+				}
+				w.change(func() {
+					w.share(routing.Private)
+					if name == "signed out" {
+						w.put("routes/revoked/credential/c", `{"v":1}`)
+					}
+				})
+				time.Sleep(5 * time.Second)
+				synctest.Wait()
+				if ended["it"] == want {
+					t.Errorf("ended: %t", ended["it"])
+				}
+			})
+		})
 	}
 }
 

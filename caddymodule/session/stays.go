@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/identity"
 	"github.com/seed-dbc68772/slipway/routing"
 )
 
@@ -15,7 +16,9 @@ type Stay struct {
 	Instance routing.ID
 	Owner    string // the instance's
 	Alias    string // by which it came; "" is none
-	Known    *Known // who sent it; nil: nobody signed in
+	Known    *Known // who sent it; nil: nobody signed in, or nobody looked
+	Unread   Unread // where nobody looked
+	Began    time.Time
 	// Cut ends it. It is called once, and must not wait.
 	Cut func()
 
@@ -76,11 +79,13 @@ const (
 	sweepMost  = 2 * time.Second
 )
 
-// Watch ends what may not go on, until ctx ends.
-func (c *Checker) Watch(ctx context.Context, all *Stays, table func() *routing.Table) {
+// Watch ends what may not go on, until ctx ends. fresh is when the table was known
+// last to be what the store holds; zero: never.
+func (c *Checker) Watch(ctx context.Context, all *Stays, table func() *routing.Table, fresh func() time.Time) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	var (
+		news = news{last: time.Now()}
 		seen *routing.Table
 		next time.Time
 		idle time.Time
@@ -92,10 +97,11 @@ func (c *Checker) Watch(ctx context.Context, all *Stays, table func() *routing.T
 		case <-tick.C:
 		}
 		t, now := table(), time.Now()
+		news.hear(fresh())
 		if t == nil || now.Before(next) || t == seen && now.Before(idle) {
 			continue
 		}
-		all.sweep(func(s *Stay) bool { return c.mayStay(t, s) })
+		all.sweep(func(s *Stay) bool { return c.mayStay(t, s, news) })
 		took := time.Since(now)
 		seen, next, idle = t, now.Add(min(sweepShare*took, sweepMost)), now.Add(sweepIdle)
 	}
@@ -120,14 +126,48 @@ func (all *Stays) sweep(may func(*Stay) bool) {
 	}
 }
 
+// news is how fresh the table is. A right that ended is known by a record that is
+// kept for an hour. So what was not heard of for as long as a pass lives may have
+// ended, and is as good as a pass that was not renewed: until then.
+type news struct {
+	last  time.Time // that was heard of the store, or the beginning
+	since time.Time // from when on there was no silence of more than a pass's life
+}
+
+func (n *news) hear(at time.Time) {
+	if !at.After(n.last) {
+		return
+	}
+	// Without the monotonic clock, which stands still while a machine sleeps.
+	if at.Round(0).Sub(n.last.Round(0)) > identity.PassLife {
+		n.since = at
+	}
+	n.last = at
+}
+
+// cover reports whether all is known that may have ended the right of what began
+// at a time.
+func (n *news) cover(began, now time.Time) bool {
+	return now.Round(0).Sub(n.last.Round(0)) <= identity.PassLife && !began.Before(n.since)
+}
+
 // mayStay reports whether what is under way may go on. An instance that is gone
 // ends by itself.
-func (c *Checker) mayStay(t *routing.Table, s *Stay) bool {
+func (c *Checker) mayStay(t *routing.Table, s *Stay, n news) bool {
 	in := t.Instance(s.Instance)
 	if in == nil {
 		return true
 	}
-	if s.Known != nil && !s.Known.Lasts(t, c.now()) {
+	now := c.now()
+	if !c.IsOpen(t, in) {
+		if !n.cover(s.Began, now) {
+			return false
+		}
+		if s.Known == nil {
+			s.Known = c.Read(t, in, &s.Unread, s.Began)
+		}
+	}
+	if s.Known != nil && !s.Known.Lasts(t, now) {
 		return false
 	}
 	if s.Alias != "" {

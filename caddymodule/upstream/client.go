@@ -100,6 +100,10 @@ type Request struct {
 	// Use is told how the instance is used, and what is open to it.
 	Use activity.Use
 
+	// Answering, if not nil, is called with the header of the app's final answer
+	// when that is there, before it is sent on. It may add to it.
+	Answering func(http.Header)
+
 	// Status is the final one of the app's answer, once its head was sent on:
 	// at Answered.
 	Status   int

@@ -52,6 +52,9 @@ func (x *exchange) body() error {
 
 // writeHead sends the final head on.
 func (x *exchange) writeHead(status int) {
+	if x.r.Answering != nil {
+		x.r.Answering(x.w.Header())
+	}
 	x.r.Status = status
 	x.w.WriteHeader(status)
 	x.r.Answered = time.Now()

@@ -76,14 +76,17 @@ func forEachTrailer(r *Request, yield func(name, value string)) {
 func forApp(name, value string) (string, bool) {
 	switch name {
 	case "Cookie":
-		value = withoutOurCookies(value)
+		value = without(value, ";", isOurCookieOrToken)
 		return value, value != ""
+	case "Sec-Websocket-Protocol":
+		kept := without(value, ",", isOurItem)
+		return kept, kept != "" || value == ""
 	case "Authorization":
-		return value, !isOurToken(value)
+		return value, !holdsToken(value, 0) // not what was cut short on its way either
 	case "Te":
 		return "trailers", listed(value, "trailers")
 	}
-	return value, true
+	return value, !holdsToken(value, tokenSize)
 }
 
 func appendFraming(b []byte, r *Request) []byte {
@@ -169,37 +172,6 @@ var ourCookies = []string{"__Host-slipway-", "slipway-"}
 func isOurCookie(name string) bool {
 	for _, prefix := range ourCookies {
 		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-// withoutOurCookies returns a Cookie header without Slipway's cookies: as it
-// is, if it holds none.
-func withoutOurCookies(value string) string {
-	ours := false
-	for cookie := range strings.SplitSeq(value, ";") {
-		ours = ours || isOurCookie(strings.TrimLeft(cookie, " \t"))
-	}
-	if !ours {
-		return value
-	}
-	var kept []string
-	for cookie := range strings.SplitSeq(value, ";") {
-		if cookie = strings.Trim(cookie, " \t"); cookie != "" && !isOurCookie(cookie) {
-			kept = append(kept, cookie)
-		}
-	}
-	return strings.Join(kept, "; ")
-}
-
-// isOurToken reports whether an Authorization header bears a token that
-// Slipway issued, whatever the scheme before it: all of them begin with slw_
-// (spec interfaces.md §4).
-func isOurToken(value string) bool {
-	for part := range strings.FieldsSeq(value) {
-		if strings.HasPrefix(part, "slw_") {
 			return true
 		}
 	}

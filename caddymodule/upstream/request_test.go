@@ -62,9 +62,21 @@ func TestOurTokensAreKnownWhateverTheScheme(t *testing.T) {
 		"Bearer slw_a": true, "bearer   slw_a": true, "Bearer\tslw_a": true, "Token slw_a": true, "slw_a": true,
 		"Bearer a": false, "Bearer aslw_": false, "Basic c2x3X2E=": false, "": false, "Bearer SLW_a": false,
 	} {
-		if got := isOurToken(value); got != want {
-			t.Errorf("%q: %v", value, got)
+		if _, pass := forApp("Authorization", value); pass == want {
+			t.Errorf("%q passes: %t", value, pass)
 		}
+	}
+}
+
+func TestAHeaderWithoutOurTokensIsReadWithoutAllocation(t *testing.T) {
+	r := &Request{Request: &http.Request{Header: http.Header{
+		"Cookie": {"a=b; c=d"}, "Authorization": {"Bearer x"}, "Sec-Websocket-Protocol": {"a, b"}, "X-A": {"slw_", "aslw_b", strings.Repeat("slw", 99)},
+	}}}
+	passed := 0
+	if allocs := testing.AllocsPerRun(100, func() {
+		forEachHeader(r, func(_, value string) { passed += len(value) })
+	}); allocs > 0 || passed == 0 {
+		t.Errorf("%.1f allocations, %d bytes passed", allocs, passed)
 	}
 }
 
@@ -74,7 +86,7 @@ func FuzzCookies(f *testing.F) {
 	f.Add(";;", "a; DOMAIN=.Apps.Test;domain=x;Path=/instance/other/")
 	const prefix = "/instance/me/"
 	f.Fuzz(func(t *testing.T, sent, set string) {
-		for cookie := range strings.SplitSeq(withoutOurCookies(sent), ";") {
+		for cookie := range strings.SplitSeq(without(sent, ";", isOurCookieOrToken), ";") {
 			if isOurCookie(strings.Trim(cookie, " \t")) {
 				t.Errorf("%q passes in %q", cookie, sent)
 			}

@@ -60,7 +60,7 @@ func (s *server) register() huma.API {
 	}
 	config.Security = []map[string][]string{{"token": {}}}
 	api := humago.New(s.mux, config)
-	api.UseMiddleware(uniqueKeys)
+	api.UseMiddleware(strict, uniqueKeys)
 	s.registerApps(api)
 	s.registerInstances(api)
 	s.registerSleep(api)

@@ -85,7 +85,7 @@ func newHouse(t *testing.T) *house {
 // explain stands for an edge.
 func explain(r controlplane.ExplainRequest) (*controlplane.Explanation, error) {
 	if r.URL == "x" {
-		return nil, controlplane.Errorf(controlplane.CodeInvalid, "no URL")
+		return nil, controlplane.Errorf(controlplane.CodeInvalid, "no URL").WithHint("give one")
 	}
 	return &controlplane.Explanation{URL: r.URL, Method: r.Method, Kind: fmt.Sprintf("%v %v %s", r.WebSocket, r.Headers, r.From), Steps: []controlplane.ExplanationStep{{Step: "known", Rule: "one"}}}, nil
 }
@@ -334,8 +334,8 @@ func TestProblems(t *testing.T) {
 		"too short an ID":         {"GET", "/api/v1/instances/abc", h.user, "", 404, "not_found", 0},
 		"not theirs":              {"POST", "/api/v1/aliases", h.user, `{"name":"sales"}`, 403, "forbidden", 0},
 		"duplicate":               {"POST", "/api/v1/aliases", h.admin, `{"name":"taken"}`, 409, "conflict", 0},
-		"bad name":                {"POST", "/api/v1/aliases", h.admin, `{"name":"xn--a"}`, 422, "invalid", 0},
-		"unusable target":         {"POST", "/api/v1/aliases", h.admin, `{"name":"sales","instance_id":"` + missing + `"}`, 422, "unprocessable", 0},
+		"bad name":                {"POST", "/api/v1/aliases", h.admin, `{"name":"xn--a"}`, 422, "invalid", 1},
+		"unusable target":         {"POST", "/api/v1/aliases", h.admin, `{"name":"sales","instance_id":"` + missing + `"}`, 422, "unprocessable", 1},
 		"promote unassigned":      {"POST", "/api/v1/aliases/taken/promote", h.admin, "", 409, "conflict", 0},
 		"app with instances":      {"DELETE", "/api/v1/apps/" + h.app, h.admin, "", 409, "conflict", 0},
 		"unknown field":           {"POST", "/api/v1/aliases", h.admin, `{"name":"sales","colour":"blue"}`, 422, "invalid", 1},
@@ -349,15 +349,23 @@ func TestProblems(t *testing.T) {
 		"no json":                 {"POST", "/api/v1/aliases", h.admin, "{", 400, "invalid", 1},
 		"limit too large":         {"GET", "/api/v1/apps?limit=1001", h.user, "", 422, "invalid", 1},
 		"limit 0":                 {"GET", "/api/v1/apps?limit=0", h.user, "", 422, "invalid", 1},
-		"cursor of somebody else": {"GET", "/api/v1/apps?cursor=x", h.user, "", 422, "invalid", 0},
-		"visibility":              {"POST", "/api/v1/instances", h.user, `{"app_id":"` + h.app + `","visibility":"SECRET"}`, 422, "invalid", 0},
-		"launch profile":          {"POST", "/api/v1/instances", h.user, `{"app_id":"` + h.app + `","launch_profile":"gpu"}`, 422, "invalid", 0},
-		"explain what is no URL":  {"GET", "/api/v1/explain?url=x", h.admin, "", 422, "invalid", 0},
+		"cursor of somebody else": {"GET", "/api/v1/apps?cursor=x", h.user, "", 422, "invalid", 1},
+		"visibility":              {"POST", "/api/v1/instances", h.user, `{"app_id":"` + h.app + `","visibility":"SECRET"}`, 422, "invalid", 1},
+		"launch profile":          {"POST", "/api/v1/instances", h.user, `{"app_id":"` + h.app + `","launch_profile":"gpu"}`, 422, "invalid", 1},
+		"explain what is no URL":  {"GET", "/api/v1/explain?url=x", h.admin, "", 422, "invalid", 1},
 		"explain without URL":     {"GET", "/api/v1/explain", h.admin, "", 422, "invalid", 1},
-		"post what is no URL":     {"POST", "/api/v1/explain", h.admin, `{"url":"x"}`, 422, "invalid", 0},
+		"post what is no URL":     {"POST", "/api/v1/explain", h.admin, `{"url":"x"}`, 422, "invalid", 1},
 		"post no URL":             {"POST", "/api/v1/explain", h.admin, `{"headers":["A: b"]}`, 422, "invalid", 1},
 		"logs without launcher":   {"GET", "/api/v1/instances/" + h.run + "/logs", h.user, "", 503, "unavailable", 0},
-		"bundle of another type":  {"POST", "/api/v1/bundles", h.user, `{}`, 422, "invalid", 0},
+		"a field in capitals":     {"POST", "/api/v1/instances", h.user, `{"APP_ID":"` + h.app + `"}`, 422, "invalid", 2},
+		"unknown parameter":       {"GET", "/api/v1/apps?limti=2", h.user, "", 422, "invalid", 1},
+		"two unknown parameters":  {"DELETE", "/api/v1/apps/" + h.app + "?Force=true&x", h.user, "", 422, "invalid", 2},
+		"unexpected body":         {"POST", "/api/v1/instances/" + h.run + "/suspend", h.user, `{}`, 422, "invalid", 1},
+		"too long a life":         {"POST", "/api/v1/tokens", h.user, `{"name":"x","expires_in":"9999999999h"}`, 422, "invalid", 1},
+		"no scope":                {"POST", "/api/v1/tokens", h.user, `{"name":"x","scopes":[]}`, 422, "invalid", 1},
+		"no scope, device":        {"POST", "/api/v1/login/device", "", `{"scopes":[]}`, 422, "invalid", 1},
+		"too large":               {"POST", "/api/v1/aliases", h.admin, `{"name":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "invalid", 0},
+		"bundle of another type":  {"POST", "/api/v1/bundles", h.user, `{}`, 422, "invalid", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := *h
@@ -366,8 +374,24 @@ func TestProblems(t *testing.T) {
 			if p.Code != c.code || len(p.Errors) != c.errors {
 				t.Errorf("problem %+v, want code %s and %d faults", p, c.code, c.errors)
 			}
+			if p.Hint == "" && (c.status == 400 || c.status == 413 || c.errors > 0) {
+				t.Errorf("problem %+v has no hint", p)
+			}
 		})
 	}
+	t.Run("what it may mean", func(t *testing.T) {
+		h := *h
+		h.T = t
+		if p := h.problem(h.call("GET", "/api/v1/apps?limti=2", h.user, ""), 422); p.Hint != "did you mean limit?" || p.Errors[0].Where != "query.limti" {
+			t.Errorf("%+v", p)
+		}
+		if p := h.problem(h.call("POST", "/api/v1/tokens", h.user, `{"name":"x","expires_in":"9000h"}`), 422); !strings.Contains(p.Detail, "expires_in is too long") {
+			t.Errorf("%+v", p)
+		}
+		if p := h.problem(h.call("POST", "/api/v1/aliases", h.admin, `x`, "Content-Type: text/plain"), 415); !strings.Contains(p.Hint, "application/json") {
+			t.Errorf("%+v", p)
+		}
+	})
 	t.Run("every fault of a bundle", func(t *testing.T) {
 		h := *h
 		h.T = t

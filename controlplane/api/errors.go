@@ -73,6 +73,9 @@ func newProblem(ctx context.Context, err error) *problem {
 	for _, f := range known.Faults {
 		p.Errors = append(p.Errors, v1.Fault(f))
 	}
+	if len(p.Errors) == 0 && p.Status == http.StatusUnprocessableEntity {
+		p.Errors = []v1.Fault{{Code: p.Code, Message: known.What}} // the one
+	}
 	return p
 }
 
@@ -91,6 +94,7 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 // keeps its constructors in package variables; nobody else here uses huma.
 func init() {
 	huma.DefaultArrayNullable = false
+	huma.ValidateStrictCasing = true
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
 		p := humaProblem(status, message, errs)
 		if ctx != nil {
@@ -103,11 +107,21 @@ func init() {
 	}
 }
 
+// humaHints mend what huma refuses.
+var humaHints = map[int]string{
+	http.StatusBadRequest:            "send the body as JSON; GET /api/openapi.json has its shape",
+	http.StatusRequestTimeout:        "send the body without pauses",
+	http.StatusRequestEntityTooLarge: "a JSON body has at most 1 MiB; a bundle goes to POST /api/v1/bundles as application/zip",
+	http.StatusUnsupportedMediaType:  "send Content-Type: application/json",
+	http.StatusUnprocessableEntity:   "GET /api/openapi.json has the names, in their very case, and the types of all fields and parameters",
+}
+
 func humaProblem(status int, message string, errs []error) *problem {
 	p := &problem{Problem: v1.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: string(controlplane.CodeInvalid), Detail: message}}
 	if status >= http.StatusInternalServerError {
 		p.Code = string(controlplane.CodeInternal)
 	}
+	p.Hint = humaHints[status]
 	for _, err := range errs {
 		if d, ok := err.(huma.ErrorDetailer); ok {
 			detail := d.ErrorDetail()

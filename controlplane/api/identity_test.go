@@ -152,6 +152,9 @@ func TestABearerForOneInstance(t *testing.T) {
 	if again := decode[v1.Ticket](h, h.call("POST", "/api/v1/instances/"+h.run[:8]+"/ticket", h.user, ""), http.StatusCreated); again.Token == "" {
 		t.Error("no ticket by a prefix")
 	}
+	if again := decode[v1.Ticket](h, h.call("POST", "/api/v1/instances/"+strings.ToUpper(h.run)+"/ticket", h.user, ""), http.StatusCreated); again.Token == "" {
+		t.Error("no ticket by an ID in capitals")
+	}
 	// It is good for nothing here.
 	for _, op := range []string{"GET /api/v1/me", "GET /api/v1/instances", "POST " + path} {
 		method, path, _ := strings.Cut(op, " ")
@@ -179,7 +182,11 @@ func TestUsersOverTheAPI(t *testing.T) {
 	}
 	for _, op := range []string{"GET /api/v1/users", "GET /api/v1/users/ada", "PATCH /api/v1/users/ada"} {
 		method, path, _ := strings.Cut(op, " ")
-		h.problem(h.call(method, path, h.user, `{"disabled":true}`), 403)
+		body := ""
+		if method == "PATCH" {
+			body = `{"disabled":true}`
+		}
+		h.problem(h.call(method, path, h.user, body), 403)
 	}
 	h.problem(h.call("GET", "/api/v1/users/nobody", h.admin, ""), 404)
 	user := decode[v1.User](h, h.call("PATCH", "/api/v1/users/ada", h.admin, `{"disabled":true}`), 200)

@@ -11,7 +11,6 @@ import (
 	"unicode"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 
@@ -35,10 +34,7 @@ func uniqueKeys(ctx huma.Context, next func(huma.Context)) {
 		if path, twice := duplicateKey(read); twice {
 			refused := controlplane.Errorf(controlplane.CodeInvalid, "the body has the key %s twice", path).
 				WithHint("give each key once; capitals do not tell two keys apart")
-			p := newProblem(ctx.Context(), refused)
-			p.Errors = []v1.Fault{{Code: "duplicate_key", Where: "body." + path, Message: "given twice"}}
-			_, w := humago.Unwrap(ctx)
-			writeProblem(w, p)
+			refuse(ctx, refused, []v1.Fault{{Code: "duplicate_key", Where: "body." + path, Message: "given twice"}})
 			return
 		}
 	}

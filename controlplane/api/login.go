@@ -99,8 +99,12 @@ func scopeTexts(scopes []controlplane.Scope) []string {
 	return out
 }
 
+// scopesFrom is nil for none given: an empty list is not that.
 func scopesFrom(texts []string) []controlplane.Scope {
-	var out []controlplane.Scope
+	if texts == nil {
+		return nil
+	}
+	out := []controlplane.Scope{}
 	for _, text := range texts {
 		out = append(out, controlplane.Scope(text))
 	}

@@ -27,15 +27,14 @@ func TestFieldsThatNobodyAssigns(t *testing.T) {
 	fields := strings.Fields(`id owner status stage generation endpoint identity revision created_at updated_at epoch
 		launcher primary_alias app_owner routing_mode lifecycle manifest bundle restarts failures runnable user admin roles expires_at hash`)
 	for op, body := range map[string]string{
-		"PATCH /api/v1/apps/" + s.app:                   `{"visibility":"PUBLIC",%s}`,
-		"PATCH /api/v1/instances/" + s.run:              `{"visibility":"PUBLIC",%s}`,
-		"POST /api/v1/instances":                        `{"app_id":"` + s.app + `",%s}`,
-		"POST /api/v1/aliases":                          `{"name":"new",%s}`,
-		"PUT /api/v1/aliases/sales/assignment":          `{"instance_id":"` + s.instance + `",%s}`,
-		"POST /api/v1/tags":                             `{"name":"green",%s}`,
-		"PATCH /api/v1/tags/red":                        `{"title":"x",%s}`,
-		"POST /api/v1/explain":                          `{"url":"http://a/",%s}`,
-		"POST /api/v1/instances?owner=root&id=" + s.app: `{"app_id":"` + s.app + `",%s}`,
+		"PATCH /api/v1/apps/" + s.app:          `{"visibility":"PUBLIC",%s}`,
+		"PATCH /api/v1/instances/" + s.run:     `{"visibility":"PUBLIC",%s}`,
+		"POST /api/v1/instances":               `{"app_id":"` + s.app + `",%s}`,
+		"POST /api/v1/aliases":                 `{"name":"new",%s}`,
+		"PUT /api/v1/aliases/sales/assignment": `{"instance_id":"` + s.instance + `",%s}`,
+		"POST /api/v1/tags":                    `{"name":"green",%s}`,
+		"PATCH /api/v1/tags/red":               `{"title":"x",%s}`,
+		"POST /api/v1/explain":                 `{"url":"http://a/",%s}`,
 	} {
 		t.Run(op, func(t *testing.T) {
 			before := s.records()
@@ -50,6 +49,16 @@ func TestFieldsThatNobodyAssigns(t *testing.T) {
 				t.Errorf("%d changes", n-before)
 			}
 		})
+	}
+}
+
+// What no body may say no query says either.
+func TestParametersThatNobodyKnows(t *testing.T) {
+	s := newScene(t, []string{"PATCH", "/api/v1/apps/{id}"})
+	before := s.records()
+	p := s.problem(s.call("POST", "/api/v1/instances?owner=root&id="+s.app, s.tokens["admin"], `{"app_id":"`+s.app+`"}`), 422)
+	if len(p.Errors) != 2 || p.Errors[0].Where != "query.id" || p.Errors[1].Where != "query.owner" || s.records() != before {
+		t.Errorf("%+v", p)
 	}
 }
 

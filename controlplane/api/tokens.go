@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -36,7 +37,10 @@ func (s *server) registerTokens(api huma.API) {
 		n := controlplane.NewToken{ID: identity.NewID(), Hash: identity.HashToken(secret), Name: in.Body.Name, Scopes: scopesFrom(in.Body.Scopes)}
 		if text := value(in.Body.ExpiresIn); text != "" {
 			life, err := time.ParseDuration(text)
-			if err != nil || life <= 0 {
+			switch {
+			case err != nil && duration.MatchString(text):
+				return nil, s.fail(ctx, controlplane.TokenLifeTooLong())
+			case err != nil || life <= 0:
 				return nil, s.fail(ctx, controlplane.Errorf(controlplane.CodeInvalid, "expires_in %q is not a duration above 0", text).WithHint("for example 720h"))
 			}
 			n.Life = life
@@ -63,6 +67,9 @@ func (s *server) registerTokens(api huma.API) {
 		return nil, nil
 	})
 }
+
+// duration is the form of one above 0, however long.
+var duration = regexp.MustCompile(`^(?:[0-9]+(?:\.[0-9]*)?(?:ns|us|µs|ms|s|m|h))+$`)
 
 func tokenView(t *controlplane.Token, current string) v1.Token {
 	return v1.Token{

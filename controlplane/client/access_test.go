@@ -193,7 +193,10 @@ func TestFollowAuditResumes(t *testing.T) {
 
 func TestFollowAuditEnds(t *testing.T) {
 	t.Run("where it is not allowed", func(t *testing.T) {
-		c := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
+		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Request-Id", "r")
+			w.WriteHeader(http.StatusForbidden)
+		})
 		for _, err := range c.FollowAudit(t.Context(), AuditFilter{}, "") {
 			if CodeOf(err) != controlplane.CodeForbidden {
 				t.Errorf("error %v", err)

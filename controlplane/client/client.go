@@ -168,7 +168,9 @@ func (c *Client) answer(req *http.Request, out any) error {
 	case len(body) > maxAnswer:
 		return c.strange("has more than %d bytes", maxAnswer)
 	case media != "application/json":
-		return c.strange("is %q, not JSON", res.Header.Get("Content-Type"))
+		other := c.strange("is %q, not JSON", res.Header.Get("Content-Type"))
+		other.Problem.Code = string(controlplane.CodeInvalid) // some other site
+		return other
 	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return c.strange("is not the JSON that this version knows: %v", err)
@@ -177,12 +179,12 @@ func (c *Client) answer(req *http.Request, out any) error {
 }
 
 // strange is a success that cannot be one of the API's.
-func (c *Client) strange(format string, args ...any) error {
+func (c *Client) strange(format string, args ...any) *Error {
 	return &Error{Problem: v1.Problem{
 		Type: "about:blank", Title: "Unexpected answer", Status: http.StatusOK,
 		Detail: fmt.Sprintf("the answer of %s "+format, append([]any{c.endpoint}, args...)...),
 		Code:   string(controlplane.CodeInternal),
-		Hint:   "is the endpoint a Slipway API?",
+		Hint:   "is the endpoint a Slipway API? It is the base URL of the installation, or its console's",
 	}}
 }
 

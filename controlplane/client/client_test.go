@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -179,11 +180,12 @@ func TestProblems(t *testing.T) {
 		text                    string
 	}{
 		{"problem", "application/problem+json; charset=utf-8", `{"title":"Conflict","status":409,"detail":"alias \"a\" exists already","code":"conflict","hint":"assign it"}`, 409, controlplane.CodeConflict, `alias "a" exists already`},
-		{"problem without a code", "application/problem+json", `{"title":"Not Found"}`, 404, controlplane.CodeNotFound, "not found"},
+		{"problem without a code", "application/problem+json", `{"title":"Not Found","request_id":"r"}`, 404, controlplane.CodeNotFound, "not found"},
+		{"an app's host", "application/problem+json", `{"title":"Not Found","status":404,"detail":"no such app","code":"not_found"}`, 404, controlplane.CodeInvalid, "is no Slipway API"},
 		{"a proxy's page", "text/html", "<html>", 502, controlplane.CodeUnavailable, "answered 502 Bad Gateway"},
-		{"no body", "", "", 401, controlplane.CodeUnauthorized, "answered 401 Unauthorized"},
+		{"no body", "", "", 401, controlplane.CodeInvalid, "answered 401 Unauthorized"},
 		{"a lie", "application/problem+json", "{", 500, controlplane.CodeInternal, "answered 500"},
-		{"page instead of JSON", "text/html", "<html>", 200, controlplane.CodeInternal, "not JSON"},
+		{"page instead of JSON", "text/html", "<html>", 200, controlplane.CodeInvalid, "not JSON"},
 		{"other JSON", "application/json", `[1]`, 200, controlplane.CodeInternal, "not the JSON"},
 	}
 	for _, tt := range tests {
@@ -215,6 +217,34 @@ func TestNothingListens(t *testing.T) {
 	e, ok := errors.AsType[*Error](err)
 	if !ok || !e.Unavailable() || e.Error() != "reach http://"+l.Addr().String()+": connection refused" || !strings.Contains(e.Problem.Hint, "slipway up") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestWhatIsWrongWithAnEndpointIsHintedAt(t *testing.T) {
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	defer secure.Close()
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	noHost := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "nowhere.example", IsNotFound: true}}
+	}}}
+	for _, tt := range []struct {
+		name, endpoint, hint string
+		http                 *http.Client
+	}{
+		{"a certificate that nobody trusts", secure.URL, "SSL_CERT_FILE", nil},
+		{"no TLS", strings.Replace(plain.URL, "http:", "https:", 1), "http://", nil},
+		{"no such host", "https://nowhere.example", "spelled right", noHost},
+	} {
+		c, err := New(Config{Endpoint: tt.endpoint, HTTP: tt.http})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Me(t.Context())
+		if e, ok := errors.AsType[*Error](err); !ok || !e.Unavailable() || !strings.Contains(e.Problem.Hint, tt.hint) {
+			t.Errorf("%s: %v", tt.name, err)
+		}
 	}
 }
 
@@ -290,7 +320,7 @@ func TestRefusedUploadIsNotSent(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusUnauthorized)
-		io.WriteString(w, `{"detail":"no token","code":"unauthenticated"}`)
+		io.WriteString(w, `{"detail":"no token","code":"unauthenticated","request_id":"r"}`)
 	})
 	read := &countingReader{}
 	begin := time.Now()

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,10 +74,25 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 			Type: "about:blank", Title: http.StatusText(http.StatusServiceUnavailable),
 			Detail: fmt.Sprintf("reach %s: %s", c.endpoint, what),
 			Code:   string(controlplane.CodeUnavailable),
-			Hint:   "is slipway up running? SLIPWAY_ENDPOINT or the configuration file says where it listens",
+			Hint:   hintOf(err),
 		},
 		Cause: err,
 	}
+}
+
+// hintOf is how to mend a request that got no answer.
+func hintOf(err error) string {
+	const where = "SLIPWAY_ENDPOINT or the configuration file says where it listens"
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "the server's certificate is not trusted here, or is another name's: is the endpoint right? SSL_CERT_FILE names the certificates of a CA of your own"
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
+		return "it does not speak TLS there: is the endpoint one of http://, or another port's?"
+	}
+	if e, ok := errors.AsType[*net.DNSError](err); ok && e.IsNotFound {
+		return "nothing has that name: is the endpoint spelled right? " + where
+	}
+	return "is slipway up running? " + where
 }
 
 // rootCause leaves out the layers of a network error that repeat what was
@@ -113,6 +129,13 @@ func (c *Client) refusal(res *http.Response) error {
 		e.Problem = v1.Problem{Detail: fmt.Sprintf("%s answered %s", c.endpoint, status(res.StatusCode))}
 	}
 	p := &e.Problem
+	if foreign(res, p) {
+		*p = v1.Problem{
+			Detail: fmt.Sprintf("%s answered %s, and is no Slipway API", c.endpoint, status(res.StatusCode)),
+			Code:   string(controlplane.CodeInvalid),
+			Hint:   "the endpoint is the base URL of the installation, or its console's, and no app's",
+		}
+	}
 	p.Status = res.StatusCode
 	if p.Type == "" {
 		p.Type = "about:blank"
@@ -126,6 +149,17 @@ func (c *Client) refusal(res *http.Response) error {
 	return e
 }
 
+// foreign reports whether a refusal is not the API's, which names each request: a
+// name below the base domain is an app's or nobody's, and who answers there says
+// nothing of what was asked for.
+func foreign(res *http.Response, p *v1.Problem) bool {
+	switch res.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed:
+		return p.RequestID == "" && res.Header.Get("X-Request-Id") == ""
+	}
+	return false
+}
+
 func (c *Client) redirected(res *http.Response) error {
 	to := res.Header.Get("Location")
 	if u, err := res.Location(); err == nil {
@@ -135,7 +169,7 @@ func (c *Client) redirected(res *http.Response) error {
 	return &Error{Problem: v1.Problem{
 		Type: "about:blank", Title: http.StatusText(res.StatusCode), Status: res.StatusCode,
 		Detail: fmt.Sprintf("%s redirects to %q, which is not followed: the token is for %s only", c.endpoint, to, c.endpoint),
-		Code:   string(controlplane.CodeInternal),
+		Code:   string(controlplane.CodeInvalid),
 		Hint:   "if that is where the API is, make it the endpoint",
 	}}
 }

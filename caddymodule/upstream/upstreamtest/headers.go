@@ -45,6 +45,9 @@ func targetCases() (cases []testCase) {
 	return cases
 }
 
+// ourToken is formed as a personal token of Slipway's is.
+const ourToken = "slw_ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 // headerCases are what of a request's header reaches the app: each field of
 // want is there, or is not if its value is empty.
 func headerCases() (cases []testCase) {
@@ -66,6 +69,15 @@ func headerCases() (cases []testCase) {
 		{"our cookies go", "Cookie: a=b; slipway-session=x; __Host-slipway-ticket=y; c=d\r\n", "Cookie: a=b; c=d"},
 		{"our cookies go in any case", "Cookie: __HOST-Slipway-x=y\r\n", "Cookie:"},
 		{"our tokens go", "Authorization: bearer slw_abc\r\n", "Authorization:"},
+		{"our tokens go in any spelling", "Authorization: token=slw_abc\r\nX-Auth-Token: " + ourToken + "\r\nX-Api-Key: \"" + ourToken + "\"\r\nX-A: Bearer," + ourToken +
+			"\r\nX-B: \xc2\xa0" + ourToken + "\r\nReferer: http://a/?access_token=" + ourToken + "&b\r\nX-Forwarded-Authorization: Bearer " + ourToken + "\r\n",
+			"Authorization:;X-Auth-Token:;X-Api-Key:;X-A:;X-B:;Referer:;X-Forwarded-Authorization:"},
+		{"a quoted token goes", "Authorization: Bearer \"" + ourToken + "\"\r\n", "Authorization:"},
+		{"our tokens go from among cookies", "Cookie: a=b; token=" + ourToken + "; t=%22" + ourToken + "%22; c=d\r\n", "Cookie: a=b; c=d"},
+		{"our tokens go from among protocols", "Sec-WebSocket-Protocol: chat, bearer." + ourToken + ",v2\r\n", "Sec-Websocket-Protocol: chat, v2"},
+		{"our token as the only protocol", "Sec-WebSocket-Protocol: " + ourToken + "\r\n", "Sec-Websocket-Protocol:"},
+		{"what is none of our tokens stays", "X-A: slw_abc\r\nX-B: my" + ourToken + "\r\nX-C: SLW\r\nAuthorization: Bearer xslw_abc\r\nSec-WebSocket-Protocol: a,b\r\n",
+			"X-A: slw_abc;X-B: my" + ourToken + ";X-C: SLW;Authorization: Bearer xslw_abc;Sec-Websocket-Protocol: a,b"},
 		{"h2c is no upgrade", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n",
 			"Upgrade:;Connection:;Http2-Settings:"},
 		{"two values stay two", "X-A: 1\r\nX-A: 2\r\n", "X-A: 1|2"},

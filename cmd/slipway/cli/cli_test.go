@@ -6,9 +6,11 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -280,7 +282,7 @@ func TestWriteContext(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Error(info.Mode(), err)
 	}
-	if c, err := ReadContext(path); err != nil || c != (Context{"http://localhost:8080", "slw_a"}) {
+	if c, err := ReadContext(path); err != nil || c != (Context{Endpoint: "http://localhost:8080", Token: "slw_a"}) {
 		t.Error(c, err)
 	}
 	other := "current = \"far\"\n[contexts.far]\nendpoint = \"https://far\"\ntoken = \"t\"\n"
@@ -306,6 +308,19 @@ func TestWriteContext(t *testing.T) {
 	}
 	if files, _ := os.ReadDir(t.TempDir()); len(files) > 0 {
 		t.Error(files)
+	}
+}
+
+func TestAConfigurationThatMayNotBeRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cli.toml")
+	if err := os.WriteFile(path, nil, 0o000); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Open(path); err == nil {
+		t.Skip("this user may read everything")
+	}
+	if _, err := ReadContext(path); exitCode(t.Context(), err) != ExitUsage || !errors.Is(err, fs.ErrPermission) {
+		t.Error(err)
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 type Context struct {
 	Endpoint string `toml:"endpoint"`
 	Token    string `toml:"token,omitempty"`
+	Made     bool   `toml:"made,omitempty"` // the token, by login, for this context alone
 }
 
 // contextFile is a configuration file.
@@ -77,7 +78,8 @@ func (p *program) config() (located, error) {
 }
 
 func noFile(name string) error {
-	return controlplane.Errorf(controlplane.CodeNotFound, "read configuration %s: no such file", name)
+	return controlplane.Errorf(controlplane.CodeNotFound, "read configuration %s: no such file", name).
+		WithHint("slipway login URL --config FILE makes one; slipway up writes DATA/cli.toml")
 }
 
 // configPath is the file to read, and whether the user named it.
@@ -121,10 +123,20 @@ func (p *program) readContexts(name string) (contextFile, error) {
 		return contextFile{}, controlplane.Errorf(controlplane.CodeInvalid, "%s is not a file", name).
 			WithHint("give the file that slipway up writes: DATA/cli.toml")
 	}
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+	f, err := readFile(name)
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 && f.hasToken() {
 		p.warn("%s holds a token and is open to others on this machine; mend it with: chmod 600 %s", name, name)
 	}
-	return readFile(name)
+	return f, err
+}
+
+func (f *contextFile) hasToken() bool {
+	for _, c := range f.Contexts {
+		if c.Token != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // ReadContext reads the current context of a configuration file. The error is
@@ -175,6 +187,11 @@ func (f *contextFile) names() []string { return slices.Sorted(maps.Keys(f.Contex
 func readFile(path string) (contextFile, error) {
 	var f contextFile
 	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrPermission) {
+		unreadable := controlplane.Errorf(controlplane.CodeInvalid, "read configuration %s: you may not read it", path).WithHint("mend it with: chmod 600 %s, as its owner", path)
+		unreadable.Cause = err
+		return f, unreadable
+	}
 	if err != nil {
 		return f, fmt.Errorf("read configuration: %w", err)
 	}
@@ -192,7 +209,8 @@ func readFile(path string) (contextFile, error) {
 			line, column := d.Position()
 			where = fmt.Sprintf("%s:%d:%d", path, line, column)
 		}
-		return f, controlplane.Errorf(controlplane.CodeInvalid, "read configuration %s: %v", where, err)
+		return f, controlplane.Errorf(controlplane.CodeInvalid, "read configuration %s: %v", where, err).
+			WithHint("mend it, or move it away and sign in again with: slipway login URL")
 	}
 	return f, nil
 }

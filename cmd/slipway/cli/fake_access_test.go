@@ -22,6 +22,7 @@ type fakeAccess struct {
 	asked    v1.DeviceRequest
 	provider *string
 	loggedIn int // sign-ins by device
+	made     int // tokens
 	follows  int // streams of the audit
 }
 
@@ -46,7 +47,8 @@ func newFakeAccess() fakeAccess {
 }
 
 func (a *fakeAccess) add(secret, name, scopes, user string) *fakeToken {
-	t := &fakeToken{user: user, Token: v1.Token{ID: fmt.Sprintf("tok%d", len(a.tokens)+1), Name: name, Scopes: strings.Split(scopes, ","), CreatedAt: fakeTime}}
+	a.made++
+	t := &fakeToken{user: user, Token: v1.Token{ID: fmt.Sprintf("tok%d", a.made), Name: name, Scopes: strings.Split(scopes, ","), CreatedAt: fakeTime}}
 	a.tokens[secret] = t
 	return t
 }

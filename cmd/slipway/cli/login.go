@@ -43,7 +43,8 @@ func (p *program) login() *cobra.Command {
 
 It prints an address and a code: open that in a browser, on this or any other
 machine, sign in there, and approve the code. It works over SSH. The token that
-comes of it is saved in the configuration file, as a context.
+comes of it is saved in the configuration file, as a context. The one that was
+made for this context before ends, and with it those that were made with it.
 
 A token of your own, made with "slipway token create" or at the console, is
 taken with --token, from standard input and never from the command line, where
@@ -209,12 +210,14 @@ func (p *program) saveToken(ctx context.Context, s saving) error {
 		return controlplane.Errorf(controlplane.CodeUnauthorized, "%s does not take this token: it has expired or was revoked, or is another server's", s.endpoint).
 			WithHint("nothing was saved; sign in with a browser: slipway login %s", s.endpoint)
 	}
+	var before Context
 	if err == nil {
 		err = editContexts(s.file, func(f *contextFile) error {
 			if s.context == "" {
 				s.context = f.contextFor(s.endpoint)
 			}
-			f.Current, f.Contexts[s.context] = s.context, Context{Endpoint: s.endpoint, Token: s.token}
+			before = f.Contexts[s.context]
+			f.Current, f.Contexts[s.context] = s.context, Context{Endpoint: s.endpoint, Token: s.token, Made: s.made}
 			return nil
 		})
 	}
@@ -233,8 +236,23 @@ func (p *program) saveToken(ctx context.Context, s saving) error {
 	}
 	p.say("signed in to %s as %s%s", s.endpoint, oneLine(me.User), until)
 	p.say("saved as context %s in %s", oneLine(s.context), s.file)
+	if before.Made && before.Token != s.token {
+		p.endToken(ctx, before)
+	}
 	p.warnOfEnvironment(s.endpoint)
 	return nil
+}
+
+// endToken ends a token that login made for a context which has another one now:
+// nobody has it any more.
+func (p *program) endToken(ctx context.Context, c Context) {
+	api, err := client.New(client.Config{Endpoint: c.Endpoint, Token: c.Token})
+	if err == nil {
+		err = api.RevokeToken(ctx, client.CurrentToken)
+	}
+	if err != nil && client.CodeOf(err) != controlplane.CodeUnauthorized { // it had ended before
+		p.warn("the token that was saved before goes on, since it could not be ended: %v; slipway token list shows it, slipway token revoke ends it", err)
+	}
 }
 
 // warnOfEnvironment tells where the environment goes before what was saved.

@@ -57,6 +57,39 @@ func TestASavedTokenIsNobodyElses(t *testing.T) {
 	}
 }
 
+func TestATokenThatWasReplacedEnds(t *testing.T) {
+	for name, tc := range map[string]struct {
+		before       Context
+		want, unsaid string // on stderr
+		left         bool
+	}{
+		"made by login":            {Context{Token: "slw_user", Made: true}, "", "warning", false},
+		"pasted, or slipway up's":  {Context{Token: "slw_user"}, "", "warning", true},
+		"it has ended already":     {Context{Token: "slw_gone", Made: true}, "", "warning", true},
+		"its server has gone away": {Context{Endpoint: "http://127.0.0.1:1", Token: "slw_user", Made: true}, "warning: the token that was saved before goes on", "slw_user", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, stderr := newFakeAPI(), &syncBuffer{}
+			p, endpoint, file := loginProgram(t, f, IO{Err: stderr})
+			if tc.before.Endpoint == "" {
+				tc.before.Endpoint = endpoint
+			}
+			if err := editContexts(file, func(c *contextFile) error { c.Contexts["it"] = tc.before; return nil }); err != nil {
+				t.Fatal(err)
+			}
+			if code := p.run(t.Context(), []string{"login", endpoint, "--context", "it"}, nil); code != ExitDone {
+				t.Fatalf("code %d, %s", code, stderr)
+			}
+			if _, left := f.access.tokens["slw_user"]; left != tc.left {
+				t.Errorf("left: %t", left)
+			}
+			if said := stderr.String(); !strings.Contains(said, tc.want) || strings.Contains(said, tc.unsaid) {
+				t.Errorf("it says %s", said)
+			}
+		})
+	}
+}
+
 func TestLoginEndpoint(t *testing.T) {
 	p := testProgram(IO{Env: func(string) string { return "" }})
 	for given, want := range map[string]string{
