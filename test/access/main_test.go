@@ -43,6 +43,7 @@ func TestAccess(t *testing.T) {
 		{"defaults", (*world).askDefaults},
 		{"keys a day later", (*world).askRotation}, // nobody enters any more for 20 s
 	} {
+		w.stayIn(t)
 		if !t.Run(part.name, func(t *testing.T) { part.run(w, t) }) && !w.up() {
 			t.Fatal("the world is gone")
 		}

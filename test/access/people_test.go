@@ -151,6 +151,19 @@ func (b *browser) signIn(t *testing.T) {
 	}
 }
 
+// stayIn has those sign in again, once they are asked for, whose session has given way to their later ones:
+// a user has a hundred at a time, and some parts sign in more often.
+func (w *world) stayIn(t *testing.T) {
+	t.Helper()
+	for _, p := range w.people {
+		for e, b := range p.browsers {
+			if p.name != "" && ask(t, b.Client, "GET "+w.console("/api/v1/me"), "", "Sec-Fetch-Site: same-origin").StatusCode == http.StatusUnauthorized {
+				delete(p.browsers, e)
+			}
+		}
+	}
+}
+
 // pass goes through the provider that an answer leads to, and fetches the
 // address that it comes back by.
 func (b *browser) pass(t *testing.T, a *answer) *answer {
