@@ -2,6 +2,8 @@ package hold
 
 import (
 	"context"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +35,13 @@ const (
 // a visitor: longer, and its back-off is not over.
 const refusalDelay = 500 * time.Millisecond
 
+// A crowd of so many waiters leaves memory that a process with little else to do
+// would not give back for minutes. Once they have had their answers it is.
+const (
+	crowd      = 1000
+	crowdPause = 30 * time.Second
+)
+
 // intentFresh is for how long a registered intent is taken to be there still:
 // it is taken back while a back-off lasts, and expires if nobody takes it up.
 // After that it is registered again, for an instance that has visitors must be
@@ -47,6 +56,8 @@ type Room struct {
 	mu      sync.Mutex
 	groups  map[routing.ID]*group
 	waiters int64
+	most    int64       // waiters at a time, since the last crowd
+	tidy    *time.Timer // runs giveBack after a crowd
 }
 
 // group is the requests that wait for one instance.
@@ -151,6 +162,7 @@ func (r *Room) join(id routing.ID, unlimited bool) (*group, error) {
 	}
 	g.waiters++
 	r.waiters++
+	r.most = max(r.most, r.waiters)
 	return g, nil
 }
 
@@ -164,6 +176,26 @@ func (r *Room) leave(id routing.ID, g *group) {
 			g.renewal.Stop()
 		}
 	}
+	r.dissolve()
+}
+
+// dissolve has the memory of a crowd given back some time after its last member
+// has left. The mutex is held.
+func (r *Room) dissolve() {
+	if r.waiters > 0 || r.most < crowd {
+		return
+	}
+	r.most = 0
+	if r.tidy == nil {
+		r.tidy = time.AfterFunc(crowdPause, giveBack)
+	}
+	r.tidy.Reset(crowdPause)
+}
+
+// giveBack collects twice: pools keep what they have over one collection.
+func giveBack() {
+	runtime.GC()
+	debug.FreeOSMemory()
 }
 
 // next are closed at the next change, and at the next news of a start. They are

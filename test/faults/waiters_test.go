@@ -98,7 +98,7 @@ func TestTenThousandWaiters(t *testing.T) {
 	eventually(t, "all wait", func() bool {
 		held := 0.0
 		for _, e := range f.edges {
-			held += e.metric("slipway_held_requests")
+			held += e.metric("slipway_edge_held_requests")
 		}
 		return held >= count
 	})
@@ -131,7 +131,7 @@ func TestTenThousandWaiters(t *testing.T) {
 	settled := make([]int64, len(f.edges))
 	eventually(t, "nobody waits", func() bool {
 		for _, e := range f.edges {
-			if e.metric("slipway_held_requests") > 0 {
+			if e.metric("slipway_edge_held_requests") > 0 {
 				return false
 			}
 		}
