@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -33,6 +34,13 @@ type Process struct {
 	// Whether the instances end with the control plane, if it leads. Default:
 	// they go on, and the next leader adopts them. A change needs a restart.
 	StopAll bool `json:"stop_on_exit,omitempty"`
+	// The numbers of the users that instances get, each its own, where this
+	// process is root: the first and the last. Two installations on a machine need
+	// ranges of their own. Default: 200000 and 265535. A change needs a restart.
+	Users *[2]int `json:"users,omitempty"`
+	// The network that instances with a fixed port get addresses of, on this
+	// machine alone. Default: 10.213.0.0/16. A change needs a restart.
+	Network netip.Prefix `json:"network,omitzero"`
 }
 
 // CaddyModule implements caddy.Module.
@@ -45,6 +53,8 @@ func (Process) CaddyModule() caddy.ModuleInfo {
 //	launcher process {
 //		data DIR
 //		stop_on_exit
+//		users FIRST LAST
+//		network NETWORK
 //	}
 func (p *Process) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the launcher's name
@@ -62,11 +72,52 @@ func (p *Process) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				return d.ArgErr()
 			}
 			p.StopAll = true
+		case "users":
+			if err := p.readUsers(d); err != nil {
+				return err
+			}
+		case "network":
+			var text string
+			if !d.Args(&text) || d.NextArg() {
+				return d.ArgErr()
+			}
+			var err error
+			if p.Network, err = netip.ParsePrefix(text); err != nil {
+				return d.Errf("%q is not a network such as 10.213.0.0/16", text)
+			}
 		default:
-			return d.Errf("launcher process has no setting %q; there are data and stop_on_exit", d.Val())
+			return d.Errf("launcher process has no setting %q; there are data, stop_on_exit, users and network", d.Val())
 		}
 	}
 	return nil
+}
+
+func (p *Process) readUsers(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) != 2 {
+		return d.ArgErr()
+	}
+	p.Users = new([2]int)
+	for i, arg := range args {
+		n, err := strconv.Atoi(arg)
+		if err != nil {
+			return d.Errf("%q is not the number of a user", arg)
+		}
+		p.Users[i] = n
+	}
+	return nil
+}
+
+// Validate implements caddy.Validator.
+func (p *Process) Validate() error {
+	var errs []error
+	if u := p.Users; u != nil && (u[0] < 1000 || u[1] < u[0] || u[1] >= 1<<31) {
+		errs = append(errs, fmt.Errorf("launcher process: users %d to %d are no range of numbers from 1000 on", u[0], u[1]))
+	}
+	if n := p.Network; n.IsValid() && (!n.Addr().Is4() || n.Bits() > 28 || n != n.Masked()) {
+		errs = append(errs, fmt.Errorf("launcher process: network %s is not one of IPv4 with room for some instances, as 10.213.0.0/16", n))
+	}
+	return errors.Join(errs...)
 }
 
 // Open implements LauncherModule.
@@ -75,7 +126,11 @@ func (p *Process) Open(log *zap.Logger) (launcher.Launcher, error) {
 	if dir == "" {
 		dir = filepath.Join(caddy.AppDataDir(), "slipway", "processes")
 	}
-	return process.New(process.Config{DataDir: dir, Unpack: unpack, Log: log.Named("process")})
+	config := process.Config{DataDir: dir, Unpack: unpack, Network: p.Network, Log: log.Named("process")}
+	if p.Users != nil {
+		config.FirstUser, config.LastUser = p.Users[0], p.Users[1]
+	}
+	return process.New(config)
 }
 
 // unpack writes a bundle into an empty folder. It was checked at import, and
@@ -181,6 +236,7 @@ var (
 	_ LauncherModule        = (*Process)(nil)
 	_ LauncherModule        = (*Manual)(nil)
 	_ caddyfile.Unmarshaler = (*Process)(nil)
+	_ caddy.Validator       = (*Process)(nil)
 	_ caddyfile.Unmarshaler = (*Manual)(nil)
 	_ caddy.Validator       = (*Manual)(nil)
 )

@@ -55,6 +55,14 @@ const (
 	setStage         // record: the fact's stage
 )
 
+// actionNames are how failpoints call the actions.
+var actionNames = [...]string{
+	"nothing", "enqueue", "start", "deployed", "failed", "restart", "resume", "wake", "refuse", "clear-wake", "fold", "idle",
+	"tell-edges", "withdraw", "stopping", "suspend", "stop", "remove", "set-stage",
+}
+
+func (a action) String() string { return actionNames[a] }
+
 // step is an action and, for nothing, when to look again without being told.
 type step struct {
 	action action

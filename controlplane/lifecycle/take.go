@@ -9,11 +9,14 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/failpoint"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 )
 
 // take takes one step. The view is what it was decided upon.
 func (m *Manager) take(id string, t *task, v view, a action) error {
+	failpoint.Here("before-" + a.String())
+	defer failpoint.Here("after-" + a.String())
 	switch a {
 	case start:
 		return m.start(t, v)

@@ -27,6 +27,8 @@ type edge struct {
 	etcd    string       // the socket
 	more    string       // settings of the block slipway
 	hold    string       // that setting
+	program string       // slipway, of whatever build
+	env     []string     // beside this process's
 	visitor *http.Client // a connection for each request
 }
 
@@ -36,7 +38,7 @@ func newEdge(t *testing.T, name, etcd string, more ...string) *edge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &edge{t: t, name: name, dir: dir, port: freePort(t), etcd: etcd, hold: "2s", more: strings.Join(more, "\n")}
+	e := &edge{t: t, name: name, dir: dir, port: freePort(t), etcd: etcd, hold: "2s", program: slipwaytest.Binary, more: strings.Join(more, "\n")}
 	e.visitor = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: e.dial}}
 	t.Cleanup(func() {
 		if e.Kill(); t.Failed() {
@@ -79,7 +81,7 @@ func (e *edge) launch() {
 		%s
 		%s
 	}`, e.dir, e.name, e.hold, e.etcd, snapshot, e.more), slipwaytest.Site(e.port))
-	e.Process = slipwaytest.RunCaddyfile(e.t, e.dir, append(os.Environ(), "XDG_RUNTIME_DIR="+e.dir))
+	e.Process = slipwaytest.RunCaddyfileBy(e.t, e.program, e.dir, append(append(os.Environ(), "XDG_RUNTIME_DIR="+e.dir), e.env...))
 }
 
 // start starts it and waits until it is ready.

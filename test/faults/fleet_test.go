@@ -30,6 +30,17 @@ type fleet struct {
 // newFleet starts n of each; hold is how long visitors wait.
 func newFleet(t *testing.T, n int, hold string, settings ...string) *fleet {
 	t.Helper()
+	f := buildFleet(t, n, hold, settings...)
+	for i := range n {
+		f.controls[i].start()
+		f.edges[i].start()
+	}
+	return f
+}
+
+// buildFleet is newFleet without the starts.
+func buildFleet(t *testing.T, n int, hold string, settings ...string) *fleet {
+	t.Helper()
 	f := &fleet{t: t, store: newStore(t)}
 	var err error
 	if f.dir, err = os.MkdirTemp(slipwaytest.RuntimeDir, "fleet"); err != nil {
@@ -55,10 +66,6 @@ func newFleet(t *testing.T, n int, hold string, settings ...string) *fleet {
 		}
 		slipwaytest.KillApps(f.dir)
 	})
-	for i := range n {
-		f.controls[i].start()
-		f.edges[i].start()
-	}
 	return f
 }
 
@@ -95,11 +102,21 @@ func (f *fleet) start(app slipwaytest.App) (id string) {
 	return in.ID
 }
 
+// status is an instance's, as the first control plane says that answers: who
+// leads is asked first, since another one may be stopped.
 func (f *fleet) status(id string) string {
 	f.t.Helper()
-	for _, c := range f.controls {
-		if in, err := f.api(c).Instance(f.t.Context(), id); err == nil {
+	asked := f.controls
+	if leader := f.leader(); leader != nil {
+		asked = append([]*edge{leader}, asked...)
+	}
+	for _, c := range asked {
+		in, err := f.api(c).Instance(f.t.Context(), id)
+		if err == nil {
 			return in.Status
+		}
+		if client.CodeOf(err) == "not_found" {
+			break
 		}
 	}
 	return ""

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -23,8 +24,12 @@ var (
 	RuntimeDir string
 )
 
-// root is the module's folder.
-var root string
+// root is the module's folder, and buildFolder where Main puts programs.
+var root, buildFolder string
+
+// Breakable is the slipway of the tag failpoints (package failpoint). It is built
+// when it is asked for first.
+var Breakable = sync.OnceValues(func() (string, error) { return build("./cmd/slipway", buildFolder, "failpoints") })
 
 // Main builds the binaries and runs a package's tests: what TestMain hands to
 // os.Exit.
@@ -53,6 +58,7 @@ func withBinaries(run func() int) (int, error) {
 	if Binary, err = build("./cmd/slipway", dir); err != nil {
 		return 1, err
 	}
+	buildFolder = dir
 	if Testapp, err = build("./test/e2e/testapp", dir); err != nil {
 		return 1, err
 	}
@@ -78,7 +84,7 @@ func moduleRoot() (string, error) {
 // than most tests, and the go command keeps no executables: so they stay in the
 // user's cache folder, one set for each checkout. There the go command sees by
 // itself that nothing has changed.
-func build(pkg, dir string) (string, error) {
+func build(pkg, dir string, tags ...string) (string, error) {
 	kept, err := cacheDir()
 	if err != nil {
 		return "", err
@@ -91,8 +97,8 @@ func build(pkg, dir string) (string, error) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return "", fmt.Errorf("lock %s: %w", lock.Name(), err)
 	}
-	name := filepath.Base(pkg)
-	cmd := exec.Command("go", "build", "-o", filepath.Join(kept, name), pkg)
+	name := strings.Join(append([]string{filepath.Base(pkg)}, tags...), "-")
+	cmd := exec.Command("go", "build", "-tags", strings.Join(tags, ","), "-o", filepath.Join(kept, name), pkg)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = root, os.Stderr, os.Stderr
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if err := cmd.Run(); err != nil {

@@ -76,8 +76,14 @@ func caddyfile(dir string) string { return filepath.Join(dir, "Caddyfile") }
 // its home too.
 func RunCaddyfile(t testing.TB, dir string, env []string) *Process {
 	t.Helper()
+	return RunCaddyfileBy(t, Binary, dir, env)
+}
+
+// RunCaddyfileBy is RunCaddyfile for another build of slipway.
+func RunCaddyfileBy(t testing.TB, program, dir string, env []string) *Process {
+	t.Helper()
 	env = append(slices.Clip(env), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
-	return Start(t, env, "run", "--config", caddyfile(dir), "--adapter", "caddyfile")
+	return StartProgram(t, program, env, "run", "--config", caddyfile(dir), "--adapter", "caddyfile")
 }
 
 // Reload loads the Caddyfile of a folder once more, be it changed or not, where
