@@ -136,6 +136,7 @@ func TestAnEdgeThatDiesIsNotWaitedFor(t *testing.T) {
 func TestRequestsThatDoNotEndAreWaitedForAsLongAsTheDrain(t *testing.T) {
 	p := newPlant(t)
 	p.drain = 300 * time.Millisecond
+	p.edge("one", 1) // known, and of a time before the mark
 	p.manage()
 	id := p.deployed(func(in *controlplane.Instance) {
 		p.edge("one", everything, controlplane.Activity{InstanceID: in.ID, ActiveMS: -1, PresentMS: -1, Open: 1})

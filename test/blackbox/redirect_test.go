@@ -303,7 +303,6 @@ func TestRedirectsWakeNobody(t *testing.T) {
 		{"405 to TRACE", "{S}.{base}", "/", 405, ""},
 		{"its status", "{S}.{base}", "/.slipway/status", 200, ""},
 		{"its status under a prefix", "z-main.{base}", "/instance/{Z}/.slipway/status", 200, ""},
-		{"wait", "{S}.{base}", "/.slipway/wait", 404, ""},
 	} {
 		w.both(t, x.row, func(t *testing.T, e *edge) {
 			for _, method := range []string{"GET", "HEAD", "POST"} {

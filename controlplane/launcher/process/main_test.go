@@ -4,6 +4,7 @@ package process
 
 import (
 	"archive/zip"
+	"bufio"
 	"bytes"
 	"context"
 	"io"
@@ -68,10 +69,6 @@ func TestConformance(t *testing.T) {
 // whatever became of the launcher.
 func tempDir(t *testing.T) string {
 	dir := t.TempDir()
-	// Apps have users of their own, who are to come in.
-	if err := os.Chmod(filepath.Dir(dir), 0o711); err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() { killAll(t, dir) })
 	return dir
 }
@@ -222,4 +219,12 @@ func currentLog(t *testing.T, l *Launcher, id string) string {
 
 func brokenBundle(context.Context) (controlplane.Blob, error) {
 	return memoryBlob{bytes.NewReader([]byte("no zip"))}, nil
+}
+
+// firstLine is the first line of a log that the app itself wrote.
+func firstLine(r io.Reader) string {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() && strings.HasPrefix(lines.Text(), "slipway: ") {
+	}
+	return lines.Text()
 }
