@@ -16,7 +16,7 @@ import (
 // lockFolder makes the data folder and takes it for this process. The lock
 // ends with the process, however that ends.
 func lockFolder(dir string) (unlock func(), err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeFolder(dir); err != nil {
 		return nil, fail(err, "cannot make the data folder %s", dir).WithHint("name another with --data DIR")
 	}
 	path := filepath.Join(dir, "lock")
@@ -39,6 +39,26 @@ func lockFolder(dir string) (unlock func(), err error) {
 		return nil, fail(err, "cannot write to the data folder %s", dir).WithHint("is the disk full?")
 	}
 	return func() { f.Close() }, nil
+}
+
+// makeFolder makes the data folder with its parents. Root's instances have users
+// of their own, who pass through it: they cannot list it, and what lies in it is
+// closed to them.
+func makeFolder(dir string) error {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil { //nolint:gosec // parents are nobody's in particular
+		return err
+	}
+	mode := os.FileMode(0o700)
+	if os.Geteuid() == 0 {
+		mode = 0o711
+	}
+	if err := os.Mkdir(dir, mode); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return errors.Join(err, unix.ENOTDIR)
+	}
+	return nil
 }
 
 func writeAt(f *os.File, text string) error {

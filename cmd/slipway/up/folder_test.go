@@ -71,7 +71,11 @@ func TestTheSecondHolderIsToldWhoTheFirstIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	unlock()
-	if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o700 {
+	want := os.FileMode(0o700)
+	if os.Geteuid() == 0 {
+		want = 0o711 // for the users of instances
+	}
+	if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != want {
 		t.Errorf("the folder's mode is %v (%v)", st.Mode(), err)
 	}
 }
@@ -172,4 +176,32 @@ func firstError(errs ...error) error {
 		}
 	}
 	return nil
+}
+
+// Root's instances have users of their own, who pass through the folder.
+func TestTheFolderLetsTheUsersOfInstancesThrough(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("instances have users of their own where root starts them")
+	}
+	outer := t.TempDir()
+	dir := filepath.Join(outer, "a", "data")
+	unlock, err := lockFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	closed := filepath.Dir(outer) // a test's own folder is closed to others
+	if got := keptOut(dir); got != closed {
+		t.Errorf("kept out by %q, want %q", got, closed)
+	}
+	if err := os.Chmod(closed, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	if got := keptOut(dir); got != "" {
+		t.Errorf("kept out by %q", got)
+	}
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode().Perm() != 0o711 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
 }

@@ -295,6 +295,9 @@ func (r *run) greet(ctx context.Context, sampleURL string) {
 			fmt.Fprintf(r.Out, "  Sample app  %s\n", sampleURL)
 		}
 		fmt.Fprintf(r.Out, "  API         %s/api/v1/  (token in %s)\n\n", r.site.Origin(), filepath.Join(r.data, "cli.toml"))
+		if folder := keptOut(r.data); folder != "" {
+			fmt.Fprintf(r.Out, "Apps run as root: users of their own cannot enter %[1]s. To allow it: chmod o+x %[1]s, and start again.\n\n", folder)
+		}
 	}
 	fmt.Fprintln(r.Out, "ready")
 }
