@@ -271,6 +271,9 @@ func TestWhereUsersCannotEnterItIsSaid(t *testing.T) {
 // TestAsAnOrdinaryUser runs the tests of isolation, and the suite of launchers,
 // without root's rights.
 func TestAsAnOrdinaryUser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it runs half of these tests once more")
+	}
 	if os.Geteuid() != 0 {
 		t.Skip("only root can become another user")
 	}
