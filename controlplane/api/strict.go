@@ -12,6 +12,7 @@ import (
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/spelling"
 )
 
 // strict refuses what an operation does not know: parameters of the query, and a
@@ -85,29 +86,9 @@ func nearest(key string, names []string) (near string) {
 	}
 	least := 3
 	for _, name := range names {
-		if d := distance(strings.ToLower(key), name); d < least && d < len(name) {
+		if d := spelling.Distance(strings.ToLower(key), name); d < least && d < len(name) {
 			near, least = name, d
 		}
 	}
 	return near
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j]+1, row[j+1]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/spelling"
 )
 
 // maxList is how many entries a list of app.toml may have.
@@ -253,29 +254,9 @@ func nearest(s string, among []string) string {
 	}
 	best, least := "", max(2, min(len(s), 12)/3)+1
 	for _, x := range among {
-		if n := distance(foldCase(s), foldCase(x)); n < least && n < len(x) {
+		if n := spelling.Distance(foldCase(s), foldCase(x)); n < least && n < len(x) {
 			best, least = x, n
 		}
 	}
 	return best
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }
