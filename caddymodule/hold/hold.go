@@ -75,7 +75,7 @@ type group struct {
 type attempt struct {
 	generation int64 // of the instance when it began
 	began      time.Time
-	visitor    controlplane.Visitor
+	intent     controlplane.WakeIntent
 	done       bool
 	err        error
 }
@@ -119,7 +119,7 @@ func (r *Room) Limited(affects func(controlplane.Visitor) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, g := range r.groups {
-		if g.last != nil && affects(g.last.visitor) {
+		if g.last != nil && affects(g.last.intent.Visitor) {
 			g.last = nil
 			g.release()
 		}

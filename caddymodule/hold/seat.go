@@ -194,20 +194,22 @@ func (s *seat) ask(ctx context.Context, in *routing.Instance, queued bool) (done
 		return g.last.done, nil
 	}
 	// Who waits with an intent that is to be registered again started nothing
-	// more; who would begin to, or whose intent was taken back, does.
-	renews := s.mine != nil && s.mine == g.last && s.mine.generation == in.Generation
-	if until, limited := r.house.Limited(s.visit.Visitor); limited && !queued && !renews {
+	// more, and it stays the intent of who did: another's may be limited. Who
+	// would begin to start it, or whose intent was taken back, does.
+	intent := controlplane.WakeIntent{InstanceID: in.ID.String(), Visitor: s.visit.Visitor, Kind: s.visit.Kind}
+	if s.mine != nil && s.mine == g.last && s.mine.generation == in.Generation {
+		intent = s.mine.intent
+	} else if until, limited := r.house.Limited(s.visit.Visitor); limited && !queued {
 		return false, &LimitedError{Until: until}
 	}
-	a := &attempt{generation: in.Generation, began: time.Now(), visitor: s.visit.Visitor}
+	a := &attempt{generation: in.Generation, began: time.Now(), intent: intent}
 	g.last, s.mine = a, a
-	intent := controlplane.WakeIntent{InstanceID: in.ID.String(), Visitor: s.visit.Visitor, Kind: s.visit.Kind}
-	go r.register(context.WithoutCancel(ctx), g, a, intent) // ends by the store's own time-out
+	go r.register(context.WithoutCancel(ctx), g, a) // ends by the store's own time-out
 	return false, nil
 }
 
-func (r *Room) register(ctx context.Context, g *group, a *attempt, intent controlplane.WakeIntent) {
-	err := r.house.Wake(ctx, intent)
+func (r *Room) register(ctx context.Context, g *group, a *attempt) {
+	err := r.house.Wake(ctx, a.intent)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	a.done, a.err = true, err
