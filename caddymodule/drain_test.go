@@ -355,3 +355,41 @@ func TestARequestAfterTheMarkIsAVisitToASleeper(t *testing.T) {
 		t.Errorf("got %q, and %d requests reached the old generation", got, old.Load())
 	}
 }
+
+// A request may be slower than the mark and its acknowledgement, after it has
+// been decided that it goes to an instance that runs. It looks once more.
+func TestARequestThatWasDecidedBeforeTheMarkIsAVisitToASleeper(t *testing.T) {
+	e := startEdge(t, nil)
+	var old atomic.Int32
+	in := instance(1, serve(t, func(http.ResponseWriter, *http.Request) { old.Add(1) }))
+	e.put(in)
+	slow := httptest.NewServer(e.table().ServeBy(e.table().Table()))
+	defer slow.Close()
+	if _, has := e.ack(e.mark(in), in.ID, first); has {
+		t.Fatal("something is open before the request")
+	}
+	answer := make(chan string, 1)
+	go func() { // ends with the answer
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, slow.URL+"/", nil)
+		if err != nil {
+			answer <- err.Error()
+			return
+		}
+		r.Host = in.ID + "." + base
+		resp, err := slow.Client().Do(r)
+		if err != nil {
+			answer <- err.Error()
+			return
+		}
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(resp.Body)
+		answer <- resp.Status + " " + string(body)
+	}()
+	eventually(t, "an answer, or an intent to wake it", func() bool { return len(answer) > 0 || e.intents(in.ID) == 1 })
+	in.Status, in.Generation, in.Endpoint, in.Sleep = controlplane.Deployed, 2, serve(t, hello), nil
+	e.write(in)
+	if got := <-answer; !strings.HasPrefix(got, "200 OK hello") || old.Load() > 0 {
+		t.Errorf("got %q, and %d requests reached the old generation", got, old.Load())
+	}
+	e.wantNoErrors()
+}

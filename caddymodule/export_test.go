@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
+	"github.com/seed-dbc68772/slipway/routing"
 )
 
 // Refused counts the connections that somebody else answered.
@@ -65,3 +66,15 @@ func ReportEvery(t *testing.T, every time.Duration) {
 
 // Waiters is how many requests wait.
 func (rt *Runtime) Waiters() int64 { return rt.room.Waiters() }
+
+// ServeBy serves requests that were decided by this table, however the present
+// one is: those that are slower than a change of their instance.
+func (rt *Runtime) ServeBy(table *routing.Table) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, v := rt.explains.Load(), visit{began: time.Now()}
+		d := table.Decide(h.site, requestOf(r))
+		v.decided(table, &d)
+		v.admission = h.admit(table, d.Instance, r, false)
+		_ = h.serve(w, r, d, &v, false)
+	})
+}

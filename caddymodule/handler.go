@@ -185,7 +185,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, d routing.Decisi
 				return err
 			}
 		}
-		if in = h.enter(out, in); in == nil || !hold.Running(in) {
+		if in = h.enter(out, in, house{h.runtime}); in == nil || !hold.Running(in) {
 			continue // it was marked since, and this is a visit to a sleeper
 		}
 		var err error
@@ -232,14 +232,19 @@ func (h *Handler) outgoing(r *http.Request, d routing.Decision, webSocket bool) 
 	return out
 }
 
+// instances is the present route table at each call.
+type instances interface {
+	Instance(id routing.ID) *routing.Instance
+}
+
 // enter counts the request at its instance, to be on its way there until
 // out.Use ends. It returns the instance as the table has it once the request is
 // counted, and nil if it is gone: if that is asleep, or about to be, the request
 // is not counted and must not be sent. Whoever marks an instance as about to
 // sleep finds every request counted that does not find the mark.
-func (h *Handler) enter(out *upstream.Request, in *routing.Instance) *routing.Instance {
+func (h *Handler) enter(out *upstream.Request, in *routing.Instance, table instances) *routing.Instance {
 	use := h.runtime.meters.Begin(in, h.probes.sent(out.Request))
-	now := h.runtime.Table().Instance(in.ID)
+	now := table.Instance(in.ID)
 	if now == nil || !hold.Running(now) {
 		use.End()
 		return now
