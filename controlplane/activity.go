@@ -89,11 +89,28 @@ func (in *Instance) SuspendAfter(s SleepSettings) (at time.Time, because string)
 			present = most
 		}
 		if present.After(at) {
-			at, because = present, AwakePresence
+			if at = present; in.presentAlone(timeout) {
+				because = AwakePresence
+			}
 		}
 	}
 	if in.Busy != nil && in.Busy.Until.After(at) {
 		at, because = in.Busy.Until, AwakeBusy
 	}
 	return at, because
+}
+
+// usedApart is how far apart the bytes of what is in use may be: two intervals
+// of edges' reports (spec instances.md §4).
+const usedApart = 20 * time.Second
+
+// presentAlone reports whether presence goes on without activity. What is open
+// and in use is presence at every report of its edge, a moment after its last
+// bytes: that is activity still.
+func (in *Instance) presentAlone(timeout time.Duration) bool {
+	apart := usedApart
+	if timeout > 0 {
+		apart = min(apart, timeout/2)
+	}
+	return in.LastPresent.Sub(in.LastActive) > apart
 }

@@ -197,6 +197,8 @@ func TestWhy(t *testing.T) {
 		"used":   {func(*controlplane.Instance) {}, true, controlplane.AwakeActivity, ago(time.Minute), now.Add(59 * time.Minute)},
 		"a WebSocket is open": {func(r *controlplane.Instance) { r.LastPresent = ago(time.Second) },
 			true, controlplane.AwakePresence, ago(time.Minute), now.Add(time.Hour - time.Second)},
+		"a stream is in use": {func(r *controlplane.Instance) { r.LastPresent = ago(50 * time.Second) },
+			true, controlplane.AwakeActivity, ago(time.Minute), now.Add(time.Hour - 50*time.Second)},
 		"busy": {func(r *controlplane.Instance) { r.Busy = &controlplane.Busy{Until: now.Add(3 * time.Hour)} },
 			true, controlplane.AwakeBusy, ago(time.Minute), now.Add(3 * time.Hour)},
 		"protected":  {func(r *controlplane.Instance) { r.NoAutosuspend = true }, true, controlplane.AwakeProtected, ago(time.Minute), time.Time{}},

@@ -49,7 +49,7 @@ func (s *Service) why(in *Instance) Why {
 		Status: in.Status, Begun: in.Begun, Sleep: in.Sleep, Reason: in.Reason, RetryAt: in.RetryAfter,
 		ExtendedAt: in.LastActive, ExtendedBy: in.ActiveBy, Since: in.UpdatedAt,
 	}
-	if in.LastPresent.After(in.LastActive) {
+	if in.presentAlone(in.IdleTimeout(s.Sleep)) {
 		w.ExtendedAt, w.ExtendedBy = in.LastPresent, AwakePresence
 	}
 	if in.Busy != nil && in.Busy.Until.After(s.now()) {

@@ -94,7 +94,7 @@ var sleepCauses = map[string]string{controlplane.SleepIdle: "nobody used it", co
 func because(why *v1.Why) string {
 	sentence, ok := map[string]string{
 		controlplane.AwakeActivity:  "it was used",
-		controlplane.AwakePresence:  "a WebSocket to it is open",
+		controlplane.AwakePresence:  "a WebSocket or a stream to it is open",
 		controlplane.AwakeBusy:      "it says that it is busy",
 		controlplane.AwakeNever:     "its app never sleeps by itself",
 		controlplane.AwakeProtected: "an admin has turned its sleep off",
