@@ -20,7 +20,7 @@ lint: ## golangci-lint, with .golangci.yml
 bench: ## Benchmarks, with allocations; those of the real binary beside Caddy too
 	go test -run '^$$' -bench . -benchmem ./...
 
-e2e: ## The tests of the real binary, those of Python apps too (needs python3, chromium)
+e2e: ## The tests of the real binary, those of Python apps too (needs python3, chromium, curl)
 	SLIPWAY_E2E=all go test -count=1 -p 1 ./test/...
 
 soak: ## The tests of faults and of silent streams with long times: an hour and a half

@@ -14,21 +14,27 @@ import (
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
-// edge starts a pure edge of this slipway's routes in a process of its own. It
-// ends with the test. visit asks it and returns the status; 0 is no answer.
-func (s *slipway) edge() (visit func(host, target string) int) {
+// etcd is the endpoint of the embedded etcd.
+func (s *slipway) etcd() string {
 	s.t.Helper()
 	sockets, err := filepath.Glob(filepath.Join(s.sockets, "*", "etcd.sock"))
 	if err != nil || len(sockets) != 1 {
 		s.t.Fatalf("etcd's sockets are %v, %v", sockets, err)
 	}
-	port, dir := freePort(s.t), s.t.TempDir()
+	return "unix://" + sockets[0]
+}
+
+// pureEdge starts a pure edge of this slipway's routes in a process of its own,
+// with these settings and site. It ends with the test.
+func (s *slipway) pureEdge(settings, site string) {
+	s.t.Helper()
+	dir := s.t.TempDir()
 	slipwaytest.WriteCaddyfile(s.t, dir, fmt.Sprintf(`
 	admin off
 	slipway {
-		base_url http://localhost:%s
-		etcd unix://%s
-	}`, s.port, sockets[0]), slipwaytest.Site(port))
+		etcd %s
+		%s
+	}`, s.etcd(), settings), site)
 	p := slipwaytest.RunCaddyfile(s.t, dir, s.env)
 	s.t.Cleanup(func() {
 		p.Kill()
@@ -36,6 +42,14 @@ func (s *slipway) edge() (visit func(host, target string) int) {
 			s.t.Log(p.Tail())
 		}
 	})
+}
+
+// edge is a pureEdge with the same base URL. visit asks it and returns the
+// status; 0 is no answer.
+func (s *slipway) edge() (visit func(host, target string) int) {
+	s.t.Helper()
+	port := freePort(s.t)
+	s.pureEdge("base_url "+s.origin(""), slipwaytest.Site(port))
 	browser := &http.Client{Timeout: patience, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

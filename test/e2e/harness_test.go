@@ -62,6 +62,12 @@ func up(t *testing.T, args ...string) *slipway {
 	return s
 }
 
+// configure gives the next start a file of settings.
+func (s *slipway) configure(settings string) {
+	s.t.Helper()
+	s.args = append(s.args, "--no-sample", "--config", s.file("settings", []byte("slipway {\n"+settings+"\n}\n")))
+}
+
 // start starts `slipway up` and waits for its line ready.
 func (s *slipway) start() {
 	s.t.Helper()

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -51,12 +52,22 @@ func run() error {
 	if delay, err := time.ParseDuration(os.Getenv("START_DELAY")); err == nil {
 		time.Sleep(delay)
 	}
+	// A test that opens a gate knows that no visitor is served before.
+	if gate := os.Getenv("START_GATE"); gate != "" {
+		for closed := true; closed; time.Sleep(10 * time.Millisecond) {
+			_, err := os.Stat(gate)
+			closed = err != nil
+		}
+	}
 	fmt.Println("testapp listens")
 	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
 	if err != nil {
 		return err
 	}
 	server := &http.Server{Handler: http.HandlerFunc(serve), ConnContext: withRecord, MaxHeaderBytes: 1 << 20} //nolint:gosec // slow clients are the edge's to keep off
+	server.Protocols = new(http.Protocols)
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true) // as an app of gRPC speaks
 	return server.Serve(recorder{listener})
 }
 
@@ -78,6 +89,10 @@ func logStart(name string) error {
 func serve(w http.ResponseWriter, r *http.Request) {
 	path, _, _ := strings.Cut(r.RequestURI, "?")
 	path = "/" + strings.TrimPrefix(strings.TrimPrefix(path, os.Getenv("H2O_WAVE_BASE_URL")), "/")
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") && r.ProtoMajor == 2 {
+		call(w, r)
+		return
+	}
 	switch path {
 	case "/ws":
 		webSocket(w, r)
@@ -85,6 +100,16 @@ func serve(w http.ResponseWriter, r *http.Request) {
 		stream(w)
 	case "/endless":
 		endless(w, r)
+	case "/film":
+		w.Header().Set("Content-Type", "video/mp4")
+		pour(w)
+	case "/file":
+		w.Header().Set("Content-Length", strconv.Itoa(pieces*len(piece)))
+		pour(w)
+	case "/silent":
+		silent(w, r)
+	case "/job":
+		job(w, r)
 	case "/answer":
 		scripted(w, r)
 	case "/slow":

@@ -18,6 +18,7 @@ type App struct {
 	Name    string
 	Runtime string // lines of [Runtime]; default: the app for tests
 	Mode    string // RoutingMode; default DOMAIN
+	Timeout string // InstanceTimeout; default the server's
 	Env     map[string]string
 	Files   map[string]string // beside the manifest; "*" at the end of a name makes it executable
 }
@@ -31,7 +32,11 @@ func (a App) Manifest() string {
 	if mode == "" {
 		mode = "DOMAIN"
 	}
-	text := fmt.Sprintf("[App]\nName = %q\nVersion = \"1.0.0\"\n[Runtime]\n%s\nRoutingMode = %q\n", a.Name, runtime, mode)
+	text := fmt.Sprintf("[App]\nName = %q\nVersion = \"1.0.0\"\n", a.Name)
+	if a.Timeout != "" {
+		text += fmt.Sprintf("InstanceTimeout = %q\n", a.Timeout)
+	}
+	text += fmt.Sprintf("[Runtime]\n%s\nRoutingMode = %q\n", runtime, mode)
 	for _, name := range slices.Sorted(maps.Keys(a.Env)) {
 		text += fmt.Sprintf("[[Env]]\nName = %q\nValue = %q\n", name, a.Env[name])
 	}
