@@ -162,7 +162,7 @@ func (r *running) open(ctx, working context.Context) error {
 	config := controlplane.Config{
 		ReadInstanceToken: func(token string) (string, int64, bool) { return identity.ReadInstanceToken(key, token) },
 		Passes:            people.keys, Provider: people.issuer(), Rights: people.rights,
-		Store: r.Store, Edges: r.Store, Happenings: r.Store, Sleep: sleeping(r.Settings), Changes: r.Changes, Blobs: r.blobs, ReadBundle: readBundle(r.Settings.MaxUpload), Launchers: r,
+		Store: r.Store, Edges: r.Store, Leaders: r.Store, Happenings: r.Store, Sleep: sleeping(r.Settings), Changes: r.Changes, Blobs: r.blobs, ReadBundle: readBundle(r.Settings.MaxUpload), Launchers: r,
 		Access: rules(r.Settings), Quotas: quotas(r.Settings), RoutingMode: controlplane.RoutingMode(r.Settings.RoutingMode), MaxUpload: r.Settings.MaxUpload,
 		ReservedAliases: append(slices.Clone(r.Settings.ReservedAliases), consoleLabel(r.ControlPlaneDeps)...),
 	}
