@@ -18,17 +18,24 @@ import (
 // ends with the test. visit asks it and returns the status; 0 is no answer.
 func (s *slipway) edge() (visit func(host, target string) int) {
 	s.t.Helper()
+	port := freePort(s.t)
+	return s.edgeOf(port, slipwaytest.Site(port))
+}
+
+// edgeOf is edge with a site of its own at this port.
+func (s *slipway) edgeOf(port, site string) (visit func(host, target string) int) {
+	s.t.Helper()
 	sockets, err := filepath.Glob(filepath.Join(s.sockets, "*", "etcd.sock"))
 	if err != nil || len(sockets) != 1 {
 		s.t.Fatalf("etcd's sockets are %v, %v", sockets, err)
 	}
-	port, dir := freePort(s.t), s.t.TempDir()
+	dir := s.t.TempDir()
 	slipwaytest.WriteCaddyfile(s.t, dir, fmt.Sprintf(`
 	admin off
 	slipway {
 		base_url http://localhost:%s
 		etcd unix://%s
-	}`, s.port, sockets[0]), slipwaytest.Site(port))
+	}`, s.port, sockets[0]), site)
 	p := slipwaytest.RunCaddyfile(s.t, dir, s.env)
 	s.t.Cleanup(func() {
 		p.Kill()
