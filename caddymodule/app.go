@@ -117,7 +117,8 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 	a.edge = &Handler{}
 	a.edge.take(a)
 	// Each configuration has a registry of its own.
-	if err := ctx.GetMetricsRegistry().Register(&a.runtime.metrics); err != nil {
+	registry := ctx.GetMetricsRegistry()
+	if err := errors.Join(registry.Register(&a.runtime.metrics), registry.Register(controlMetrics{a.runtime})); err != nil {
 		return err
 	}
 	return a.runtime.alone()

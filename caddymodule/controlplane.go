@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -35,6 +36,7 @@ type ControlPlaneDeps struct {
 // ControlPlane is a running control plane. Its handlers are nil until it has read
 // what it needs from the store.
 type ControlPlane interface {
+	prometheus.Collector   // of slipway_controlplane_*
 	API() http.Handler     // below /api/
 	Console() http.Handler // the console's host
 	Close() error          // returns when it has ended

@@ -121,6 +121,20 @@ func (m *metrics) count(o outcome, status int, took time.Duration) {
 	m.overhead[o].observe(took)
 }
 
+// controlMetrics are what the control plane of this process counts. It describes
+// nothing, for a pure edge has none.
+type controlMetrics struct{ runtime *Runtime }
+
+// Describe implements prometheus.Collector.
+func (controlMetrics) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (m controlMetrics) Collect(out chan<- prometheus.Metric) {
+	if control := m.runtime.control.Load(); control != nil {
+		(*control).Collect(out)
+	}
+}
+
 func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("slipway_edge_"+name, help, labels, nil)
 }

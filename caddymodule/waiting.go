@@ -97,7 +97,9 @@ func (h *Handler) await(w http.ResponseWriter, r *http.Request, v *visit, asked 
 		ctx = left
 	}
 	resume := untimed(w, r)
+	span := traceWait(ctx, asked)
 	in, err := h.runtime.room.Wait(ctx, asked)
+	span.end(asked, in, err)
 	resume()
 	took := time.Since(began)
 	v.held += took

@@ -81,6 +81,7 @@ const (
 	WriteSharedSecret // ALL_USERS and APP
 
 	SeeEdges
+	SeeLeader
 	SeeAudit
 	Explain
 	ManageUsers

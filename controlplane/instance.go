@@ -20,6 +20,9 @@ const (
 	Terminating Status = "TERMINATING" // being removed, volumes too
 )
 
+// Statuses are all of them.
+var Statuses = []Status{Pending, Deployed, Suspending, Suspended, Resuming, Failed, Unknown, Terminating}
+
 // Live reports whether an instance in this status still has its URL.
 func (s Status) Live() bool { return s != "" && s != Terminating }
 
@@ -49,6 +52,12 @@ const (
 	LauncherDown        ReasonCode = "launcher_down"
 )
 
+// ReasonCodes are all of them.
+var ReasonCodes = []ReasonCode{
+	NoCapacity, ImagePull, ImageNotAllowed, ImageInvalid, MissingSecret, BadBundle, Dependencies, WaveServerMissing,
+	NeedsMountNamespace, PortInUse, Crashed, OOM, PortNeverOpened, HealthTimeout, Quota, LauncherDown,
+}
+
 // Reason is a typed reason with one sentence for people: what is wrong and,
 // where there is one, the command or the line of app.toml that mends it.
 type Reason struct {
@@ -72,6 +81,11 @@ const (
 	StageHealth       Stage = "health"
 	StageReady        Stage = "ready"
 )
+
+// Stages are all of them, in their order.
+var Stages = []Stage{
+	StageQueued, StageScheduled, StageImage, StageBundle, StageDependencies, StageStarting, StageHealth, StageReady,
+}
 
 // Instance is one run of an app: the record behind a URL.
 type Instance struct {
@@ -151,6 +165,8 @@ type Beginning struct {
 	Visitor
 	Kind string `json:"kind,omitempty"` // of the visit, see WakeIntent
 	Edge string `json:"edge,omitempty"` // that it came to
+	// Trace is the visit's, see WakeIntent.
+	Trace string `json:"trace,omitempty"`
 	// ReadyAt is when the instance answered.
 	ReadyAt time.Time `json:"ready_at,omitzero"`
 }

@@ -1,6 +1,9 @@
 package controlplane
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Leadership is the right of one control plane to act upon instances. It ends
 // with its context; what is written after that is refused.
@@ -22,6 +25,33 @@ type Candidate struct {
 	Lead func(ctx context.Context, l Leadership)
 	// Follow is told who leads in its place, perhaps many times.
 	Follow func(leader string)
+}
+
+// Leader is the control plane that leads (leader/current).
+type Leader struct {
+	Name    string    `json:"name"`
+	Address string    `json:"address,omitempty"` // where it answers other edges
+	Since   time.Time `json:"since"`             // by its own clock
+	Epoch   int64     `json:"epoch"`             // see Leadership
+}
+
+// LeaderStore knows who leads; etcdstore.Store does.
+type LeaderStore interface {
+	// Leader is who leads now; nil: nobody.
+	Leader(ctx context.Context) (*Leader, error)
+}
+
+// Leading tells admins who leads. The error is CodeUnavailable while nobody does.
+func (s *Service) Leading(ctx context.Context, actor Actor) (*Leader, error) {
+	if err := s.Allow(actor, SeeLeader); err != nil {
+		return nil, err
+	}
+	l, err := s.Leaders.Leader(ctx)
+	if err == nil && l == nil {
+		err = Errorf(CodeUnavailable, "no control plane leads now").
+			WithHint("after one was killed or cut off it takes about 6 seconds; if it stays so, the logs of the control planes say why")
+	}
+	return l, err
 }
 
 // Elector chooses which of several control planes leads; etcdstore.Store does.

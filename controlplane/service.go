@@ -13,6 +13,8 @@ type Config struct {
 	Store Store
 	// Edges knows the live edges.
 	Edges EdgeStore
+	// Leaders knows which control plane leads.
+	Leaders LeaderStore
 	// Changes is what an edge of this process learnt of the routes, for the lag
 	// of others.
 	Changes *Changes

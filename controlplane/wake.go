@@ -33,6 +33,8 @@ type WakeIntent struct {
 	Visitor
 	// Kind is what visited: "page", "request", "websocket", "stream", "grpc".
 	Kind string `json:"kind,omitempty"`
+	// Trace is the W3C traceparent of the visit, where that is traced.
+	Trace string `json:"trace,omitempty"`
 
 	Revision int64 `json:"-"` // see App.Revision
 }

@@ -74,9 +74,10 @@ func (c *candidate) lead(ctx context.Context, l controlplane.Leadership) error {
 		Starts: lifecycle.StartLimits{
 			User: int(c.Settings.StartsPerUser), Source: int(c.Settings.StartsPerSource), Anonymous: int(c.Settings.AnonymousStarts),
 		},
-		HealthTimeout: time.Duration(c.Settings.HealthTimeout), StopGrace: c.grace,
+		HealthTimeout: time.Duration(c.Settings.HealthTimeout), StopGrace: c.grace, Observer: observer{c.counts, c.tracer},
 		Log: c.Log.Named("lifecycle"),
 	})
+	defer c.counts.leads(l.Epoch, manager)()
 	chores := make(chan struct{})
 	go func() { // awaited below
 		defer close(chores)

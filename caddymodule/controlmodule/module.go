@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/cenkalti/backoff/v5"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/caddymodule"
@@ -87,6 +89,8 @@ type running struct {
 	grace     time.Duration
 	desk      atomic.Pointer[desk] // nil until the store has answered
 	settled   latch                // the edge of this process may read routes
+	counts    *metrics
+	tracer    *tracer // nil: nothing is traced
 
 	ending atomic.Bool // Close was called
 	cancel context.CancelFunc
@@ -115,7 +119,10 @@ func (c *ControlPlane) StartControlPlane(ctx context.Context, d caddymodule.Cont
 	}
 	r := &running{
 		ControlPlaneDeps: d, modules: c.launchers, launchers: map[string]launcher.Launcher{}, blobs: kept,
-		grace: time.Duration(d.Settings.StopGrace), settled: newLatch(),
+		grace: time.Duration(d.Settings.StopGrace), settled: newLatch(), counts: newMetrics(slices.Sorted(maps.Keys(c.launchers))),
+	}
+	if r.tracer, err = newTracer(ctx); err != nil {
+		d.Log.Warn("starts are not traced", zap.Error(err))
 	}
 	for name, mod := range c.launchers {
 		l, err := mod.Open(d.Log)
@@ -162,7 +169,7 @@ func (r *running) open(ctx, working context.Context) error {
 	config := controlplane.Config{
 		ReadInstanceToken: func(token string) (string, int64, bool) { return identity.ReadInstanceToken(key, token) },
 		Passes:            people.keys, Provider: people.issuer(), Rights: people.rights,
-		Store: r.Store, Edges: r.Store, Happenings: r.Store, Sleep: sleeping(r.Settings), Changes: r.Changes, Blobs: r.blobs, ReadBundle: readBundle(r.Settings.MaxUpload), Launchers: r,
+		Store: r.Store, Edges: r.Store, Leaders: r.Store, Happenings: r.Store, Sleep: sleeping(r.Settings), Changes: r.Changes, Blobs: r.blobs, ReadBundle: readBundle(r.Settings.MaxUpload), Launchers: r,
 		Access: rules(r.Settings), Quotas: quotas(r.Settings), RoutingMode: controlplane.RoutingMode(r.Settings.RoutingMode), MaxUpload: r.Settings.MaxUpload,
 		ReservedAliases: append(slices.Clone(r.Settings.ReservedAliases), consoleLabel(r.ControlPlaneDeps)...),
 	}
@@ -232,6 +239,12 @@ func (r *running) Console() http.Handler {
 	return nil
 }
 
+// Describe implements prometheus.Collector.
+func (r *running) Describe(out chan<- *prometheus.Desc) { r.counts.Describe(out) }
+
+// Collect implements prometheus.Collector.
+func (r *running) Collect(out chan<- prometheus.Metric) { r.counts.Collect(out) }
+
 // Close implements caddymodule.ControlPlane. The leadership is given up first:
 // what this control plane stops, another is not to start before.
 func (r *running) Close() error {
@@ -242,6 +255,9 @@ func (r *running) Close() error {
 	}
 	if at := r.desk.Load(); at != nil {
 		at.people.close()
+	}
+	if err := r.tracer.close(); err != nil {
+		r.Log.Warn("some starts are in no trace", zap.Error(err))
 	}
 	return r.closeLaunchers(func(string) bool { return true }, false)
 }

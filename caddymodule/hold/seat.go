@@ -196,7 +196,7 @@ func (s *seat) ask(ctx context.Context, in *routing.Instance, queued bool) (done
 	// Who waits with an intent that is to be registered again started nothing
 	// more, and it stays the intent of who did: another's may be limited. Who
 	// would begin to start it, or whose intent was taken back, does.
-	intent := controlplane.WakeIntent{InstanceID: in.ID.String(), Visitor: s.visit.Visitor, Kind: s.visit.Kind}
+	intent := controlplane.WakeIntent{InstanceID: in.ID.String(), Visitor: s.visit.Visitor, Kind: s.visit.Kind, Trace: s.visit.Trace}
 	if s.mine != nil && s.mine == g.last && s.mine.generation == in.Generation {
 		intent = s.mine.intent
 	} else if until, limited := r.house.Limited(s.visit.Visitor); limited && !queued {

@@ -46,6 +46,7 @@ type Visit struct {
 	Instance routing.ID
 	Visitor  controlplane.Visitor
 	Kind     string        // see controlplane.WakeIntent
+	Trace    string        // likewise
 	Limit    time.Duration // of the wait
 	// Async: it is enough to wake the instance.
 	Async bool

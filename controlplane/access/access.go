@@ -65,7 +65,7 @@ var sight = [controlplane.Actions]controlplane.Action{
 
 	controlplane.ManageAliases: known, controlplane.SeeTags: known, controlplane.ManageTags: known, controlplane.AssignTag: known,
 	controlplane.SeeSecretNames: known, controlplane.WriteOwnSecret: known, controlplane.WriteSharedSecret: known,
-	controlplane.SeeEdges: known, controlplane.SeeAudit: known, controlplane.Explain: known,
+	controlplane.SeeEdges: known, controlplane.SeeLeader: known, controlplane.SeeAudit: known, controlplane.Explain: known,
 	controlplane.ManageUsers: known, controlplane.HaveTokens: known,
 }
 

@@ -98,6 +98,7 @@ see secret names      | login     | 403     | 403       | ✓    | ✓          
 write own secret      | login     | 403     | 403       | ✓    | ✓              | ✓     | 403
 write shared secret   | login     | 403     | 403       | 403  | 403            | ✓     | 403
 see edges             | login     | ✓       | ✓         | ✓    | ✓              | ✓     | 403
+see leader            | login     | 403     | 403       | 403  | 403            | ✓     | 403
 see audit             | login     | 403     | 403       | 403  | 403            | ✓     | 403
 explain               | login     | 403     | 403       | 403  | 403            | ✓     | 403
 manage users          | login     | 403     | 403       | 403  | 403            | ✓     | 403
@@ -111,7 +112,7 @@ var actions = map[string]cp.Action{
 	"see alias": cp.SeeAlias, "change alias": cp.ChangeAlias, "manage aliases": cp.ManageAliases,
 	"see tags": cp.SeeTags, "manage tags": cp.ManageTags, "assign tag": cp.AssignTag,
 	"see secret names": cp.SeeSecretNames, "write own secret": cp.WriteOwnSecret, "write shared secret": cp.WriteSharedSecret,
-	"see edges": cp.SeeEdges, "see audit": cp.SeeAudit, "explain": cp.Explain, "manage users": cp.ManageUsers, "have tokens": cp.HaveTokens,
+	"see edges": cp.SeeEdges, "see leader": cp.SeeLeader, "see audit": cp.SeeAudit, "explain": cp.Explain, "manage users": cp.ManageUsers, "have tokens": cp.HaveTokens,
 }
 
 // cell is one question and its answer.

@@ -56,6 +56,7 @@ var others = [cp.Actions]class{
 	cp.WriteSharedSecret: admin,
 
 	cp.SeeEdges:    signedIn, // --wait asks for them
+	cp.SeeLeader:   admin,
 	cp.SeeAudit:    admin,
 	cp.Explain:     admin,
 	cp.ManageUsers: admin,

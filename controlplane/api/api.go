@@ -67,6 +67,7 @@ func (s *server) register() huma.API {
 	s.registerAliases(api)
 	s.registerTags(api)
 	s.registerEdges(api)
+	s.registerLeader(api)
 	s.registerAudit(api)
 	s.registerOther(api)
 	s.registerLogin(api)

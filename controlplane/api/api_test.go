@@ -56,7 +56,7 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	h.service = controlplane.NewService(controlplane.Config{
-		Store: h.store, Edges: h.store, Happenings: h.store, Blobs: folder, Launchers: launchers{}, RoutingMode: controlplane.Domain, MaxUpload: 1 << 20,
+		Store: h.store, Edges: h.store, Leaders: h.store, Happenings: h.store, Blobs: folder, Launchers: launchers{}, RoutingMode: controlplane.Domain, MaxUpload: 1 << 20,
 		ReservedAliases: controlplane.DefaultReservedAliases, Access: access.Rules{},
 		ReadBundle: func(context.Context, io.ReaderAt, int64) (controlplane.Manifest, []controlplane.Fault, error) {
 			refused := controlplane.Errorf(controlplane.CodeInvalid, "refuse bundle")

@@ -100,6 +100,7 @@ PATCH /api/v1/tags/{name}                                 | 401 | 403 | 403 | 20
 PATCH /api/v1/tags/{name} curated                         | 401 | 403 | 403 | 403 | 403 | 403 | 200
 DELETE /api/v1/tags/{name}                                | 401 | 403 | 403 | 403 | 403 | 403 | 204
 GET /api/v1/edges                                         | 401 | 200 | 200 | 200 | 200 | 200 | 200
+GET /api/v1/leader                                        | 401 | 403 | 403 | 403 | 403 | 403 | 503
 GET /api/v1/audit                                         | 401 | 403 | 403 | 403 | 403 | 403 | 200
 GET /api/v1/explain                                       | 401 | 403 | 403 | 403 | 403 | 403 | 200
 POST /api/v1/explain                                      | 401 | 403 | 403 | 403 | 403 | 403 | 200
@@ -154,7 +155,7 @@ func newScene(t *testing.T, words []string) *scene {
 		manifest.Runtime.AppMode = controlplane.Container
 	}
 	s.service = controlplane.NewService(controlplane.Config{
-		Store: s.store, Edges: s.store, Happenings: s.store, Blobs: folder, Launchers: launchers{}, RoutingMode: controlplane.Domain, MaxUpload: 1 << 20,
+		Store: s.store, Edges: s.store, Leaders: s.store, Happenings: s.store, Blobs: folder, Launchers: launchers{}, RoutingMode: controlplane.Domain, MaxUpload: 1 << 20,
 		Rights: controlplane.Rights{AdminRole: "operators", FullRole: "staff"},
 		Access: access.Rules{PublicMode: s.has("public_mode"), UserAliases: s.has("user_aliases")},
 		ReadBundle: func(context.Context, io.ReaderAt, int64) (controlplane.Manifest, []controlplane.Fault, error) {

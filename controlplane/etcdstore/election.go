@@ -13,7 +13,10 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane"
 )
 
-var _ controlplane.Elector = (*Store)(nil)
+var (
+	_ controlplane.Elector     = (*Store)(nil)
+	_ controlplane.LeaderStore = (*Store)(nil)
+)
 
 const (
 	// leaderTTL is how long the leadership of a process outlives it that was
@@ -31,14 +34,6 @@ const (
 	// leaderPause is how long a leader that gave up by itself leaves it to others.
 	leaderPause = 2 * time.Second
 )
-
-// leader is the value of leader/current.
-type leader struct {
-	Name    string    `json:"name"`
-	Address string    `json:"address,omitempty"`
-	Since   time.Time `json:"since"`
-	Epoch   int64     `json:"epoch"`
-}
 
 // epoch is the value of leader/epoch.
 type epoch struct {
@@ -109,7 +104,7 @@ func (e *election) stand(ctx context.Context) (*term, *incumbent, error) {
 		return nil, nil, err
 	}
 	if kvs := resp.Responses[0].GetResponseRange().Kvs; len(kvs) > 0 {
-		var l leader
+		var l controlplane.Leader
 		if err := decode(leaderKey, kvs[0].Value, &l); err != nil {
 			s.log.Error("leader refused", zap.Error(err))
 		}
@@ -137,7 +132,7 @@ func (e *election) create(ctx context.Context, next, lastWritten int64) (*term, 
 	if err != nil {
 		return nil, nil, err
 	}
-	value, err := encode(leader{Name: e.Name, Address: e.Address, Since: sent.UTC(), Epoch: next}, nil)
+	value, err := encode(controlplane.Leader{Name: e.Name, Address: e.Address, Since: sent.UTC(), Epoch: next}, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -185,6 +180,24 @@ func (s *Store) awaitVacancy(ctx context.Context, seen int64) {
 		}
 	}
 	<-ctx.Done() // what ended the watch is the store's, and the next look says more
+}
+
+// Leader implements controlplane.LeaderStore.
+func (s *Store) Leader(ctx context.Context) (*controlplane.Leader, error) {
+	ctx, cancel := withTimeout(ctx)
+	defer cancel()
+	resp, err := s.client.Get(ctx, s.prefix+leaderKey)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	if len(resp.Kvs) == 0 {
+		return nil, nil
+	}
+	l := new(controlplane.Leader)
+	if err := decode(leaderKey, resp.Kvs[0].Value, l); err != nil {
+		return nil, storeError(err)
+	}
+	return l, nil
 }
 
 // Vacate ends a leadership whose process is gone, before its lease does. It is

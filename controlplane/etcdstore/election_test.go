@@ -128,6 +128,10 @@ func TestOneLeadsAndTheNextFollowsAtOnce(t *testing.T) {
 	if got := w.leader(); got.Name != "one" || got.Address != "one.example:9000" || got.Epoch != l.Epoch || time.Since(got.Since) > time.Minute {
 		t.Errorf("the key says %+v", got)
 	}
+	told, err := w.Leader(t.Context())
+	if err != nil || told == nil || told.Name != "one" || told.Address != "one.example:9000" || told.Epoch != l.Epoch || !told.Since.Equal(w.leader().Since) {
+		t.Errorf("told is %+v, %v", told, err)
+	}
 	two := w.campaign("two", etcdtest.Shared(t).Open(t))
 	w.eventually("two follows one", func() bool { return two.follows.Load() == "one" })
 	if err := l.write(t.Context(), "by-one"); err != nil {
@@ -149,6 +153,9 @@ func TestOneLeadsAndTheNextFollowsAtOnce(t *testing.T) {
 	two.stop()
 	if got := w.raw("leader/current"); got != "" {
 		t.Errorf("nobody leads, and the key says %s", got)
+	}
+	if told, err := w.Leader(t.Context()); told != nil || err != nil {
+		t.Errorf("nobody leads, and told is %+v, %v", told, err)
 	}
 }
 

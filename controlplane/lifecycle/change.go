@@ -38,7 +38,7 @@ func change(in *controlplane.Instance, v view, a action) {
 		in.RetryAfter = time.Time{}
 	case wake:
 		in.Resume(controlplane.Beginning{
-			At: now, Cause: controlplane.BegunVisit, Visitor: v.wake.Visitor, Kind: v.wake.Kind, Edge: v.wake.Edge,
+			At: now, Cause: controlplane.BegunVisit, Visitor: v.wake.Visitor, Kind: v.wake.Kind, Edge: v.wake.Edge, Trace: v.wake.Trace,
 		})
 		in.RetryAfter = time.Time{}
 	case setStage:

@@ -44,5 +44,11 @@
 // began them. One that is under way when a manager takes over has its place
 // among them already.
 //
+// # What others learn of it
+//
+// An [Observer] is told of each start that is over, with the times of its stages,
+// and of sleep; a [Census] counts what is there. Transitions are told as the record
+// shows them, whoever made them, and each once.
+//
 // One manager works on a store at a time.
 package lifecycle

@@ -70,6 +70,7 @@ func (m *Manager) learn(t *task, in *controlplane.Instance, how learning) {
 		m.suspending[in.ID] = t
 		t.mark = mark{revision: in.Revision, told: how.told, since: m.cfg.Now()}
 	}
+	m.notice(t, in)
 	t.record = in
 }
 
@@ -110,6 +111,7 @@ func (m *Manager) observe(ctx context.Context, name string, l launcher.Launcher)
 		} else {
 			t := m.task(fact.InstanceID)
 			t.fact, t.launcher = &fact, name
+			t.marks.take(&fact)
 			m.kick(fact.InstanceID)
 		}
 		m.mu.Unlock()

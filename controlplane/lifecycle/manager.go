@@ -14,8 +14,8 @@ import (
 	"github.com/seed-dbc68772/slipway/routing"
 )
 
-// Config is what a manager works with. All fields but Starts and Rights are
-// required.
+// Config is what a manager works with. All fields but Starts, Rights and Observer
+// are required.
 type Config struct {
 	Store     controlplane.Store
 	Watcher   controlplane.Watcher
@@ -36,6 +36,7 @@ type Config struct {
 	StartsAtOnce  int           // others wait for their turn (setting starts_at_once)
 	Starts        StartLimits   // by visits
 	Rights        controlplane.Rights
+	Observer      Observer         // nil: nobody is told
 	Now           func() time.Time // the clock
 	Log           *zap.Logger
 }
@@ -83,6 +84,7 @@ type task struct {
 	foretold int       // the place that edges were told before it is queued
 	began    time.Time // when the launcher was asked to start ...
 	begun    int64     // ... this generation
+	marks    marks     // of the last start
 	told     string    // the last event that would repeat itself
 	toldAt   time.Time
 }

@@ -37,6 +37,9 @@ type plant struct {
 	atOnce  int
 	starts  lifecycle.StartLimits
 	kill    func() // the manager, and wait for its end
+
+	observer lifecycle.Observer
+	census   func() lifecycle.Census // of the present manager
 }
 
 func newPlant(t *testing.T) *plant {
@@ -73,9 +76,10 @@ func (p *plant) manage() {
 		Token: func(id string, generation int64) string { return fmt.Sprintf("%s.%d", id, generation) },
 		Edges: p.store, Activity: p.store, Sleep: p.sleep, Drain: p.drain, StartsAtOnce: p.atOnce, Starts: p.starts,
 		Rights:        controlplane.Rights{AdminRole: "admin"},
-		HealthTimeout: time.Second, StopGrace: time.Second, Now: time.Now, Log: zap.NewNop(),
+		HealthTimeout: time.Second, StopGrace: time.Second, Observer: p.observer, Now: time.Now, Log: zap.NewNop(),
 	})
 	go func() { defer close(done); m.Run(ctx) }()
+	p.census = m.Census
 	p.kill = sync.OnceFunc(func() { cancel(); <-done })
 }
 

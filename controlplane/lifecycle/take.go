@@ -139,6 +139,9 @@ func (m *Manager) launcherOf(in *controlplane.Instance) launcher.Launcher {
 
 // start begins the start of the record's generation.
 func (m *Manager) start(t *task, v view) error {
+	m.mu.Lock()
+	t.marks.queued(v.record.Generation, queuedSince(v.record, v.now))
+	m.mu.Unlock()
 	l := m.launcherOf(v.record)
 	if l == nil {
 		return m.failStart(t, v, controlplane.Reason{

@@ -96,6 +96,7 @@ own curated     |           |         |           | 403  | ✓              | �
 users           | login     | 403     | 403       | 403  | 403            | ✓
 audit           | login     | 403     | 403       | 403  | 403            | ✓
 explain         | login     | 403     | 403       | 403  | 403            | ✓
+leader          | login     | 403     | 403       | 403  | 403            | ✓
 edges           | login     | ✓       | ✓         | ✓    | ✓              | ✓
 tokens          | login     | ✓       | ✓         | ✓    | ✓              | ✓
 me              | login     | ✓       | ✓         | ✓    | ✓              | ✓
@@ -133,7 +134,7 @@ func (w *world) tagCell(t *testing.T, e *edge, p *person, row []string) string {
 		return p.api(t, e, "PATCH /apps/"+app.ID, fmt.Sprintf(`{"tags":[%q]}`, row[1])).verdict()
 	case "explain":
 		return p.api(t, e, "POST /explain", fmt.Sprintf(`{"url":%q}`, w.base("/"))).verdict()
-	case "users", "audit", "edges", "tokens", "me":
+	case "users", "audit", "leader", "edges", "tokens", "me":
 		return p.api(t, e, "GET /"+row[0], "").verdict()
 	}
 	t.Fatalf("what is %q?", row)

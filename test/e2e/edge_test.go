@@ -49,7 +49,13 @@ func (s *slipway) pureEdge(settings, site string) {
 func (s *slipway) edge() (visit func(host, target string) int) {
 	s.t.Helper()
 	port := freePort(s.t)
-	s.pureEdge("base_url "+s.origin(""), slipwaytest.Site(port))
+	return s.edgeOf(port, slipwaytest.Site(port))
+}
+
+// edgeOf is edge with a site of its own at this port.
+func (s *slipway) edgeOf(port, site string) (visit func(host, target string) int) {
+	s.t.Helper()
+	s.pureEdge("base_url "+s.origin(""), site)
 	browser := &http.Client{Timeout: patience, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

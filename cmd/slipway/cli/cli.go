@@ -139,7 +139,7 @@ first, 5 not allowed, 6 conflict, 7 wait timed out, 8 unavailable,
 func (p *program) adminCommands() *cobra.Command {
 	admin := p.group("admin", "Administer apps, instances, aliases, tags, users and edges")
 	admin.AddCommand(p.appCommands(false), p.instanceCommands(true), p.aliasCommands("admin alias"), p.tagCommands(true),
-		p.userCommands(), p.edgeCommands(), p.auditCommands())
+		p.userCommands(), p.edgeCommands(), p.leaderCommands(), p.auditCommands())
 	return admin
 }
 

@@ -67,6 +67,9 @@ func newFakeAPI() *fakeAPI {
 	f.handleSleep(handle)
 	handle("POST /api/v1/explain", 200, explain)
 	handle("GET /api/v1/edges", 200, f.edges)
+	handle("GET /api/v1/leader", 200, func(*http.Request) (any, error) {
+		return v1.Leader{Name: "edge-a", Address: new("10.0.0.1:9000"), Since: fakeTime, Epoch: 1767323045678}, nil
+	})
 	f.mux.HandleFunc("GET /api/v1/instances/{id}/logs", f.logs)
 	return f
 }
@@ -88,7 +91,7 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func admin(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer slw_admin" }
 
 func (f *fakeAPI) serve(w http.ResponseWriter, r *http.Request, status int, h func(*http.Request) (any, error)) {
-	if !admin(r) && (strings.Contains(r.URL.Path, "/audit") || strings.Contains(r.URL.Path, "/users")) {
+	if !admin(r) && (strings.Contains(r.URL.Path, "/audit") || strings.Contains(r.URL.Path, "/leader") || strings.Contains(r.URL.Path, "/users")) {
 		refuse(w, controlplane.Errorf(controlplane.CodeForbidden, "that is the admins'"))
 		return
 	}

@@ -94,6 +94,14 @@ type EdgeList struct {
 	All *bool `json:"all,omitempty" doc:"whether every live edge has the revision that was asked for"`
 }
 
+// Leader is the control plane that leads.
+type Leader struct {
+	Name    string    `json:"name" doc:"of its edge too"`
+	Address *string   `json:"address" doc:"where it answers edges without a control plane; null: nowhere"`
+	Since   time.Time `json:"since" doc:"since when it leads, by its own clock"`
+	Epoch   int64     `json:"epoch" doc:"grows from each leader to the next"`
+}
+
 // RunRequest is the body of POST /instances.
 type RunRequest struct {
 	AppID         string  `json:"app_id" doc:"an app's ID, or at least the first 6 characters of it"`
