@@ -15,9 +15,9 @@ import (
 // again and again under 200 requests a second at two edges.
 func TestSuspendingUnderLoadFailsNobody(t *testing.T) {
 	slow(t)
-	f := newFleet(t, 2, "60s")
+	f := newFleet(t, 2, 2, "60s")
 	log := filepath.Join(f.dir, "starts")
-	id := f.run(slipwaytest.App{Name: "loop", Env: map[string]string{"START_LOG": log}})
+	id := f.deploy(slipwaytest.App{Name: "loop", Env: map[string]string{"START_LOG": log}})
 	api := f.api(f.controls[0])
 	c, ctx := newCrowd(t)
 	for i := range 20 { // each asks ten times a second
@@ -44,7 +44,7 @@ func TestSuspendingUnderLoadFailsNobody(t *testing.T) {
 	}
 	c.leave()
 	c.wantNone(t)
-	if pids := slipwaytest.AppPIDs(f.dir, id); len(pids) != 1 {
+	if pids := f.processes(id); len(pids) != 1 {
 		t.Errorf("the processes are %v", pids)
 	}
 	figure(t, "%d rounds of suspend and wake: %s requests", rounds, &c.tally)
@@ -55,10 +55,10 @@ func TestSuspendingUnderLoadFailsNobody(t *testing.T) {
 // does not feel it.
 func TestABrokenAppIsLeftAlone(t *testing.T) {
 	slow(t)
-	f := newFleet(t, 1, "5s")
+	f := newFleet(t, 1, 1, "5s")
 	log := filepath.Join(f.dir, "starts")
-	good := f.run(slipwaytest.App{Name: "good"})
-	broken := f.start(slipwaytest.App{Name: "broken", Env: map[string]string{"START_LOG": log, "EXIT_AT_ONCE": "1"}})
+	good := f.deploy(slipwaytest.App{Name: "good"})
+	broken := f.create(f.controls[0], f.imports(slipwaytest.App{Name: "broken", Env: map[string]string{"START_LOG": log, "EXIT_AT_ONCE": "1"}}))
 	f.await(broken, "FAILED")
 	e := f.edges[0]
 	quiet := pace(t, e, good, 20, lasting(5*time.Second, 20*time.Second))
