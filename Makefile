@@ -23,7 +23,7 @@ bench: ## Benchmarks, with allocations; those of the real binary beside Caddy to
 e2e: ## The tests of the real binary, those of Python apps too (needs python3, chromium, curl)
 	SLIPWAY_E2E=all go test -count=1 -p 1 ./test/...
 
-soak: ## The tests of faults and of silent streams with long times: an hour and a half
+soak: ## The tests of faults and of silent streams with long times: two hours
 	SLIPWAY_SOAK=1 go test -count=1 -timeout 3h -v ./test/faults
 	SLIPWAY_SOAK=1 go test -count=1 -timeout 1h -v -run TestSoak ./caddymodule
 

@@ -4,11 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -257,52 +252,10 @@ func TestAStoreThatIsAwayEndsALeadershipAndComesBack(t *testing.T) {
 	}
 }
 
-// line is a socket between a candidate and etcd that can be cut, or hold what it
-// carries: then nobody is told of anything.
-type line struct {
-	path, to string
-
-	mu    sync.Mutex
-	cond  *sync.Cond
-	held  bool
-	cut   bool
-	conns map[net.Conn]bool
-}
-
-func newLine(t *testing.T, server *etcdtest.Server) *line {
+// openBy opens a store of the test's own prefix by a line.
+func openBy(t *testing.T, wire *etcdtest.Line) *etcdstore.Store {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "line")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &line{path: filepath.Join(dir, "l.sock"), to: strings.TrimPrefix(server.Endpoint(), "unix://"), conns: map[net.Conn]bool{}}
-	l.cond = sync.NewCond(&l.mu)
-	listener, err := net.Listen("unix", l.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() { l.pass(conn) })
-		}
-	})
-	t.Cleanup(func() {
-		listener.Close()
-		l.set(false, true)
-		all.Wait()
-		os.RemoveAll(dir)
-	})
-	return l
-}
-
-func (l *line) open(t *testing.T) *etcdstore.Store {
-	t.Helper()
-	store, err := etcdstore.Open(etcdstore.Config{Endpoints: []string{"unix://" + l.path}, Prefix: etcdtest.Prefix(t)})
+	store, err := etcdstore.Open(etcdstore.Config{Endpoints: []string{wire.Endpoint()}, Prefix: etcdtest.Prefix(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,73 +263,18 @@ func (l *line) open(t *testing.T) *etcdstore.Store {
 	return store
 }
 
-func (l *line) pass(from net.Conn) {
-	to, err := net.Dial("unix", l.to)
-	if err != nil {
-		from.Close()
-		return
-	}
-	l.mu.Lock()
-	if l.cut {
-		from.Close()
-		to.Close()
-	}
-	l.conns[from], l.conns[to] = true, true
-	l.mu.Unlock()
-	var both sync.WaitGroup
-	both.Go(func() { l.carry(from, to) })
-	both.Go(func() { l.carry(to, from) })
-	both.Wait()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.conns, from)
-	delete(l.conns, to)
-}
-
-func (l *line) carry(from, to net.Conn) {
-	defer from.Close()
-	defer to.Close()
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(buf)
-		if err != nil {
-			return
-		}
-		l.mu.Lock()
-		for l.held && !l.cut {
-			l.cond.Wait()
-		}
-		l.mu.Unlock()
-		if _, err := io.Copy(to, strings.NewReader(string(buf[:n]))); err != nil {
-			return
-		}
-	}
-}
-
-func (l *line) set(held, cut bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.held, l.cut = held, cut
-	if cut {
-		for conn := range l.conns {
-			conn.Close()
-		}
-	}
-	l.cond.Broadcast()
-}
-
 func TestALeaderThatIsCutOffGivesUpBeforeAnotherLeads(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]struct{ held, cut bool }{"connections end": {cut: true}, "nothing arrives": {held: true}} {
+	for name, fault := range map[string]func(*etcdtest.Line){"connections end": (*etcdtest.Line).Cut, "nothing arrives": (*etcdtest.Line).Hold} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := etcdtest.Shared(t)
-			w, wire := newWorld(t), newLine(t, server)
-			one := w.campaign("one", wire.open(t))
+			w, wire := newWorld(t), etcdtest.NewLine(t, server.Endpoint())
+			one := w.campaign("one", openBy(t, wire))
 			l := one.leads(t)
 			two := w.campaign("two", server.Open(t))
 			w.eventually("two follows one", func() bool { return two.follows.Load() == "one" })
-			wire.set(fault.held, fault.cut)
+			fault(wire)
 			began := time.Now()
 			next := two.leads(t)
 			took := time.Since(began)
@@ -384,7 +282,7 @@ func TestALeaderThatIsCutOffGivesUpBeforeAnotherLeads(t *testing.T) {
 				t.Error("two lead at once")
 			}
 			t.Logf("figure: %s: the next leads after %s", name, took.Round(10*time.Millisecond))
-			wire.set(false, false)
+			wire.Mend()
 			w.eventually("one follows two", func() bool { return one.follows.Load() == "two" })
 			wantCode(t, l.write(t.Context(), "late"), controlplane.CodeDeposed)
 			if next.ctx.Err() != nil {
@@ -398,8 +296,8 @@ func TestALeaderThatIsCutOffGivesUpBeforeAnotherLeads(t *testing.T) {
 func TestAWriteThatArrivesLateIsRefused(t *testing.T) {
 	t.Parallel()
 	server := etcdtest.Shared(t)
-	w, wire := newWorld(t), newLine(t, server)
-	one := w.campaign("one", wire.open(t))
+	w, wire := newWorld(t), etcdtest.NewLine(t, server.Endpoint())
+	one := w.campaign("one", openBy(t, wire))
 	l := one.leads(t)
 	tag := &controlplane.Tag{Name: "late"}
 	var attempts atomic.Int32
@@ -410,7 +308,7 @@ func TestAWriteThatArrivesLateIsRefused(t *testing.T) {
 				if _, err := tx.Tag(tag.Name); controlplane.CodeOf(err) != controlplane.CodeNotFound {
 					return fmt.Errorf("the tag: %w", err)
 				}
-				wire.set(true, false)
+				wire.Hold()
 			}
 			return tx.Put(tag)
 		})
@@ -418,7 +316,7 @@ func TestAWriteThatArrivesLateIsRefused(t *testing.T) {
 	}()
 	two := w.campaign("two", server.Open(t))
 	two.leads(t)
-	wire.set(false, false)
+	wire.Mend()
 	wantCode(t, <-done, controlplane.CodeDeposed)
 	if w.raw("tags/late") != "" {
 		t.Error("it was written")
@@ -457,11 +355,11 @@ func TestLeadersNeverWriteOverEachOther(t *testing.T) {
 	server := etcdtest.Shared(t)
 	w := newWorld(t)
 	h := &history{begin: time.Now()}
-	var wires []*line
+	var wires []*etcdtest.Line
 	for i := range 3 {
-		wire := newLine(t, server)
+		wire := etcdtest.NewLine(t, server.Endpoint())
 		wires = append(wires, wire)
-		h.campaign(w, i, wire.open(t))
+		h.campaign(w, i, openBy(t, wire))
 	}
 	h.read(w, len(wires))
 	for round := range 4 {
@@ -471,10 +369,14 @@ func TestLeadersNeverWriteOverEachOther(t *testing.T) {
 			return err == nil && h.wrote(leader)
 		})
 		began, epoch := time.Now(), w.leader().Epoch
-		wires[leader].set(round%2 == 0, round%2 == 1)
+		if round%2 == 0 {
+			wires[leader].Hold()
+		} else {
+			wires[leader].Cut()
+		}
 		w.eventually("another leads", func() bool { return w.leader().Epoch > epoch })
 		t.Logf("figure: round %d: the next leads after %s", round, time.Since(began).Round(10*time.Millisecond))
-		wires[leader].set(false, false)
+		wires[leader].Mend()
 	}
 	h.end(t)
 }

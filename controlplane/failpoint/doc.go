@@ -1,12 +1,11 @@
-// Package failpoint lets a test kill or stop a real process at a named place in
-// its work. A program has the places only when it is built with the tag
-// failpoints; without it, [Here] is nothing at all.
+// Package failpoint lets a test hold a real process at a named place in its work,
+// for as long as the test does something to that process or to another one. A
+// program has the places only when it is built with the tag failpoints; without
+// it, [Here] is nothing at all.
 //
 // With it, and with SLIPWAY_FAILPOINTS naming a folder, a place looks for a file
-// of its name there. The file is taken away by the first process that comes to
-// the place, which leaves one named "<place>.hit" that holds its process number,
-// and then does what the file said:
-//
-//	kill   ends the process, as kill -9 does
-//	stop   stops it, as SIGSTOP does, until somebody continues it
+// of its name there, which holds the name of another one. The first that comes to
+// the place takes the file away, and leaves one named "<place>.hit" with the
+// number of its process. Then it waits there until there is no file of that other
+// name in the folder. The rest of the process goes on.
 package failpoint

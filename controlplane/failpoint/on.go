@@ -3,10 +3,11 @@
 package failpoint
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
+	"time"
 )
 
 var folder = os.Getenv("SLIPWAY_FAILPOINTS")
@@ -17,23 +18,23 @@ func Here(name string) {
 		return
 	}
 	armed := filepath.Join(folder, name)
-	what, err := os.ReadFile(armed)
+	until, err := os.ReadFile(armed)
 	if err != nil {
 		return
 	}
-	pid := os.Getpid()
+	pid := strconv.Itoa(os.Getpid())
+	taken := armed + ".taken-" + pid
 	// Of several that come here, one can rename it.
-	if err := os.Rename(armed, armed+".taken-"+strconv.Itoa(pid)); err != nil {
+	if err := os.Rename(armed, taken); err != nil {
 		return
 	}
-	if err := os.WriteFile(armed+".hit", []byte(strconv.Itoa(pid)), 0o600); err != nil {
+	err = os.WriteFile(taken, []byte(pid), 0o600)
+	if err := errors.Join(err, os.Rename(taken, armed+".hit")); err != nil {
 		panic(err) // a test that waits for it would wait for ever
 	}
-	signal := syscall.SIGKILL
-	if string(what) == "stop" {
-		signal = syscall.SIGSTOP
-	}
-	if err := syscall.Kill(pid, signal); err != nil {
-		panic(err)
+	for held := filepath.Join(folder, string(until)); ; time.Sleep(time.Millisecond) {
+		if _, err := os.Stat(held); err != nil {
+			return
+		}
 	}
 }

@@ -1,96 +1,31 @@
 package faults
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"syscall"
 	"testing"
 	"time"
-
-	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
-	"github.com/seed-dbc68772/slipway/controlplane/client"
-	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
-	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
-	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
-// house is a store, a control plane that runs apps as processes, and a pure
-// edge.
+// house is the smallest fleet: a control plane, and a pure edge.
 type house struct {
-	t             *testing.T
-	store         *store
+	*fleet
 	control, edge *edge
-	token         string
-	app           string // the ID of the app for tests
 }
 
 func newHouse(t *testing.T, more ...string) *house {
 	t.Helper()
-	h := &house{t: t, store: newStore(t)}
-	h.edge = newEdge(t, "edge-1", h.store.socket(), more...)
-	h.control = newEdge(t, "control", h.store.socket(), append(more, "control_plane 127.0.0.1:"+freePort(t))...)
-	h.control.more += fmt.Sprintf("\nblobs %[1]s/bundles\nlauncher process {\n\tdata %[1]s/processes\n}", h.control.dir)
-	db, err := etcdstore.Open(etcdstore.Config{Endpoints: []string{"unix://" + h.store.socket()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	h.token = etcdtest.Admin(t, db)
-	t.Cleanup(func() { // before the control plane's own end
-		h.control.Kill()
-		slipwaytest.KillApps(h.control.dir)
-	})
-	h.control.start()
-	h.edge.start()
-	bundle := bytes.NewReader(slipwaytest.App{Name: "app"}.Bundle(t))
-	app, err := h.api(h.control).ImportBundle(t.Context(), client.Import{Archive: bundle, Visibility: "PUBLIC"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.app = app.ID
-	return h
+	f := newFleet(t, 1, 1, "2s", more...).withApp()
+	return &house{f, f.controls[0], f.edges[0]}
 }
 
-// api is a client by way of an edge.
-func (h *house) api(by *edge) *client.Client {
+// who is fleet.who at the edge.
+func (h *house) who(id string) said {
 	h.t.Helper()
-	c, err := client.New(client.Config{Endpoint: "http://localhost:" + by.port, Token: h.token, HTTP: by.visitor})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return c
+	return h.fleet.who(h.edge, id)
 }
-
-// run runs an instance to the end of its start, on the edge too.
-func (h *house) run() (id string) {
-	h.t.Helper()
-	public := "PUBLIC"
-	in, err := h.api(h.control).Run(h.t.Context(), v1.RunRequest{AppID: h.app, Visibility: &public})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	eventually(h.t, "the instance runs", func() bool { return h.who(in.ID).Instance == in.ID })
-	return in.ID
-}
-
-// who is what the app says about itself; nothing where it does not answer 200.
-func (h *house) who(id string) (said struct {
-	Instance string
-	Pid      int
-}) {
-	h.t.Helper()
-	if a := h.edge.get(id+".localhost", "/"); a.status == http.StatusOK {
-		if err := json.Unmarshal([]byte(a.body), &said); err != nil {
-			h.t.Fatal(err)
-		}
-	}
-	return said
-}
-
-func (h *house) processes(id string) []int { return slipwaytest.AppPIDs(h.control.dir, id) }
 
 func (h *house) signal(id string, sig syscall.Signal) {
 	h.t.Helper()
@@ -141,8 +76,8 @@ func (l *load) ask(ctx context.Context, visitor *http.Client, id string, allowed
 		return
 	}
 	defer resp.Body.Close()
-	var said struct{ Instance string }
-	err = json.NewDecoder(resp.Body).Decode(&said)
+	var who said
+	err = json.NewDecoder(resp.Body).Decode(&who)
 	if ctx.Err() != nil {
 		return
 	}
@@ -154,8 +89,8 @@ func (l *load) ask(ctx context.Context, visitor *http.Client, id string, allowed
 			return
 		}
 	}
-	if resp.StatusCode != http.StatusOK || err != nil || said.Instance != id {
-		l.fail("%d of %q (%v), want %s", resp.StatusCode, said.Instance, err, id)
+	if resp.StatusCode != http.StatusOK || err != nil || who.Instance != id {
+		l.fail("%d of %q (%v), want %s", resp.StatusCode, who.Instance, err, id)
 	}
 }
 

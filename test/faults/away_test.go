@@ -3,7 +3,6 @@ package faults
 import (
 	"net/http"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -13,25 +12,25 @@ import (
 // be woken, and nobody's connection is closed, then or when it is back.
 func TestNobodyNoticesThatTheStoreIsAway(t *testing.T) {
 	for name, fault := range map[string]struct {
-		begin, end func(*store, []*line)
+		begin, end func(*store, []*edge)
 	}{
 		"killed": {
-			func(s *store, _ []*line) { s.Kill() },
-			func(s *store, _ []*line) { s.start() },
+			func(s *store, _ []*edge) { s.Kill() },
+			func(s *store, _ []*edge) { s.start() },
 		},
 		"frozen": {
-			func(s *store, _ []*line) { s.Signal(syscall.SIGSTOP) },
-			func(s *store, _ []*line) { s.Signal(syscall.SIGCONT) },
+			func(s *store, _ []*edge) { s.Freeze() },
+			func(s *store, _ []*edge) { s.Thaw() },
 		},
 		"cut off": {
-			func(_ *store, lines []*line) {
-				for _, l := range lines {
-					l.set(true)
+			func(_ *store, edges []*edge) {
+				for _, e := range edges {
+					e.line.Cut()
 				}
 			},
-			func(_ *store, lines []*line) {
-				for _, l := range lines {
-					l.set(false)
+			func(_ *store, edges []*edge) {
+				for _, e := range edges {
+					e.line.Mend()
 				}
 			},
 		},
@@ -46,12 +45,10 @@ func TestNobodyNoticesThatTheStoreIsAway(t *testing.T) {
 			}
 			s.write(sleeping(asleep))
 			var edges []*edge
-			var lines []*line
 			for _, name := range []string{"edge-1", "edge-2"} {
-				l := newLine(t, s.socket())
-				e := newEdge(t, name, l.path)
+				e := newEdge(t, name, s.endpoint())
 				e.start()
-				edges, lines = append(edges, e), append(lines, l)
+				edges = append(edges, e)
 			}
 			var crowds []*crowd
 			var held []*streams
@@ -60,7 +57,7 @@ func TestNobodyNoticesThatTheStoreIsAway(t *testing.T) {
 				held = append(held, open(t, 10, 10, targets, e))
 			}
 			time.Sleep(time.Second) // of the usual
-			fault.begin(s, lines)
+			fault.begin(s, edges)
 			began := time.Now()
 			var refusals []time.Duration
 			for over := began.Add(lasting(15*time.Second, 10*time.Minute)); time.Now().Before(over); time.Sleep(time.Second) {
@@ -75,7 +72,7 @@ func TestNobodyNoticesThatTheStoreIsAway(t *testing.T) {
 			if stale := edges[0].metric("slipway_edge_stale_seconds"); stale < away.Seconds()/2 {
 				t.Errorf("after %s it says that the store is away for %.0f s", away, stale)
 			}
-			fault.end(s, lines)
+			fault.end(s, edges)
 			back := time.Now()
 			s.write(running(late, endpoints[0]))
 			for _, e := range edges {

@@ -25,7 +25,7 @@ func TestAThousandChangesASecondCloseNoWebSocket(t *testing.T) {
 		initial = append(initial, running(i, endpoints[i%len(endpoints)]))
 	}
 	s.write(initial...)
-	e := newEdge(t, "edge-1", s.socket())
+	e := newEdge(t, "edge-1", s.endpoint())
 	e.start()
 	held := open(t, 200, 0, targets, e)
 	c := visit(t, 8, targets, e)

@@ -28,7 +28,7 @@ func TestAnEdgeStartsWithoutTheStore(t *testing.T) {
 		all[i] = running(i, endpoints[0])
 	}
 	s.write(all...)
-	e := newEdge(t, "edge-1", s.socket())
+	e := newEdge(t, "edge-1", s.endpoint())
 	const last, moved = manyRoutes - 1, 7
 	// Two generations: the first list, and what is saved at the end.
 	e.start()
@@ -134,7 +134,7 @@ func TestADiskThatTakesNoSnapshotStopsNobody(t *testing.T) {
 			slow(t)
 			s, endpoints := newStore(t), apps(t, 1)
 			s.write(running(0, endpoints[0]))
-			e := newEdge(t, "edge-1", s.socket())
+			e := newEdge(t, "edge-1", s.endpoint())
 			prepare(t, e)
 			e.start()
 			c := visit(t, 8, []int{0}, e)

@@ -17,7 +17,7 @@ import (
 func TestTheControlPlaneIsKilledOrFrozen(t *testing.T) {
 	for name, fault := range map[string]struct{ begin, end func(*house) }{
 		"killed": {func(h *house) { h.control.Kill() }, func(h *house) { h.control.start() }},
-		"frozen": {func(h *house) { h.control.Signal(syscall.SIGSTOP) }, func(h *house) { h.control.Signal(syscall.SIGCONT) }},
+		"frozen": {func(h *house) { h.control.Freeze() }, func(h *house) { h.control.Thaw() }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			slow(t)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
@@ -24,21 +25,21 @@ type edge struct {
 	name    string
 	dir     string
 	port    string
-	etcd    string       // the socket
-	more    string       // settings of the block slipway
-	hold    string       // that setting
-	program string       // slipway, of whatever build
-	env     []string     // beside this process's
-	visitor *http.Client // a connection for each request
+	line    *etcdtest.Line // to the store
+	more    string         // settings of the block slipway
+	hold    string         // that setting
+	program string         // slipway, of whatever build
+	env     []string       // beside this process's
+	visitor *http.Client   // a connection for each request
 }
 
-func newEdge(t *testing.T, name, etcd string, more ...string) *edge {
+func newEdge(t *testing.T, name, store string, more ...string) *edge {
 	t.Helper()
 	dir, err := os.MkdirTemp(slipwaytest.RuntimeDir, "edge")
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &edge{t: t, name: name, dir: dir, port: freePort(t), etcd: etcd, hold: "2s", program: slipwaytest.Binary, more: strings.Join(more, "\n")}
+	e := &edge{t: t, name: name, dir: dir, port: freePort(t), line: etcdtest.NewLine(t, store), hold: "2s", program: slipwaytest.Binary, more: strings.Join(more, "\n")}
 	e.visitor = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: e.dial}}
 	t.Cleanup(func() {
 		if e.Kill(); t.Failed() {
@@ -77,10 +78,10 @@ func (e *edge) launch() {
 		base_url http://localhost
 		edge_name %s
 		hold %s
-		etcd unix://%s
+		etcd %s
 		%s
 		%s
-	}`, e.dir, e.name, e.hold, e.etcd, snapshot, e.more), slipwaytest.Site(e.port))
+	}`, e.dir, e.name, e.hold, e.line.Endpoint(), snapshot, e.more), slipwaytest.Site(e.port))
 	e.Process = slipwaytest.RunCaddyfileBy(e.t, e.program, e.dir, append(append(os.Environ(), "XDG_RUNTIME_DIR="+e.dir), e.env...))
 }
 

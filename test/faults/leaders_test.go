@@ -1,164 +1,33 @@
 package faults
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
-	"github.com/seed-dbc68772/slipway/controlplane/client"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
-	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
-// council is three control planes on one store and one folder of processes, each
-// with an edge and a line to the store of its own, and a pure edge.
-type council struct {
-	t        *testing.T
-	store    *store
-	shared   string // the folder of bundles and processes
-	members  []*edge
-	lines    []*line
-	pure     *edge
-	token    string
-	app      string
-	runCount int
-}
-
-func newCouncil(t *testing.T) *council {
+// newCouncil is three control planes and a pure edge.
+func newCouncil(t *testing.T) *fleet {
 	t.Helper()
-	c := &council{t: t, store: newStore(t)}
-	var err error
-	if c.shared, err = os.MkdirTemp(slipwaytest.RuntimeDir, "shared"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(c.shared) })
-	for i := range 3 {
-		wire := newLine(t, c.store.socket())
-		member := newEdge(t, fmt.Sprintf("control-%d", i), wire.path, "control_plane 127.0.0.1:"+freePort(t),
-			fmt.Sprintf("blobs %[1]s/bundles\nlauncher process {\n\tdata %[1]s/processes\n}", c.shared))
-		c.members, c.lines = append(c.members, member), append(c.lines, wire)
-	}
-	c.pure = newEdge(t, "edge-1", c.store.socket())
-	db, err := etcdstore.Open(etcdstore.Config{Endpoints: []string{"unix://" + c.store.socket()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	c.token = etcdtest.Admin(t, db)
-	t.Cleanup(func() { // before the members' own end
-		for _, m := range c.members {
-			m.Kill()
-		}
-		slipwaytest.KillApps(c.shared)
-	})
-	for _, m := range c.members {
-		m.start()
-	}
-	c.pure.start()
-	bundle := bytes.NewReader(slipwaytest.App{Name: "app"}.Bundle(t))
-	app, err := c.api(c.members[0]).ImportBundle(t.Context(), client.Import{Archive: bundle, Visibility: "PUBLIC"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.app = app.ID
-	return c
+	return newFleet(t, 3, 1, "2s").withApp()
 }
-
-func (c *council) api(by *edge) *client.Client {
-	c.t.Helper()
-	api, err := client.New(client.Config{Endpoint: "http://localhost:" + by.port, Token: c.token, HTTP: by.visitor})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return api
-}
-
-// edges are all edges, those of the control planes too.
-func (c *council) edges() []*edge { return append(append([]*edge(nil), c.members...), c.pure) }
-
-// leads is the index and the epoch of who leads; -1 where nobody does.
-func (c *council) leads() (member int, epoch int64) {
-	c.t.Helper()
-	resp, err := c.store.client.Get(c.t.Context(), etcdstore.DefaultPrefix+"leader/current")
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	var l struct {
-		Name  string
-		Epoch int64
-	}
-	if len(resp.Kvs) == 0 || json.Unmarshal(resp.Kvs[0].Value, &l) != nil {
-		return -1, 0
-	}
-	for i, m := range c.members {
-		if m.name == l.Name {
-			return i, l.Epoch
-		}
-	}
-	c.t.Fatalf("a stranger leads: %q", l.Name)
-	return -1, 0
-}
-
-// run runs an instance by any control plane, to the end of its start.
-func (c *council) run() (id string) {
-	c.t.Helper()
-	public := "PUBLIC"
-	by := c.members[c.runCount%len(c.members)] // any of them takes it
-	c.runCount++
-	in, err := c.api(by).Run(c.t.Context(), v1.RunRequest{AppID: c.app, Visibility: &public})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	eventually(c.t, "the instance runs", func() bool { return c.answers(c.pure, in.ID) > 0 })
-	return in.ID
-}
-
-func (c *council) suspend(by *edge, id string) {
-	c.t.Helper()
-	if _, err := c.api(by).Suspend(c.t.Context(), id); err != nil {
-		c.t.Fatal(err)
-	}
-	eventually(c.t, "it sleeps", func() bool { return len(c.processes(id)) == 0 })
-}
-
-// answers is the process that answers a visit at an edge; 0 where none does.
-func (c *council) answers(by *edge, id string) int {
-	a := by.get(id+".localhost", "/")
-	var said struct {
-		Instance string
-		Pid      int
-	}
-	if a.status != http.StatusOK || json.Unmarshal([]byte(a.body), &said) != nil {
-		return 0
-	}
-	if said.Instance != id {
-		c.t.Errorf("%s answers for %s", said.Instance, id)
-	}
-	return said.Pid
-}
-
-func (c *council) processes(id string) []int { return slipwaytest.AppPIDs(c.shared, id) }
 
 // wantOne wants that an instance has exactly one process, this one unless it is 0,
 // and that every edge in service leads to it.
-func (c *council) wantOne(id string, pid int, edges ...*edge) {
-	c.t.Helper()
-	running := c.processes(id)
+func (f *fleet) wantOne(id string, pid int, edges ...*edge) {
+	f.t.Helper()
+	running := f.processes(id)
 	if len(running) != 1 || pid != 0 && running[0] != pid {
-		c.t.Errorf("%s has the processes %v, want one, %d", id, running, pid)
+		f.t.Errorf("%s has the processes %v, want one, %d", id, running, pid)
 		return
 	}
 	for _, e := range edges {
-		eventually(c.t, "the instance answers at "+e.name, func() bool { return c.answers(e, id) == running[0] })
+		eventually(f.t, "the instance answers at "+e.name, func() bool { return f.answers(e, id) == running[0] })
 	}
 }
 
@@ -168,26 +37,26 @@ func (c *council) wantOne(id string, pid int, edges ...*edge) {
 // changes nothing.
 func TestALeaderIsLost(t *testing.T) {
 	for name, fault := range map[string]struct {
-		begin, end func(c *council, member int)
+		begin, end func(leader *edge)
 		serves     bool // the leader's own edge serves all the while
 		hands      bool // the leader hands over, before its lease could end
 	}{
 		"killed": {
-			begin: func(c *council, i int) { c.members[i].Kill() },
-			end:   func(c *council, i int) { c.members[i].start() },
+			begin: (*edge).Kill,
+			end:   (*edge).start,
 		},
 		"frozen": {
-			begin: func(c *council, i int) { c.members[i].Signal(syscall.SIGSTOP) },
-			end:   func(c *council, i int) { c.members[i].Signal(syscall.SIGCONT) },
+			begin: (*edge).Freeze,
+			end:   (*edge).Thaw,
 		},
 		"cut off": {
-			begin:  func(c *council, i int) { c.lines[i].set(true) },
-			end:    func(c *council, i int) { c.lines[i].set(false) },
+			begin:  func(e *edge) { e.line.Cut() },
+			end:    func(e *edge) { e.line.Mend() },
 			serves: true,
 		},
 		"stopped": {
-			begin: func(c *council, i int) { c.members[i].Stop(c.t) },
-			end:   func(c *council, i int) { c.members[i].start() },
+			begin: func(e *edge) { e.Stop(e.t) },
+			end:   (*edge).start,
 			hands: true,
 		},
 	} {
@@ -197,39 +66,39 @@ func TestALeaderIsLost(t *testing.T) {
 			awake, asleep, later := c.run(), c.run(), c.run()
 			pid := c.processes(awake)[0]
 			leader, epoch := c.leads()
-			if leader < 0 {
+			if leader == nil {
 				t.Fatal("nobody leads")
 			}
-			c.suspend(c.members[(leader+1)%3], asleep)
-			c.suspend(c.members[(leader+2)%3], later)
-			others := append([]*edge{c.pure}, c.members[(leader+1)%3], c.members[(leader+2)%3])
+			others := c.others(leader)
+			c.suspend(others[0], asleep)
+			c.suspend(others[1], later)
 
 			began := time.Now()
-			fault.begin(c, leader)
-			eventually(t, "another leads", func() bool { now, e := c.leads(); return now >= 0 && now != leader && e > epoch })
+			fault.begin(leader)
+			eventually(t, "another leads", func() bool { now, e := c.leads(); return now != nil && now != leader && e > epoch })
 			took := time.Since(began)
 			if fault.hands && took > 4*time.Second {
 				t.Errorf("another leads after %s: it has waited for the lease", took)
 			}
 			c.wantOne(awake, pid, others...)
 			if fault.serves {
-				c.wantOne(awake, pid, c.members[leader])
+				c.wantOne(awake, pid, leader)
 			}
 			eventually(t, "a visit wakes who sleeps", func() bool { return c.answers(others[1], asleep) > 0 })
 			woke := time.Since(began)
 			c.wantOne(asleep, 0, others...)
 			woken := c.processes(asleep)[0]
 
-			fault.end(c, leader)
-			eventually(t, "the one that came back serves", func() bool { return c.answers(c.members[leader], awake) == pid })
+			fault.end(leader)
+			eventually(t, "the one that came back serves", func() bool { return c.answers(leader, awake) == pid })
 			eventually(t, "it answers people", func() bool {
-				_, err := c.api(c.members[leader]).Me(t.Context())
+				_, err := c.api(leader).Me(t.Context())
 				return err == nil
 			})
-			eventually(t, "a visit there wakes who sleeps", func() bool { return c.answers(c.members[leader], later) > 0 })
-			c.wantOne(later, 0, c.edges()...)
-			c.wantOne(awake, pid, c.edges()...)
-			c.wantOne(asleep, woken, c.edges()...)
+			eventually(t, "a visit there wakes who sleeps", func() bool { return c.answers(leader, later) > 0 })
+			c.wantOne(later, 0, c.all()...)
+			c.wantOne(awake, pid, c.all()...)
+			c.wantOne(asleep, woken, c.all()...)
 			figure(t, "the leader %s: another leads after %s; a sleeping instance answers after %s", name,
 				took.Round(10*time.Millisecond), woke.Round(10*time.Millisecond))
 		})
@@ -244,8 +113,8 @@ func TestAControlPlaneElsewhereDoesNotLead(t *testing.T) {
 	c := newCouncil(t)
 	id := c.run()
 	pid := c.processes(id)[0]
-	other := newEdge(t, "elsewhere", c.store.socket(), "control_plane 127.0.0.1:"+freePort(t))
-	other.more += fmt.Sprintf("\nblobs %s/bundles\nlauncher process {\n\tdata %s/processes\n}", c.shared, other.dir)
+	other := newEdge(t, "elsewhere", c.store.endpoint())
+	other.more = controlPlane(t, c.dir, other.dir)
 	t.Cleanup(func() {
 		other.Kill()
 		slipwaytest.KillApps(other.dir)
@@ -257,27 +126,27 @@ func TestAControlPlaneElsewhereDoesNotLead(t *testing.T) {
 	if _, err := c.api(other).Me(t.Context()); err != nil {
 		t.Errorf("it does not answer people: %v", err)
 	}
-	for _, m := range c.members {
+	for _, m := range c.controls {
 		m.Kill()
 	}
 	time.Sleep(8 * time.Second) // longer than the last leader's lease
 	if resp, err := c.store.client.Get(t.Context(), etcdstore.DefaultPrefix+"leader/current"); err != nil || len(resp.Kvs) > 0 {
 		t.Errorf("it leads, and the instance is elsewhere: %v %v", resp, err)
 	}
-	c.wantOne(id, pid, c.pure)
+	c.wantOne(id, pid, c.edges[0])
 	if there, _ := filepath.Glob(other.dir + "/processes/instances/*"); len(there) > 0 {
 		t.Errorf("it has started %v", there)
 	}
-	c.members[0].start()
-	eventually(t, "one of the others leads again", func() bool { now, _ := c.leads(); return now == 0 })
-	if _, err := c.api(c.members[0]).Terminate(t.Context(), id); err != nil {
+	c.controls[0].start()
+	eventually(t, "one of the others leads again", func() bool { return c.leader() == c.controls[0] })
+	if _, err := c.api(c.controls[0]).Terminate(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the instance is gone", func() bool {
 		resp, err := c.store.client.Get(t.Context(), etcdstore.DefaultPrefix+"instances/"+id)
 		return err == nil && len(resp.Kvs) == 0
 	})
-	c.members[0].Stop(t)
+	c.controls[0].Stop(t)
 	eventually(t, "the place may change", func() bool {
 		resp, err := c.store.client.Get(t.Context(), etcdstore.DefaultPrefix+"leader/current")
 		return err == nil && len(resp.Kvs) == 1 && strings.Contains(string(resp.Kvs[0].Value), `"elsewhere"`)

@@ -36,7 +36,7 @@ func TestTheStoreIsSetBackOrReplaced(t *testing.T) {
 			s.Stop(s.t)
 			restore := s.backup()
 			s.start()
-			e := newEdge(t, "edge-1", s.socket())
+			e := newEdge(t, "edge-1", s.endpoint())
 			e.start()
 			s.write(running(early, endpoints[1]), running(late, endpoints[0]))
 			eventually(t, "the changes arrive", func() bool {

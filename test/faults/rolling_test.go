@@ -20,7 +20,7 @@ func TestARollingRestartFailsNobody(t *testing.T) {
 	}
 	var edges []*edge
 	for _, name := range []string{"edge-1", "edge-2", "edge-3"} {
-		e := newEdge(t, name, s.socket())
+		e := newEdge(t, name, s.endpoint())
 		e.start()
 		edges = append(edges, e)
 	}

@@ -1,47 +1,41 @@
 package faults
 
 import (
-	"context"
-	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
-	"github.com/seed-dbc68772/slipway/controlplane/client"
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
-// TestTheLeaderEndsAtEveryStep: of two control planes the one that leads is
-// killed or stopped right before and right after each step of a start, a
-// suspend, a wake, a restart and a termination. The other one goes on from
-// there; who was stopped goes on later, and changes nothing. There is at most one
-// live process at any time, and the instance ends up as it should.
-func TestTheLeaderEndsAtEveryStep(t *testing.T) {
-	for _, fault := range []string{"kill", "stop"} {
-		t.Run(fault, func(t *testing.T) {
+// TestEveryStepIsHit: while the control plane is right before or right after each
+// step of a start, a suspend, a wake, a restart and a termination, its leader, an
+// edge or etcd is killed, stopped or cut off. What was begun comes to its end,
+// there is at most one live process of an instance at any time, every route
+// leads to an instance that runs or sleeps, and nothing is left over after 30 s.
+//
+// A fault hits as many instances as there are steps, each at one of them. In a
+// soak it hits each alone as well.
+func TestEveryStepIsHit(t *testing.T) {
+	for _, victim := range []string{"leader", "edge", "store"} {
+		t.Run(victim, func(t *testing.T) {
 			slow(t)
-			s := newSteps(t, fault)
-			for _, c := range [...]struct {
-				operation string
-				steps     []string
-			}{
-				{"run", []string{"start", "deployed"}},
-				{"suspend", []string{"stopping", "suspend"}},
-				{"wake", []string{"wake", "start", "deployed"}},
-				{"crash", []string{"restart"}},
-				{"terminate", []string{"remove"}},
-			} {
-				for _, step := range c.steps {
-					for _, when := range []string{"before", "after"} {
-						t.Run(c.operation+" "+when+" "+step, func(t *testing.T) { s.run(t, c.operation, when+"-"+step) })
+			s := newSteps(t)
+			for _, f := range whatHits(victim) {
+				hits := map[string][]moment{"at all steps": allMoments()}
+				if soaking {
+					for _, m := range allMoments() {
+						hits[m.String()] = []moment{m}
+					}
+				}
+				for name, at := range hits {
+					if !t.Run(f.name+" "+name, func(t *testing.T) { s.hit(t, f, at) }) {
+						t.FailNow() // the fleet is as the fault has left it
 					}
 				}
 			}
@@ -49,169 +43,299 @@ func TestTheLeaderEndsAtEveryStep(t *testing.T) {
 	}
 }
 
+// moment is right before or right after the control plane takes a step of an
+// operation.
+type moment struct{ operation, place string }
+
+func (m moment) String() string { return m.operation + " " + m.place }
+
+func allMoments() (all []moment) {
+	for _, o := range [...]struct {
+		operation string
+		steps     []string
+	}{
+		{"run", []string{"start", "deployed"}},
+		{"suspend", []string{"stopping", "suspend"}},
+		{"wake", []string{"wake", "start", "deployed"}},
+		{"crash", []string{"restart"}},
+		{"restart", []string{"start"}},
+		{"terminate", []string{"remove"}},
+	} {
+		for _, step := range o.steps {
+			all = append(all, moment{o.operation, "before-" + step}, moment{o.operation, "after-" + step})
+		}
+	}
+	return all
+}
+
+// fault is what happens to a victim of a fleet, and its end.
+type fault struct {
+	victim, name string
+	begin, end   func(f *fleet, leader *edge)
+}
+
+// whatHits are all that can happen to a victim.
+func whatHits(victim string) []fault {
+	if victim == "store" {
+		each := func(do func(*edge)) func(*fleet, *edge) {
+			return func(f *fleet, _ *edge) {
+				for _, e := range f.all() {
+					do(e)
+				}
+			}
+		}
+		return []fault{
+			{victim, "killed", func(f *fleet, _ *edge) { f.store.Kill() }, func(f *fleet, _ *edge) { f.store.start() }},
+			{victim, "stopped", func(f *fleet, _ *edge) { f.store.Freeze() }, func(f *fleet, _ *edge) { f.store.Thaw() }},
+			{victim, "cut off", each(cut), each(mend)},
+		}
+	}
+	of := func(do func(*edge)) func(*fleet, *edge) {
+		return func(f *fleet, leader *edge) {
+			if victim == "edge" {
+				do(f.edges[0])
+				return
+			}
+			do(leader)
+		}
+	}
+	return []fault{
+		{victim, "killed", of((*edge).Kill), of((*edge).start)},
+		{victim, "stopped", of((*edge).Freeze), of((*edge).Thaw)},
+		{victim, "cut off", of(cut), of(mend)},
+		{victim, "not heard", of(func(e *edge) { e.line.Hold() }), of(mend)},
+	}
+}
+
+func cut(e *edge)  { e.line.Cut() }
+func mend(e *edge) { e.line.Mend() }
+
 // steps is a fleet whose control planes have failpoints.
 type steps struct {
 	*fleet
-	fault string
 	armed string // the folder of the failpoints
-	log   string // START_LOG
-	app   string
+	awake string // an instance that nobody touches
+	pid   int    // its process, from first to last
 }
 
-func newSteps(t *testing.T, fault string) *steps {
+func newSteps(t *testing.T) *steps {
 	t.Helper()
 	program, err := slipwaytest.Breakable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &steps{fleet: buildFleet(t, 2, "40s"), fault: fault}
-	s.armed, s.log = filepath.Join(s.dir, "failpoints"), filepath.Join(s.dir, "starts")
+	s := &steps{fleet: buildFleet(t, 2, 2, "28s")}
+	s.armed = filepath.Join(s.dir, "failpoints")
 	if err := os.Mkdir(s.armed, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range s.controls {
 		c.program, c.env = program, []string{"SLIPWAY_FAILPOINTS=" + s.armed}
-		c.start()
 	}
-	s.edges[0].start()
-	first := s.fleet.run(slipwaytest.App{Name: "stepper", Env: map[string]string{"START_LOG": s.log}})
-	in, err := s.api(s.controls[0]).Instance(t.Context(), first)
-	if err != nil {
-		t.Fatal(err)
+	for _, e := range s.all() {
+		e.start()
 	}
-	s.app = in.AppID
+	s.withApp()
+	s.awake = s.run()
+	s.pid = s.processes(s.awake)[0]
 	return s
 }
 
-// create is a new instance of the app.
-func (s *steps) create(t *testing.T, by *edge) string {
-	t.Helper()
-	public := "PUBLIC"
-	in, err := s.api(by).Run(t.Context(), v1.RunRequest{AppID: s.app, Visibility: &public})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return in.ID
+// stepping is an instance that is held at a moment.
+type stepping struct {
+	moment
+	id      string
+	visited []chan answer // by who wakes it
 }
 
-func (s *steps) run(t *testing.T, operation, place string) {
+// ends is the status in which the operation ends, and how many processes there are
+// then. Empty is that there is no record.
+func (c *stepping) ends() (status string, processes int) {
+	switch c.operation {
+	case "suspend":
+		return "SUSPENDED", 0
+	case "terminate":
+		return "", 0
+	}
+	return "DEPLOYED", 1
+}
+
+// storeAway is longer than a leader leads without the store.
+const storeAway = 8 * time.Second
+
+// hit brings an instance to each of the moments, and then the fault about.
+func (s *steps) hit(t *testing.T, f fault, at []moment) {
 	var leader *edge
 	eventually(t, "one leads", func() bool { leader = s.leader(); return leader != nil })
 	follower := s.controls[(slices.Index(s.controls, leader)+1)%2]
-	id := ""
-	if operation != "run" {
-		id = s.create(t, follower)
-		s.await(id, "DEPLOYED")
-	}
-	if operation == "wake" {
-		s.sleep(id)
-	}
-	if err := os.WriteFile(filepath.Join(s.armed, place), []byte(s.fault), 0o600); err != nil {
+	cases := s.prepare(t, follower, at)
+	looked := s.watch(t)
+	held := filepath.Join(s.armed, "held")
+	if err := os.WriteFile(held, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if operation == "run" {
-		id = s.create(t, follower)
-	}
-	watch := s.watch(t, id)
-	visited := make(chan answer, 1)
-	switch operation {
-	case "suspend":
-		if _, err := s.api(follower).Suspend(t.Context(), id); err != nil {
-			t.Fatal(err)
-		}
-	case "wake":
-		go func() { visited <- s.edges[0].get(id+".localhost", "/") }()
-	case "crash":
-		for _, pid := range slipwaytest.AppPIDs(s.dir, id) {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-		}
-	case "terminate":
-		if _, err := s.api(follower).Terminate(t.Context(), id); err != nil {
-			t.Fatal(err)
-		}
-	}
-	hit := filepath.Join(s.armed, place+".hit")
-	eventually(t, "the leader comes to "+place, func() bool { _, err := os.Stat(hit); return err == nil })
-	if raw, err := os.ReadFile(hit); err != nil || strings.TrimSpace(string(raw)) != strconv.Itoa(leader.PID) {
-		t.Fatalf("process %s came there, and %d leads: %v", raw, leader.PID, err)
+	for _, c := range cases {
+		s.bring(t, c, leader, follower)
 	}
 	began := time.Now()
-	eventually(t, "the other one leads", func() bool { return s.leader() == follower })
-	over := time.Since(began)
-	s.settled(t, operation, id)
-	if s.fault == "stop" {
-		leader.Signal(syscall.SIGCONT)
-		time.Sleep(time.Second) // in which it does what it was about to
-		s.settled(t, operation, id)
-	}
-	if operation == "wake" {
-		if a := <-visited; a.status != http.StatusOK {
-			t.Errorf("the visitor got %d %v", a.status, a.err)
+	f.begin(s.fleet, leader)
+	for _, c := range cases {
+		if c.operation == "wake" {
+			c.visit(s.edges[1])
 		}
 	}
-	watch()
-	if err := os.Remove(hit); err != nil {
+	if err := os.Remove(held); err != nil {
 		t.Fatal(err)
 	}
-	if s.fault == "kill" {
-		leader.start()
+	switch f.victim {
+	case "leader": // the other one goes on without it
+		eventually(t, "the other one leads", func() bool { return s.leader() == follower })
+		figure(t, "leader %s: another leads after %s", f.name, time.Since(began).Round(10*time.Millisecond))
+		s.settled(t, cases)
+	case "edge": // nobody waits for it for long
+		cases = append(cases, s.meanwhile(t, follower))
+		s.settled(t, cases)
+	case "store":
+		time.Sleep(storeAway)
 	}
-	if operation != "terminate" {
-		s.usable(t, follower, id)
+	settled := time.Since(began)
+	f.end(s.fleet, leader)
+	if f.victim == "store" {
+		settled = s.settled(t, cases)
 	}
-	t.Logf("figure: %s, %s: another leads after %s", place, s.fault, over.Round(10*time.Millisecond))
+	time.Sleep(time.Second) // in which who was stopped does what it was about to
+	s.settled(t, cases)
+	s.wantVisitorsServed(t, f, cases)
+	if pids := s.processes(s.awake); len(pids) != 1 || pids[0] != s.pid {
+		t.Errorf("who runs all the while has the processes %v, had %d", pids, s.pid)
+	}
+	var ids []string
+	for _, c := range cases {
+		ids = append(ids, c.id)
+	}
+	s.wantNothingLeft(t, ids)
+	looked()
+	figure(t, "%s %s at %d steps: all is done %s later", f.victim, f.name, len(at), settled.Round(10*time.Millisecond))
+	s.wantUsable(t, cases)
+	s.terminate(t, cases)
 }
 
-// settled waits until the operation has come to its end.
-func (s *steps) settled(t *testing.T, operation, id string) {
+// prepare makes the instances that the operations are done to.
+func (s *steps) prepare(t *testing.T, by *edge, at []moment) (cases []*stepping) {
 	t.Helper()
-	want, processes := "DEPLOYED", 1
-	switch operation {
+	var asleep []*stepping
+	for _, m := range at {
+		c := &stepping{moment: m}
+		cases = append(cases, c)
+		if m.operation == "run" {
+			continue
+		}
+		if c.id = s.create(by, s.app); m.operation == "wake" {
+			asleep = append(asleep, c)
+		}
+	}
+	s.wantStatus(t, cases, "DEPLOYED")
+	for _, c := range asleep {
+		if _, err := s.api(by).Suspend(t.Context(), c.id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.wantStatus(t, asleep, "SUSPENDED")
+	return cases
+}
+
+// wantStatus waits until all that there are have this status.
+func (s *steps) wantStatus(t *testing.T, cases []*stepping, status string) {
+	t.Helper()
+	eventuallyNone(t, "they are "+status, func() (wrong []string) {
+		records := s.records(t)
+		for _, c := range cases {
+			if got := records[c.id]; c.id != "" && got != status {
+				wrong = append(wrong, c.id+" is "+got)
+			}
+		}
+		return wrong
+	})
+}
+
+// bring begins an operation, and waits until the leader has come to the place.
+func (s *steps) bring(t *testing.T, c *stepping, leader, by *edge) {
+	t.Helper()
+	place := filepath.Join(s.armed, c.place)
+	if err := os.WriteFile(place, []byte("held"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	switch c.operation {
+	case "run":
+		c.id = s.create(by, s.app)
 	case "suspend":
-		want, processes = "SUSPENDED", 0
+		_, err = s.api(by).Suspend(t.Context(), c.id)
+	case "wake":
+		c.visit(s.edges[0])
+	case "crash":
+		for _, pid := range s.processes(c.id) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	case "restart":
+		_, err = s.api(by).Restart(t.Context(), c.id)
 	case "terminate":
-		want, processes = "", 0
+		_, err = s.api(by).Terminate(t.Context(), c.id)
 	}
-	eventually(t, fmt.Sprintf("%s is %q with %d processes", id, want, processes), func() bool {
-		return s.status(id) == want && len(slipwaytest.AppPIDs(s.dir, id)) == processes
-	})
-}
-
-// usable reports an instance that does not answer, wherever it is now, and then
-// ends it.
-func (s *steps) usable(t *testing.T, by *edge, id string) {
-	t.Helper()
-	if a := s.edges[0].get(id+".localhost", "/"); a.status != http.StatusOK || !strings.Contains(a.body, id) {
-		t.Errorf("a visit gives %d %v %.200s", a.status, a.err, a.body)
-	}
-	if _, err := s.api(by).Terminate(t.Context(), id); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "nothing of it is left", func() bool {
-		_, err := s.api(by).Instance(t.Context(), id)
-		return client.CodeOf(err) == "not_found" && len(slipwaytest.AppPIDs(s.dir, id)) == 0
+	var came string
+	eventually(t, "the leader comes to "+c.String(), func() bool {
+		raw, err := os.ReadFile(place + ".hit")
+		came = string(raw)
+		return err == nil
 	})
+	if came != strconv.Itoa(leader.PID) {
+		t.Fatalf("process %s came there, and %d leads", came, leader.PID)
+	}
+	if err := os.Remove(place + ".hit"); err != nil {
+		t.Fatal(err)
+	}
 }
 
-// watch looks at the processes of an instance until the function it returns is
-// called. Two that are there for longer than a restart takes to hand over are
-// one too many.
-func (s *steps) watch(t *testing.T, id string) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var watching sync.WaitGroup
-	watching.Go(func() {
-		for twice := 0; ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
-			pids := slipwaytest.AppPIDs(s.dir, id)
-			if twice++; len(pids) < 2 {
-				twice = 0
-			}
-			if twice == 5 {
-				t.Errorf("%s has the processes %v", id, pids)
+// meanwhile lets an instance run, sleep and wake while an edge cannot be told of it.
+func (s *steps) meanwhile(t *testing.T, by *edge) *stepping {
+	t.Helper()
+	c := &stepping{moment: moment{"wake", "meanwhile"}, id: s.create(by, s.app)}
+	s.wantStatus(t, []*stepping{c}, "DEPLOYED")
+	if _, err := s.api(by).Suspend(t.Context(), c.id); err != nil {
+		t.Fatal(err)
+	}
+	s.wantStatus(t, []*stepping{c}, "SUSPENDED")
+	if got := s.answers(s.edges[1], c.id); got == 0 {
+		t.Errorf("a visit at another edge does not wake %s", c.id)
+	}
+	return c
+}
+
+// visit lets somebody come who waits for the answer.
+func (c *stepping) visit(e *edge) {
+	got := make(chan answer, 1)
+	c.visited = append(c.visited, got)
+	go func() { got <- e.get(c.id+".localhost", "/") }()
+}
+
+// wantVisitorsServed wants that all who woke an instance were served. At an edge
+// without the store some are told that it cannot be woken now, and whoever waited
+// at one that was killed is told nothing.
+func (s *steps) wantVisitorsServed(t *testing.T, f fault, cases []*stepping) {
+	t.Helper()
+	for _, c := range cases {
+		for i, visited := range c.visited {
+			a := <-visited
+			hit := f.victim == "store" || f.victim == "edge" && i == 0
+			ok := a.status == http.StatusOK ||
+				hit && a.status == http.StatusServiceUnavailable && a.header.Get("Retry-After") != "" ||
+				hit && f.victim == "edge" && f.name == "killed"
+			if !ok {
+				t.Errorf("%s: visitor %d got %d %v after %s: %.200s", c.moment, i, a.status, a.err, a.took, a.body)
 			}
 		}
-	})
-	return func() {
-		cancel()
-		watching.Wait()
 	}
 }

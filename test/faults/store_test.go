@@ -4,15 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
@@ -70,6 +67,8 @@ func newStore(t *testing.T) *store {
 
 func (s *store) socket() string { return filepath.Join(s.dir, "etcd.sock") }
 
+func (s *store) endpoint() string { return "unix://" + s.socket() }
+
 func (s *store) start() {
 	s.t.Helper()
 	self, err := os.Executable()
@@ -88,7 +87,7 @@ func (s *store) start() {
 	if s.client != nil {
 		s.client.Close()
 	}
-	if s.client, err = clientv3.New(clientv3.Config{Endpoints: []string{"unix://" + s.socket()}, Logger: zap.NewNop()}); err != nil {
+	if s.client, err = clientv3.New(clientv3.Config{Endpoints: []string{s.endpoint()}, Logger: zap.NewNop()}); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -144,89 +143,4 @@ func sleeping(n int) [2]string { return route(n, "SUSPENDED", "", "") }
 func route(n int, status, endpoint, owner string) [2]string {
 	return [2]string{"routes/instance/" + id(n), fmt.Sprintf(`{"v":1,"app":"00000000-0000-4000-8000-000000000000",`+
 		`"mode":"DOMAIN","status":%q,"endpoint":%q,"generation":1,"visibility":"PUBLIC","owner":%q,"wake":"visitors"}`, status, endpoint, owner)}
-}
-
-// line is a socket between an edge and the store, which can be cut.
-type line struct {
-	path, to string
-	mu       sync.Mutex
-	cut      bool
-	conns    map[net.Conn]bool
-}
-
-func newLine(t *testing.T, to string) *line {
-	t.Helper()
-	dir, err := os.MkdirTemp(slipwaytest.RuntimeDir, "line")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &line{path: filepath.Join(dir, "line.sock"), to: to, conns: map[net.Conn]bool{}}
-	listener, err := net.Listen("unix", l.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() { l.pass(conn) })
-		}
-	})
-	t.Cleanup(func() {
-		listener.Close()
-		l.set(true)
-		all.Wait()
-		os.RemoveAll(dir)
-	})
-	return l
-}
-
-// keep holds a connection for the cut to end; false: it is cut already.
-func (l *line) keep(conn net.Conn) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.cut {
-		l.conns[conn] = true
-	}
-	return !l.cut
-}
-
-func (l *line) pass(from net.Conn) {
-	defer from.Close()
-	to, err := net.DialTimeout("unix", l.to, time.Second)
-	if err != nil {
-		return
-	}
-	defer to.Close()
-	if !l.keep(from) || !l.keep(to) {
-		return
-	}
-	back := make(chan struct{})
-	go func() {
-		defer close(back)
-		io.Copy(from, to)
-		from.Close()
-	}()
-	io.Copy(to, from)
-	to.Close()
-	<-back
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.conns, from)
-	delete(l.conns, to)
-}
-
-// set cuts the line, or mends it.
-func (l *line) set(cut bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.cut = cut
-	for conn := range l.conns {
-		if cut {
-			conn.Close()
-		}
-	}
 }

@@ -75,9 +75,9 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 func TestTenThousandWaiters(t *testing.T) {
 	slow(t)
 	const count = 10_000
-	f := newFleet(t, 3, "60s")
+	f := newFleet(t, 3, 3, "60s")
 	log := filepath.Join(f.dir, "starts")
-	id := f.run(slipwaytest.App{Name: "sleeper", Env: map[string]string{"START_LOG": log, "START_DELAY": "12s"}})
+	id := f.deploy(slipwaytest.App{Name: "sleeper", Env: map[string]string{"START_LOG": log, "START_DELAY": "12s"}})
 	f.sleep(id)
 	before := make([]int64, len(f.edges))
 	for i, e := range f.edges {
@@ -179,9 +179,9 @@ func short(err error) string {
 func TestTheLeaderIsKilledWhileVisitorsWait(t *testing.T) {
 	slow(t)
 	const count = 900
-	f := newFleet(t, 3, "45s")
+	f := newFleet(t, 3, 3, "45s")
 	log := filepath.Join(f.dir, "starts")
-	id := f.run(slipwaytest.App{Name: "sleeper", Env: map[string]string{"START_LOG": log, "START_DELAY": "3s"}})
+	id := f.deploy(slipwaytest.App{Name: "sleeper", Env: map[string]string{"START_LOG": log, "START_DELAY": "3s"}})
 	f.sleep(id)
 	waiters := make([]waiter, count)
 	began := time.Now()
@@ -207,7 +207,7 @@ func TestTheLeaderIsKilledWhileVisitorsWait(t *testing.T) {
 			t.Errorf("a visitor got %d, %v", w.status, w.err)
 		}
 	}
-	if pids := slipwaytest.AppPIDs(f.dir, id); len(pids) != 1 {
+	if pids := f.processes(id); len(pids) != 1 {
 		t.Errorf("the processes are %v", pids)
 	}
 	if took > 50*time.Second {

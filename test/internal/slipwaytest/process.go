@@ -75,6 +75,12 @@ func (p *Process) AwaitReady(t testing.TB) []string {
 // Signal sends a signal to a process that may have ended.
 func (p *Process) Signal(signal os.Signal) { _ = p.cmd.Process.Signal(signal) }
 
+// Freeze stops the process until Thaw, as if it got no time any more.
+func (p *Process) Freeze() { p.Signal(syscall.SIGSTOP) }
+
+// Thaw has a frozen process go on.
+func (p *Process) Thaw() { p.Signal(syscall.SIGCONT) }
+
 // Stop ends the process as Ctrl-C would, and wants that to be clean.
 func (p *Process) Stop(t testing.TB) {
 	t.Helper()
