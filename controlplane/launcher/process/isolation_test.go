@@ -250,6 +250,60 @@ func TestInstancesHaveAFixedPortEach(t *testing.T) {
 	}
 }
 
+// The rules that networks need outlive a control plane that is killed. Who leads
+// next leaves them if an instance needs them, and takes them out if none does.
+func TestRulesOfNetworksAreThereWhenTheyAreNeeded(t *testing.T) {
+	l := apart(t)
+	probe, err := l.networks.Make("slipway test", 1)
+	if err != nil {
+		t.Skip(err)
+	}
+	probe.Close()
+	ruled := func(when string, want bool) {
+		t.Helper()
+		if got, err := l.networks.Ruled(); err != nil || got != want {
+			t.Errorf("%s there are rules: %v, %v, want %v", when, got, err, want)
+		}
+	}
+	epoch := int64(1 << 40)
+	leadAnew := func() {
+		t.Helper()
+		l.Resign()
+		if err := l.Lead(t.Context(), epoch); err != nil {
+			t.Fatal(err)
+		}
+		epoch++
+	}
+	if err := l.networks.Outbound(); err != nil { // of an earlier life
+		t.Log(err)
+	}
+	ruled("before the next life", true)
+	leadAnew()
+	ruled("without instances", false)
+	w := workload("one", 1, launchertest.Serves)
+	w.App.Manifest.Runtime.Port = 8099
+	start(t, l, w).Ready("one", 1)
+	ruled("beside an instance", true)
+	leadAnew()
+	ruled("beside an adopted instance", true)
+	if err := l.networks.Clear(); err != nil {
+		t.Fatal(err)
+	}
+	leadAnew()
+	ruled("beside an adopted instance that had lost them", true)
+	if err := l.networks.Clear(); err != nil { // by one that was held up
+		t.Fatal(err)
+	}
+	w = workload("two", 1, launchertest.Serves)
+	w.App.Manifest.Runtime.Port = 8099
+	start(t, l, w).Ready("two", 1)
+	ruled("beside the next instance", true)
+	if err := l.Close(t.Context(), true, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	ruled("in the end", false)
+}
+
 func TestWhereUsersCannotEnterItIsSaid(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give instances users of their own")
