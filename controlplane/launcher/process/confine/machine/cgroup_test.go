@@ -157,10 +157,15 @@ func TestLimitsOfVersion2(t *testing.T) {
 			t.Errorf("%s is %q, want %q", files[n], b, want)
 		}
 	}
-	write(t, filepath.Join(dir, "memory.events"), "low 0\nhigh 0\nmax 5\noom 1\noom_kill 1\noom_group_kill 1\n", 0o600)
 	c := &Cgroup{"x", []part{p}}
-	if killed, err := c.OOMKilled(); !killed || err != nil {
-		t.Errorf("killed %v, %v", killed, err)
+	for text, want := range map[string]bool{
+		"low 0\nhigh 0\nmax 5\noom 1\noom_kill 1\noom_group_kill 1\n": true,
+		"low 0\nhigh 0\nmax 5\noom 1\noom_kill 0\noom_group_kill 0\n": false,
+	} {
+		write(t, filepath.Join(dir, "memory.events"), text, 0o600)
+		if killed, err := c.OOMKilled(); killed != want || err != nil {
+			t.Errorf("killed %v, %v with %q", killed, err, text)
+		}
 	}
 }
 
