@@ -153,6 +153,8 @@ type Beginning struct {
 	Edge string `json:"edge,omitempty"` // that it came to
 	// ReadyAt is when the instance answered.
 	ReadyAt time.Time `json:"ready_at,omitzero"`
+	// Warnings are what the start goes without, see launcher.Fact.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Sleep is why an instance goes to sleep.

@@ -304,6 +304,48 @@ func TestRulesOfNetworksAreThereWhenTheyAreNeeded(t *testing.T) {
 	ruled("in the end", false)
 }
 
+// What an app asks for and does not get is said once at its start: in its log,
+// and with the facts, those of who adopts it too.
+func TestWhatCannotBeEnforcedIsSaidOnceAtStart(t *testing.T) {
+	l := apart(t)
+	w := workload("one", 1, launchertest.Serves)
+	w.App.Manifest.Runtime.MemoryReservation, w.App.Manifest.Runtime.CPUReservation = "64Mi", "100m"
+	w.App.Manifest.Runtime.GPUCount = 2
+	w.OpenBundle = bundleOf(map[string]string{"app.toml": "[App]\n", "packages.txt": "curl\n"})
+	wants := []string{"memory reservation 64Mi is not enforced", "CPU reservation 100m is not enforced", "2 GPUs are wanted", "packages.txt is not installed"}
+	if l.able.Mounts == nil {
+		w.App.Manifest.Runtime.VolumeMount, w.App.Manifest.Runtime.VolumeSize = mountPoint, "1Gi"
+		wants = append(wants, "size of volume 1Gi is not enforced")
+	}
+	if l.able.Memory != nil {
+		w.App.Manifest.Runtime.MemoryLimit = "256Mi"
+		wants = append(wants, "memory limit 256Mi is not enforced")
+	}
+	ready := start(t, l, w).Ready("one", 1)
+	l.Resign()
+	if err := l.Lead(t.Context(), 1<<40); err != nil {
+		t.Fatal(err)
+	}
+	adopted := launchertest.Observe(t, l).Initial()["one"]
+	log := currentLog(t, l, "one")
+	for _, want := range wants {
+		if n := strings.Count(log, "slipway: "+want); n != 1 {
+			t.Errorf("the log says %d times %q: %s", n, want, log)
+		}
+		for who, f := range map[string]launcher.Fact{"who starts it": ready, "who adopts it": adopted} {
+			if n := strings.Count(strings.Join(f.Warnings, "\n"), want); n != 1 {
+				t.Errorf("%s hears %d times %q: %q", who, n, want, f.Warnings)
+			}
+		}
+	}
+	if err := l.Stop(t.Context(), "one", 1, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if f := start(t, l, workload("one", 2, launchertest.Serves)).Ready("one", 2); strings.Contains(strings.Join(f.Warnings, "\n"), "GPU") {
+		t.Errorf("the next start is told what the one before went without: %q", f.Warnings)
+	}
+}
+
 func TestWhereUsersCannotEnterItIsSaid(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give instances users of their own")
