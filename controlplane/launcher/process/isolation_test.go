@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -21,6 +20,7 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/launchertest"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/confinetest"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/machine"
 )
 
@@ -370,37 +370,7 @@ func TestAsAnOrdinaryUser(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: it runs half of these tests once more")
 	}
-	if os.Geteuid() != 0 {
-		t.Skip("only root can become another user")
-	}
-	dir := t.TempDir()
-	for _, d := range []string{dir, filepath.Dir(dir)} {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	self, err := os.ReadFile("/proc/self/exe")
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, tmp := filepath.Join(dir, "process.test"), filepath.Join(dir, "tmp")
-	if err := os.WriteFile(program, self, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	const ordinary = 61011
-	if err := errors.Join(os.Mkdir(tmp, 0o700), os.Chown(tmp, ordinary, ordinary)); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(program, "-test.v", "-test.run=TestVolumes|TestWhatAWorkload|TestCheck|TestConformance|TestNoProcessOfTheGroup", "-test.timeout=5m")
-	cmd.Env = []string{"TMPDIR=" + tmp, "HOME=" + tmp, "PATH=" + os.Getenv("PATH")}
-	cmd.Dir = tmp
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: ordinary, Gid: ordinary}}
-	cmd.WaitDelay = time.Second
-	out, err := cmd.CombinedOutput()
-	t.Logf("%s", out)
-	if err != nil {
-		t.Error(err)
-	}
+	confinetest.RunAsOrdinaryUser(t, "-test.run=TestVolumes|TestWhatAWorkload|TestCheck|TestConformance|TestNoProcessOfTheGroup")
 }
 
 func TestPackagesAreInstalledByAUserOfTheirOwn(t *testing.T) {
