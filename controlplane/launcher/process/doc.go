@@ -7,7 +7,7 @@
 // share:
 //
 //	lock, epoch, folder-id                 who leads there; the folder's name
-//	kept                                   the last epoch that has a state of all
+//	kept.<epoch>                           that epoch has a state of all instances
 //	instances/<ID>/state.<epoch>.json      what is known of the instance
 //	instances/<ID>/run/<run>/app/          the bundle, unpacked anew for each start
 //	instances/<ID>/run/<run>/{home,tmp}/   HOME and TMPDIR

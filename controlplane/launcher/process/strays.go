@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/hand"
 )
 
 // A leader that was held up makes folders and writes files when it goes on,
@@ -23,25 +21,54 @@ import (
 // epoch for every instance, and then that it has done so. What has only older
 // ones was not there then.
 
-// keptFile has the epoch of the last leader that has written all states.
-const keptFile = "kept"
+// keptPrefix and an epoch name an empty file: that leader has written all
+// states. It is one for each epoch, since leaders may write at the same time; the
+// largest counts.
+const keptPrefix = "kept."
 
 // readKept is the epoch of the last leader that has written all states; 0 where
 // none is known.
-func readKept(folder string) int64 {
-	b, err := os.ReadFile(filepath.Join(folder, keptFile))
-	if err != nil {
-		return 0
+func readKept(folder string) (last int64) {
+	for _, epoch := range keptBy(folder) {
+		last = max(last, epoch)
 	}
-	epoch, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return epoch
+	return last
 }
 
+func keptBy(folder string) (epochs []int64) {
+	found, err := filepath.Glob(filepath.Join(folder, keptPrefix+"*"))
+	if err != nil {
+		return nil
+	}
+	for _, name := range found {
+		if epoch, err := strconv.ParseInt(strings.TrimPrefix(filepath.Base(name), keptPrefix), 10, 64); err == nil {
+			epochs = append(epochs, epoch)
+		}
+	}
+	return epochs
+}
+
+func keptName(folder string, epoch int64) string {
+	return filepath.Join(folder, keptPrefix+strconv.FormatInt(epoch, 10))
+}
+
+// writeKept notes that this leader has written all states. The notes of earlier
+// ones go.
 func writeKept(folder string, epoch int64) error {
-	return hand.WriteDurably(filepath.Join(folder, keptFile), []byte(strconv.FormatInt(epoch, 10)+"\n"))
+	f, err := os.OpenFile(keptName(folder, epoch), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	err = f.Close()
+	for _, other := range keptBy(folder) {
+		if other >= epoch {
+			continue
+		}
+		if removeErr := os.Remove(keptName(folder, other)); !errors.Is(removeErr, fs.ErrNotExist) {
+			err = errors.Join(err, removeErr)
+		}
+	}
+	return err
 }
 
 // isStray reports whether an instance's folder is nobody's. One whose volumes
