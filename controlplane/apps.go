@@ -142,8 +142,6 @@ func (s *Service) DeleteApp(ctx context.Context, actor Actor, id string, force b
 	if err != nil {
 		return 0, err
 	}
-	s.bundles.Lock()
-	defer s.bundles.Unlock()
 	var app *App
 	revision, err = s.Store.Update(ctx, func(tx Tx) error {
 		if app, err = s.appFor(tx, actor, DeleteApp, found.ID); err != nil {
@@ -165,7 +163,8 @@ func (s *Service) DeleteApp(ctx context.Context, actor Actor, id string, force b
 	if err != nil {
 		return 0, err
 	}
-	s.dropBundle(ctx, app.Bundle)
+	// What stays by mistake is looked at again by Sweep.
+	_ = s.dropBundle(context.WithoutCancel(ctx), app.Bundle)
 	return revision, nil
 }
 

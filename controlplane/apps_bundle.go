@@ -11,27 +11,17 @@ import (
 func (s *Service) Sweep(ctx context.Context) error {
 	digests, err := s.Blobs.Unkept(ctx)
 	for _, digest := range digests {
-		used, usedErr := s.bundleUsed(ctx, digest)
-		switch {
-		case usedErr != nil:
-			err = errors.Join(err, usedErr)
-		case used:
-			err = errors.Join(err, s.Blobs.Keep(ctx, digest))
-		default:
-			err = errors.Join(err, s.Blobs.Delete(ctx, digest))
-		}
+		err = errors.Join(err, s.dropBundle(ctx, digest))
 	}
 	return err
 }
 
-// dropBundle removes a bundle that no app refers to: the same bytes may be
-// another app's.
-func (s *Service) dropBundle(ctx context.Context, digest string) {
-	ctx = context.WithoutCancel(ctx)
-	used, err := s.bundleUsed(ctx, digest)
-	if err == nil && !used {
-		_ = s.Blobs.Delete(ctx, digest)
-	}
+// dropBundle removes a bundle that no app refers to, and that nobody imports:
+// the same bytes may be another app's, or about to be.
+func (s *Service) dropBundle(ctx context.Context, digest string) error {
+	s.bundles.Lock()
+	defer s.bundles.Unlock()
+	return s.Blobs.Drop(ctx, digest, func(ctx context.Context) (bool, error) { return s.bundleUsed(ctx, digest) })
 }
 
 func (s *Service) bundleUsed(ctx context.Context, digest string) (bool, error) {

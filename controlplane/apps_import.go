@@ -57,8 +57,20 @@ func (s *Service) ImportApp(ctx context.Context, actor Actor, archive io.Reader,
 
 // keepApp makes bundle and record visible, or neither.
 func (s *Service) keepApp(ctx context.Context, actor Actor, app *App, bundle PendingBlob) (warnings []Fault, err error) {
-	// An import or deletion of the same bytes must not take the bundle away
-	// between blob and record.
+	warnings, err = s.commitApp(ctx, actor, app, bundle)
+	if err == nil {
+		// What stays unkept by mistake is looked at again by Sweep.
+		_ = s.Blobs.Keep(ctx, app.Bundle)
+		return warnings, nil
+	}
+	if app.Bundle != "" && CodeOf(err) != CodeUnavailable {
+		_ = bundle.Discard() // it is this import's no more; Drop asks who else has it
+		_ = s.dropBundle(context.WithoutCancel(ctx), app.Bundle)
+	} // else the record may have been written all the same: Sweep looks
+	return nil, err
+}
+
+func (s *Service) commitApp(ctx context.Context, actor Actor, app *App, bundle PendingBlob) (warnings []Fault, err error) {
 	s.bundles.Lock()
 	defer s.bundles.Unlock()
 	if app.Bundle, err = bundle.Commit(); err != nil {
@@ -68,15 +80,7 @@ func (s *Service) keepApp(ctx context.Context, actor Actor, app *App, bundle Pen
 		warnings, err = s.insertApp(tx, actor, app)
 		return err
 	})
-	if err != nil {
-		if CodeOf(err) != CodeUnavailable {
-			s.dropBundle(ctx, app.Bundle)
-		} // else the record may have been written all the same: Sweep looks
-		return nil, err
-	}
-	// What stays unkept by mistake is looked at again by Sweep.
-	_ = s.Blobs.Keep(ctx, app.Bundle)
-	return warnings, nil
+	return warnings, err
 }
 
 func (s *Service) newApp(actor Actor, m Manifest, v Visibility) *App {

@@ -22,6 +22,7 @@ type EventType string
 const (
 	EventWake      EventType = "wake"      // somebody's visit or command began a start
 	EventStage     EventType = "stage"     // the start came this far
+	EventWarning   EventType = "warning"   // the start goes without something that its app asks for
 	EventReady     EventType = "ready"     // it runs
 	EventFailed    EventType = "failed"    // the start failed
 	EventEnded     EventType = "ended"     // it ended by itself, and is started again

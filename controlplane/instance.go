@@ -169,6 +169,8 @@ type Beginning struct {
 	Trace string `json:"trace,omitempty"`
 	// ReadyAt is when the instance answered.
 	ReadyAt time.Time `json:"ready_at,omitzero"`
+	// Warnings are what the start goes without, see launcher.Fact.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Sleep is why an instance goes to sleep.

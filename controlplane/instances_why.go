@@ -35,6 +35,24 @@ type Why struct {
 	RetryAt    time.Time // no visit starts it before
 }
 
+// InstanceProgress is an instance and how far its start is, nil where none is
+// under way.
+func (s *Service) InstanceProgress(ctx context.Context, actor Actor, id string) (*Instance, *Progress, error) {
+	in, err := s.Instance(ctx, actor, id)
+	if err != nil || !in.Status.Starting() {
+		return in, nil, err
+	}
+	var p *Progress
+	_, err = s.Store.Update(ctx, func(tx Tx) error {
+		p, err = tx.Progress(in.ID)
+		return err
+	})
+	if p != nil && p.Generation != in.Generation {
+		p = nil
+	}
+	return in, p, err
+}
+
 // Why tells why an instance is awake or asleep, to whoever reads its logs.
 func (s *Service) Why(ctx context.Context, actor Actor, id string) (Why, error) {
 	in, err := s.InstanceForLogs(ctx, actor, id)

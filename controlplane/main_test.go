@@ -174,11 +174,11 @@ func (in *installation) revision() int64 {
 	return resp.Header.Revision
 }
 
-// bundles counts the files in the folder of bundles.
+// bundles counts the files in the folder of bundles, but for its lock.
 func (in *installation) bundles() (n int) {
 	in.Helper()
 	err := filepath.WalkDir(in.blobs, func(_ string, d os.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
+		if err == nil && !d.IsDir() && d.Name() != ".lock" {
 			n++
 		}
 		return err

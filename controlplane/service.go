@@ -61,7 +61,7 @@ type LauncherSet interface {
 // Service has a method for each thing that users can ask for.
 type Service struct {
 	Config
-	bundles sync.Mutex // held from a bundle's commit until its record decides its fate
+	bundles sync.Mutex // held from a commit until its record is written: file locks, which keep others out, are not everywhere
 	limits  limits
 }
 

@@ -51,7 +51,7 @@ type Progress struct {
 	// Queue is the place among those that wait for their start, from 1.
 	Queue int `json:"queue,omitempty"`
 	// Percent (0–100) and Text are the app's own words (PUT /instance/progress),
-	// or the launcher's.
+	// or the launcher's on the stage until the app has said something.
 	Percent *int   `json:"percent,omitempty"`
 	Text    string `json:"text,omitempty"`
 	// Said is when the app said something last.

@@ -22,11 +22,14 @@ func (s *server) registerSleep(api huma.API) {
 		OperationID: "instance-status", Method: http.MethodGet, Path: "/api/v1/instances/{id}/status", Tags: []string{"instances"},
 		Summary: "How far an instance is",
 	}, func(ctx context.Context, in *ByID) (*one[v1.InstanceStatus], error) {
-		found, err := s.Service.Instance(ctx, actorOf(ctx), in.ID)
+		found, progress, err := s.Service.InstanceProgress(ctx, actorOf(ctx), in.ID)
 		if err != nil {
 			return nil, s.fail(ctx, err)
 		}
 		out := v1.InstanceStatus{ID: found.ID, Status: string(found.Status), Stage: optional(string(found.Stage)), RetryAt: optional(found.RetryAfter)}
+		if progress != nil {
+			out.Percent, out.Text = progress.Percent, optional(progress.Text)
+		}
 		if found.Reason != nil {
 			r := reason(*found.Reason)
 			out.Reason = &r
@@ -86,7 +89,7 @@ func whyView(w controlplane.Why) v1.Why {
 		ExtendedAt: optional(w.ExtendedAt), ExtendedBy: optional(w.ExtendedBy), RetryAt: optional(w.RetryAt),
 	}
 	if b := w.Begun; b != nil {
-		out.Begun = &v1.Beginning{At: b.At, Cause: b.Cause, User: optional(b.User), Kind: optional(b.Kind), Edge: optional(b.Edge), ReadyAt: optional(b.ReadyAt)}
+		out.Begun = &v1.Beginning{At: b.At, Cause: b.Cause, User: optional(b.User), Kind: optional(b.Kind), Edge: optional(b.Edge), ReadyAt: optional(b.ReadyAt), Warnings: append([]string{}, b.Warnings...)}
 	}
 	if b := w.Busy; b != nil {
 		busy := busyView(b)

@@ -8,7 +8,10 @@
 //
 // What is being written is a file pending-* in the folder itself, locked by
 // the process that writes it. [New] removes those that nobody has locked any
-// more: what a killed process left behind. A committed blob stays locked until
-// its writer has decided whether it is kept. Several processes may use a folder
-// at the same time.
+// more: what a killed process left behind. A committed blob stays locked, shared
+// with others who commit the same bytes, until each of them has decided whether
+// it is kept; who drops a blob needs that lock for itself. unkept-<digest> says
+// that no record is known to refer to a blob. The file .lock is held for moments,
+// while names are given and taken. Several processes may use a folder at the
+// same time.
 package blobs

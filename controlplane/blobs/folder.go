@@ -20,6 +20,8 @@ const (
 	pendingPrefix = "pending-"
 	// unkeptPrefix and a digest name an empty file: the blob is not kept yet.
 	unkeptPrefix = "unkept-"
+	// lockFile is locked while it is decided which file a digest names.
+	lockFile = ".lock"
 )
 
 // Folder is a controlplane.Blobs in a folder. Its methods may be called from
@@ -46,7 +48,11 @@ func New(dir string) (*Folder, error) {
 			return nil, fmt.Errorf("remove unfinished blob: %w", err)
 		}
 	}
-	return &Folder{dir: dir}, nil
+	b := &Folder{dir: dir}
+	if err := b.write(filepath.Join(dir, lockFile)); err != nil {
+		return nil, fmt.Errorf("make lock of blob folder: %w", err)
+	}
+	return b, nil
 }
 
 // removeDead removes a pending file unless its writer lives.
@@ -103,19 +109,6 @@ func (b *Folder) Open(_ context.Context, digest string) (controlplane.Blob, erro
 	return &blob{File: f, size: info.Size()}, nil
 }
 
-// Delete implements controlplane.Blobs. Whoever has the blob open reads on.
-func (b *Folder) Delete(_ context.Context, digest string) error {
-	if !validDigest(digest) {
-		return nil
-	}
-	for _, name := range []string{b.path(digest), b.unkept(digest)} { // the note last: it finds the blob again
-		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return broken("delete blob", err)
-		}
-	}
-	return nil
-}
-
 // Keep implements controlplane.Blobs.
 func (b *Folder) Keep(_ context.Context, digest string) error {
 	if !validDigest(digest) {
@@ -140,32 +133,6 @@ func (b *Folder) Unkept(context.Context) (digests []string, err error) {
 		}
 	}
 	return digests, nil
-}
-
-// inHand reports whether somebody who lives has committed a blob and not
-// decided yet what becomes of it.
-func inHand(name string) bool {
-	f, err := os.Open(name)
-	if err != nil {
-		return false // it never came to be, or is gone
-	}
-	defer f.Close()
-	return !tryLock(f)
-}
-
-func (b *Folder) unkept(digest string) string { return filepath.Join(b.dir, unkeptPrefix+digest) }
-
-// note marks a blob that is about to appear as not kept. One that is there
-// already stays what it is.
-func (b *Folder) note(digest string) error {
-	if _, err := os.Lstat(b.path(digest)); err == nil {
-		return nil
-	}
-	f, err := os.OpenFile(b.unkept(digest), os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Close(), syncFolder(b.dir))
 }
 
 type blob struct {
@@ -205,7 +172,8 @@ type pending struct {
 
 	mu   sync.Mutex
 	size int64
-	err  error // why it cannot be committed: a failed write, or its end
+	err  error    // why it cannot be committed: a failed write, or its end
+	hold *os.File // once committed, the blob, which nobody drops before Discard
 	done bool
 }
 
@@ -237,9 +205,9 @@ func (p *pending) Size() int64 {
 	return p.size
 }
 
-// Commit syncs the bytes, then renames the file to its digest, over the same
-// bytes if they are there already, and syncs the folders. After an error
-// Discard is still due.
+// Commit syncs the bytes, then renames the file to its digest, unless the same
+// bytes are there already, and syncs the folders. After an error Discard is
+// still due.
 func (p *pending) Commit() (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -255,14 +223,11 @@ func (p *pending) Commit() (string, error) {
 	if err := os.Mkdir(filepath.Dir(name), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", broken("commit blob", err)
 	}
-	if err := p.folder.note(digest); err != nil {
-		return "", broken("commit blob", err)
-	}
-	if err := os.Rename(p.file.Name(), name); err != nil {
+	if err := p.place(digest); err != nil {
 		return "", broken("commit blob", err)
 	}
 	p.done, p.err = true, errDone
-	// The file stays open, and so locked, until Discard.
+	// The blob stays open, and so locked, until Discard.
 	if err := errors.Join(syncFolder(filepath.Dir(name)), syncFolder(p.folder.dir)); err != nil {
 		return "", broken("commit blob", err)
 	}
@@ -274,6 +239,9 @@ func (p *pending) Discard() error {
 	defer p.mu.Unlock()
 	if p.done {
 		_ = p.file.Close() // it was synced; a second time it is closed already
+		if p.hold != nil {
+			_ = p.hold.Close()
+		}
 		return nil
 	}
 	p.done, p.err = true, errDone

@@ -39,16 +39,32 @@ func create(t *testing.T, b *Folder, content string) controlplane.PendingBlob {
 	return p
 }
 
+// committed is a blob that nobody has in hand any more.
+func committed(t *testing.T, b *Folder, content string) string {
+	t.Helper()
+	p := create(t, b, content)
+	digest, err := p.Commit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Discard(); err != nil {
+		t.Fatal(err)
+	}
+	return digest
+}
+
+func unused(context.Context) (bool, error) { return false, nil }
+
 func digestOf(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:])
 }
 
-// files are the paths of all files below the folder.
+// files are the paths of all files below the folder, but for the lock.
 func files(t *testing.T, b *Folder) (out []string) {
 	t.Helper()
 	err := filepath.WalkDir(b.dir, func(path string, d os.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
+		if err == nil && !d.IsDir() && d.Name() != lockFile {
 			rel, _ := filepath.Rel(b.dir, path)
 			out = append(out, rel)
 		}
@@ -161,21 +177,21 @@ func TestConcurrentCommitsOfTheSameBytes(t *testing.T) {
 	}
 }
 
-func TestDelete(t *testing.T) {
+func TestDrop(t *testing.T) {
 	b := newFolder(t)
-	digest, err := create(t, b, "x").Commit()
-	if err != nil {
-		t.Fatal(err)
-	}
+	digest := committed(t, b, "x")
 	x, err := b.Open(t.Context(), digest)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer x.Close()
 	for range 2 {
-		if err := b.Delete(t.Context(), digest); err != nil {
+		if err := b.Drop(t.Context(), digest, unused); err != nil {
 			t.Error(err)
 		}
+	}
+	if got := files(t, b); len(got) != 0 {
+		t.Errorf("files %v", got)
 	}
 	if _, err := x.ReadAt(make([]byte, 1), 0); err != nil {
 		t.Errorf("open while deleted: %v", err)
@@ -194,8 +210,8 @@ func TestADigestIsNoPath(t *testing.T) {
 			if _, err := b.Open(t.Context(), d); controlplane.CodeOf(err) != controlplane.CodeNotFound {
 				t.Errorf("open: %v", err)
 			}
-			if err := b.Delete(t.Context(), d); err != nil {
-				t.Errorf("delete: %v", err)
+			if err := b.Drop(t.Context(), d, unused); err != nil {
+				t.Errorf("drop: %v", err)
 			}
 		})
 	}
@@ -264,24 +280,7 @@ func TestKilledWriterLeavesNothing(t *testing.T) {
 
 func TestBlobsAreUnkeptUntilARecordRefersToThem(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()
-	commit := func(b *Folder, text string) string {
-		t.Helper()
-		p, err := b.Create(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := p.Write([]byte(text)); err != nil {
-			t.Fatal(err)
-		}
-		digest, err := p.Commit()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := p.Discard(); err != nil {
-			t.Fatal(err)
-		}
-		return digest
-	}
+	commit := func(b *Folder, text string) string { return committed(t, b, text) }
 	unkept := func(b *Folder) []string {
 		t.Helper()
 		list, err := b.Unkept(ctx)
@@ -306,7 +305,7 @@ func TestBlobsAreUnkeptUntilARecordRefersToThem(t *testing.T) {
 	if got := unkept(second); len(got) != 1 || got[0] != lost {
 		t.Errorf("unkept after a restart: %q, want only %q", got, lost)
 	}
-	if err := second.Delete(ctx, lost); err != nil {
+	if err := second.Drop(ctx, lost, unused); err != nil {
 		t.Fatal(err)
 	}
 	if got := unkept(second); len(got) != 0 {

@@ -140,14 +140,21 @@ type Fact struct {
 	Generation int64
 	State      State
 	Stage      controlplane.Stage
-	Endpoint   string // "ip:port" or an absolute socket path
+	// Text is the launcher's own words on how far the stage is, for people, and
+	// Percent (0–100) goes with it; without Text there is neither.
+	Text     string
+	Percent  int
+	Endpoint string // "ip:port" or an absolute socket path
 	// Identity says to whom Endpoint belongs, where somebody else could come
 	// to answer there: edges check it, see package procgroup. An endpoint that
 	// is nobody else's has none.
 	Identity string
 	WasReady bool
 	Reason   *controlplane.Reason // Ended, unless it was stopped on purpose
-	At       time.Time
+	// Warnings say what this start goes without that its app asks for, such as a
+	// limit that cannot be enforced: a sentence each.
+	Warnings []string
+	At       time.Time // since when State and Stage are so
 }
 
 // LogOptions choose what Logs returns.

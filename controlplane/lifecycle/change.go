@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -17,12 +18,15 @@ func change(in *controlplane.Instance, v view, a action) {
 			return // it answers elsewhere
 		}
 		if in.Begun != nil && in.Status.Starting() {
-			in.Begun.ReadyAt = now
+			in.Begun.ReadyAt, in.Begun.Warnings = now, v.fact.Warnings
 		}
 		in.Status, in.Stage, in.Reason = controlplane.Deployed, "", nil
 		in.RetryAfter = time.Time{}
 		in.LastActive = now
 	case failed:
+		if in.Begun != nil {
+			in.Begun.Warnings = v.fact.Warnings
+		}
 		fail(in, *v.fact.Reason, now)
 	case restart:
 		steady(in, now)
@@ -76,6 +80,7 @@ func tell(tx controlplane.Tx, in *controlplane.Instance, v view, a action) error
 	case in.Status == controlplane.Failed && was != controlplane.Failed:
 		return tellFailure(tx, in, v)
 	case a == deployed && was.Starting():
+		tellWarnings(tx, v)
 		e.Type, e.Text = controlplane.EventReady, "it is ready"
 		tx.PutProgress(in.ID, nil)
 		if in.Begun != nil {
@@ -96,6 +101,9 @@ func tell(tx controlplane.Tx, in *controlplane.Instance, v view, a action) error
 		}
 		if p != nil && p.Generation == in.Generation {
 			p.Stage, p.Queue = in.Stage, 0
+			if p.Said.IsZero() { // what there was is the launcher's, of the stage before
+				p.Text, p.Percent = "", nil
+			}
 			tx.PutProgress(in.ID, p)
 		}
 	case a == stopping && in.Sleep.Cause == controlplane.SleepIdle:
@@ -111,6 +119,15 @@ func tell(tx controlplane.Tx, in *controlplane.Instance, v view, a action) error
 	return nil
 }
 
+// tellWarnings says once what a start goes without that its app asks for.
+func tellWarnings(tx controlplane.Tx, v view) {
+	if fact := v.current(); fact != nil && len(fact.Warnings) > 0 && v.record.Status.Starting() {
+		tx.AddEvent(v.record.ID, controlplane.Event{
+			Time: v.now.UTC(), Type: controlplane.EventWarning, Text: strings.Join(fact.Warnings, "; "),
+		})
+	}
+}
+
 // tellFailure leaves the reason where the start's progress was.
 func tellFailure(tx controlplane.Tx, in *controlplane.Instance, v view) error {
 	p, err := tx.Progress(in.ID)
@@ -122,6 +139,7 @@ func tellFailure(tx controlplane.Tx, in *controlplane.Instance, v view) error {
 	}
 	p.Stage, p.Queue, p.Reason, p.RetryAt = "", 0, in.Reason, in.RetryAfter
 	tx.PutProgress(in.ID, p)
+	tellWarnings(tx, v)
 	tx.AddEvent(in.ID, controlplane.Event{Time: v.now.UTC(), Type: controlplane.EventFailed, Reason: in.Reason.Code, Text: in.Reason.Text})
 	controlplane.AuditSystem(tx, v.now.UTC(), "instance.fail", "instance/"+in.ID, fmt.Sprintf("status %s → %s, %s", v.record.Status, in.Status, in.Reason.Code))
 	return nil

@@ -17,6 +17,7 @@ type view struct {
 
 	launcher string // the name of the one that fact came from
 	slot     slot   // among the starts at once
+	said     said   // the launcher's words on the start that edges know
 
 	use   use       // what edges told, and the record perhaps does not
 	last  use       // what they may have told before this manager, see took
@@ -34,31 +35,32 @@ type view struct {
 type action uint8
 
 const (
-	nothing   action = iota
-	enqueue          // take a place among the starts
-	start            // launcher.Start of the record's generation
-	deployed         // record: DEPLOYED at the fact's endpoint
-	failed           // record: FAILED for the fact's reason
-	restart          // record: RESUMING after an end that nobody asked for
-	resume           // record: RESUMING, since it should run
-	wake             // record: RESUMING, since somebody visits, if that is within the limits
-	refuse           // take back an intent that is to wake nothing, and say so
-	clearWake        // take back an intent that is fulfilled
-	fold             // record: the activity that edges told
-	idle             // record: SUSPENDING, since nobody uses it
-	tellEdges        // have every edge report that it knows of the SUSPENDING
-	withdraw         // record: DEPLOYED as it was
-	stopping         // record: it is asked to stop
-	suspend          // stop the workload, then record: SUSPENDED
-	stop             // stop a workload that should not run
-	remove           // remove everything, then delete the record
-	setStage         // record: the fact's stage
+	nothing     action = iota
+	enqueue            // take a place among the starts
+	start              // launcher.Start of the record's generation
+	deployed           // record: DEPLOYED at the fact's endpoint
+	failed             // record: FAILED for the fact's reason
+	restart            // record: RESUMING after an end that nobody asked for
+	resume             // record: RESUMING, since it should run
+	wake               // record: RESUMING, since somebody visits, if that is within the limits
+	refuse             // take back an intent that is to wake nothing, and say so
+	clearWake          // take back an intent that is fulfilled
+	fold               // record: the activity that edges told
+	idle               // record: SUSPENDING, since nobody uses it
+	tellEdges          // have every edge report that it knows of the SUSPENDING
+	withdraw           // record: DEPLOYED as it was
+	stopping           // record: it is asked to stop
+	suspend            // stop the workload, then record: SUSPENDED
+	stop               // stop a workload that should not run
+	remove             // remove everything, then delete the record
+	setStage           // record: the fact's stage
+	setProgress        // tell edges the launcher's words on the stage
 )
 
 // actionNames are how failpoints call the actions.
 var actionNames = [...]string{
 	"nothing", "enqueue", "start", "deployed", "failed", "restart", "resume", "wake", "refuse", "clear-wake", "fold", "idle",
-	"tell-edges", "withdraw", "stopping", "suspend", "stop", "remove", "set-stage",
+	"tell-edges", "withdraw", "stopping", "suspend", "stop", "remove", "set-stage", "set-progress",
 }
 
 func (a action) String() string { return actionNames[a] }
@@ -83,6 +85,8 @@ const (
 	firstRestart = 500 * time.Millisecond
 	// A stage is recorded once it has lasted this long: a fast start costs no writes.
 	stageDelay = 300 * time.Millisecond
+	// Of the launcher's words on a stage edges hear once in sayEvery.
+	sayEvery = time.Second
 	// Edges get ackLimit to apply that an instance goes to sleep.
 	ackLimit = 5 * time.Second
 	// Activity is written into a record once in foldEvery.
@@ -171,7 +175,30 @@ func (v view) starting() step {
 	if v.wake != nil { // who comes meanwhile joins the start
 		return step{action: clearWake}
 	}
+	if fact != nil && fact.Text != "" && !saidBy(fact).same(v.said) {
+		if due := v.said.at.Add(sayEvery); v.now.Before(due) {
+			return step{again: due}
+		}
+		return step{action: setProgress}
+	}
 	return step{}
+}
+
+// said is what edges were told of the launcher's words.
+type said struct {
+	generation int64
+	text       string
+	percent    int
+	at         time.Time
+}
+
+func saidBy(f *launcher.Fact) said {
+	return said{generation: f.Generation, text: f.Text, percent: f.Percent}
+}
+
+func (s said) same(other said) bool {
+	s.at, other.at = time.Time{}, time.Time{}
+	return s == other
 }
 
 // wantsSlot reports whether it is to be among the starts at once, or to wait

@@ -72,6 +72,14 @@ func TestNext(t *testing.T) {
 	stopped := func(generation int64) *launcher.Fact {
 		return &launcher.Fact{Generation: generation, State: launcher.Ended, At: noon}
 	}
+	says := func(text string, percent int, of controlplane.Stage) *launcher.Fact {
+		f := starting(5, of, time.Hour)
+		f.Text, f.Percent = text, percent
+		return f
+	}
+	knows := func(text string, percent int, ago time.Duration) said {
+		return said{generation: 5, text: text, percent: percent, at: noon.Add(-ago)}
+	}
 	visited := &controlplane.WakeIntent{}
 	does := func(a action) step { return step{action: a} }
 	rests := step{}
@@ -108,6 +116,13 @@ func TestNext(t *testing.T) {
 		"pending, a new stage":                 {view{record: record(pending), fact: starting(5, controlplane.StageBundle, 0)}, again(stageDelay)},
 		"pending, a stage that nearly lasts":   {view{record: record(pending), fact: starting(5, controlplane.StageBundle, stageDelay-1)}, again(1)},
 		"pending, a stage that lasts":          {view{record: record(pending), fact: starting(5, controlplane.StageBundle, stageDelay)}, does(setStage)},
+		"pending, words on the stage":          {view{record: record(pending), fact: says("a", 1, controlplane.StageQueued)}, does(setProgress)},
+		"pending, words that are known":        {view{record: record(pending), fact: says("a", 1, controlplane.StageQueued), said: knows("a", 1, 0)}, rests},
+		"pending, new words at once":           {view{record: record(pending), fact: says("a", 2, controlplane.StageQueued), said: knows("a", 1, 0)}, again(sayEvery)},
+		"pending, new words after a second":    {view{record: record(pending), fact: says("a", 2, controlplane.StageQueued), said: knows("a", 1, sayEvery)}, does(setProgress)},
+		"pending, the words of a start before": {view{record: record(pending), fact: says("a", 1, controlplane.StageQueued), said: said{generation: 4, text: "a", percent: 1}}, does(setProgress)},
+		"pending, new words, a visitor":        {view{record: record(pending), fact: says("a", 2, controlplane.StageQueued), wake: visited}, does(clearWake)},
+		"pending, words on a new stage":        {view{record: record(pending), fact: says("a", 2, controlplane.StageDependencies)}, does(setStage)},
 		"resuming, nothing known":              {view{record: record(resuming)}, does(enqueue)},
 		"resuming, older one ready":            {view{record: record(resuming), fact: ready(4)}, does(enqueue)},
 		"resuming, older one starts":           {view{record: record(resuming), fact: starting(4, "", 0)}, does(enqueue)},
@@ -285,6 +300,12 @@ func TestChange(t *testing.T) {
 		"deployed": {deployed, &launcher.Fact{State: launcher.Ready, Endpoint: "e", Identity: "i"},
 			instance{Status: controlplane.Resuming, Stage: controlplane.StageHealth, Reason: reason, Failures: 2, RetryAfter: noon, Generation: 3, Ends: ago(2)},
 			instance{Status: controlplane.Deployed, Endpoint: "e", Identity: "i", Failures: 2, Generation: 3, LastActive: noon, Ends: ago(2)}},
+		"deployed, without what it asks for": {deployed, &launcher.Fact{State: launcher.Ready, Endpoint: "e", Warnings: []string{"w"}},
+			instance{Status: controlplane.Resuming, Begun: begun(controlplane.BegunRun)},
+			instance{Status: controlplane.Deployed, Endpoint: "e", LastActive: noon, Begun: &controlplane.Beginning{At: noon, Cause: controlplane.BegunRun, ReadyAt: noon, Warnings: []string{"w"}}}},
+		"failed, without what it asks for": {failed, &launcher.Fact{State: launcher.Ended, Reason: reason, Warnings: []string{"w"}},
+			instance{Status: controlplane.Pending, Begun: begun(controlplane.BegunRun)},
+			instance{Status: controlplane.Failed, Reason: reason, Failures: 1, RetryAfter: noon.Add(5 * time.Second), Begun: &controlplane.Beginning{At: noon, Cause: controlplane.BegunRun, Warnings: []string{"w"}}}},
 		"failed first": {failed, ended, instance{Status: controlplane.Pending, Stage: controlplane.StageHealth, Generation: 1},
 			instance{Status: controlplane.Failed, Reason: reason, Failures: 1, RetryAfter: noon.Add(5 * time.Second), Generation: 1}},
 		"failed again": {failed, ended, instance{Status: controlplane.Resuming, Failures: 2, Generation: 4},

@@ -38,6 +38,8 @@ func (m *Manager) take(id string, t *task, v view, a action) error {
 		return m.deployed(t, v)
 	case withdraw:
 		return m.withdraw(t, v)
+	case setProgress:
+		return m.setProgress(t, v)
 	}
 	return m.record(t, v, a, nil)
 }
@@ -204,6 +206,33 @@ func (m *Manager) deployed(t *task, v view) error {
 		}
 		return controlplane.RememberStart(tx, in.AppID, v.now.Sub(began))
 	})
+}
+
+// setProgress tells edges the launcher's words on the stage, unless the app has
+// said something itself. The record stays as it is.
+func (m *Manager) setProgress(t *task, v view) error {
+	now := saidBy(v.fact)
+	_, err := m.cfg.Store.Update(m.ctx, func(tx controlplane.Tx) error {
+		in, err := tx.Instance(v.record.ID)
+		if err != nil || in.Generation != now.generation || !in.Status.Starting() {
+			return err
+		}
+		p, err := tx.Progress(in.ID)
+		if err != nil || p == nil || p.Generation != in.Generation || !p.Said.IsZero() {
+			return err
+		}
+		p.Text, p.Percent = now.text, &now.percent
+		tx.PutProgress(in.ID, p)
+		return nil
+	})
+	if err != nil && controlplane.CodeOf(err) != controlplane.CodeNotFound {
+		return fmt.Errorf("tell progress of a start: %w", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t.said = now
+	t.said.at = v.now
+	return nil
 }
 
 // withdrawnEvery is how often it is worth an event that something in use was

@@ -10,6 +10,7 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/lifecycle"
 )
 
@@ -262,5 +263,62 @@ func TestTheQueueOutlivesItsManager(t *testing.T) {
 		p.yard.mu.Unlock()
 		p.eventually("begun", func() bool { _, _, starts := p.yard.state(id); return starts == 1 })
 		last = id
+	}
+}
+
+// What a launcher says of a start comes to those who wait, and what the start
+// goes without to its owner, once.
+func TestWhatALauncherSaysIsTold(t *testing.T) {
+	for name, ends := range map[string]bool{"it becomes ready": false, "it fails": true} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlant(t)
+			p.yard.ready = time.Hour
+			p.manage()
+			id := p.instance(controlplane.Suspended)
+			p.wake(id)
+			p.eventually("begun", func() bool { return len(p.yard.began()) == 1 })
+			says := launcher.Fact{
+				InstanceID: id, Generation: 2, State: launcher.Starting, Stage: controlplane.StageDependencies,
+				At: time.Now().Add(-time.Second), Warnings: []string{"no limit of memory", "no limit of CPU"},
+			}
+			for _, percent := range []int{10, 0, 55} {
+				says.Percent, says.Text = percent, fmt.Sprintf("at %d", percent)
+				p.yard.tell(says)
+				p.eventually("told how far it is", func() bool {
+					s := p.progress(id)
+					return s != nil && s.Stage == controlplane.StageDependencies && s.Percent != nil && *s.Percent == percent && s.Text == says.Text
+				})
+			}
+			in, s, err := p.service.InstanceProgress(t.Context(), ada, id)
+			if err != nil || in.Stage != controlplane.StageDependencies || s == nil || *s.Percent != 55 {
+				t.Errorf("progress %+v of %+v, %v", s, in, err)
+			}
+			says.Stage, says.Text, says.Percent = controlplane.StageStarting, "", 0
+			p.yard.tell(says)
+			p.eventually("told of the next stage", func() bool {
+				s := p.progress(id)
+				return s.Stage == controlplane.StageStarting && s.Percent == nil && s.Text == ""
+			})
+			status := controlplane.Deployed
+			says.State, says.Endpoint = launcher.Ready, "127.0.0.1:1"
+			if ends {
+				status = controlplane.Failed
+				says.State, says.Endpoint, says.Reason = launcher.Ended, "", &controlplane.Reason{Code: controlplane.Crashed, Text: "it ended"}
+			}
+			p.yard.tell(says)
+			in = p.becomes(id, status)
+			if got := in.Begun.Warnings; len(got) != 2 || p.happened(id, controlplane.EventWarning) != 1 {
+				t.Errorf("%s: warnings %q, %d events", status, got, p.happened(id, controlplane.EventWarning))
+			}
+			if ends {
+				return
+			}
+			says.Endpoint = "127.0.0.1:2" // the same start, seen anew
+			p.yard.tell(says)
+			p.eventually("elsewhere", func() bool { return p.look(id).Endpoint == says.Endpoint })
+			if n := p.happened(id, controlplane.EventWarning); n != 1 {
+				t.Errorf("%d warnings of one start", n)
+			}
+		})
 	}
 }

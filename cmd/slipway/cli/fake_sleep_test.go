@@ -48,7 +48,11 @@ func (f *fakeAPI) status(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return v1.InstanceStatus{ID: in.ID, Status: in.Status, Stage: in.Stage, Reason: in.Reason}, nil
+	out := v1.InstanceStatus{ID: in.ID, Status: in.Status, Stage: in.Stage, Reason: in.Reason}
+	if in.Status == "SUSPENDED" { // which then says that it starts
+		out.Status, out.Stage, out.Percent, out.Text = "RESUMING", new("dependencies"), new(77), new("installing numpy (3 of 12)")
+	}
+	return out, nil
 }
 
 // why is of an instance that was woken by a visit, or, suspended, sleeps.
@@ -61,7 +65,7 @@ func (f *fakeAPI) why(r *http.Request) (any, error) {
 	switch in.Status {
 	case "DEPLOYED":
 		w.Awake, w.Because = true, "busy"
-		w.Begun = &v1.Beginning{At: fakeTime, Cause: "visit", User: new("dana"), Kind: new("page"), Edge: new("edge-1"), ReadyAt: new(fakeTime.Add(1500 * time.Millisecond))}
+		w.Begun = &v1.Beginning{At: fakeTime, Cause: "visit", User: new("dana"), Kind: new("page"), Edge: new("edge-1"), ReadyAt: new(fakeTime.Add(1500 * time.Millisecond)), Warnings: []string{"memory limit 1Gi is not enforced"}}
 		w.ExtendedAt, w.ExtendedBy = new(fakeTime.Add(time.Minute)), new("websocket")
 		w.Busy = &v1.Busy{Until: new(fakeTime.Add(2 * time.Hour)), Reason: new("training\x1b[2J")}
 		w.SleepsAt = w.Busy.Until

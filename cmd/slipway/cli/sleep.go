@@ -23,11 +23,23 @@ func (p *program) instanceStatus() *cobra.Command {
 			return view{}, err
 		}
 		return view{value: s, names: []string{"instance/" + s.ID}, text: func(w io.Writer, _ bool) error {
-			return block(w, 0, []field{
-				{"ID", s.ID}, {"Status", s.Status}, {"Stage", text(s.Stage)}, {"Reason", reason(s.Reason)}, {"Retry At", stamp(s.RetryAt)},
-			})
+			fields := []field{{"ID", s.ID}, {"Status", s.Status}, {"Stage", text(s.Stage)}}
+			if said := progressOf(s); said != "" {
+				fields = append(fields, field{"Progress", said})
+			}
+			return block(w, 0, append(fields, field{"Reason", reason(s.Reason)}, field{"Retry At", stamp(s.RetryAt)}))
 		}}, nil
 	})
+}
+
+// progressOf is what a start says of itself, such as "45 %  installing numpy (3
+// of 12)".
+func progressOf(s *v1.InstanceStatus) string {
+	percent := ""
+	if s.Percent != nil {
+		percent = fmt.Sprintf("%d %%", *s.Percent)
+	}
+	return strings.TrimSpace(percent + "  " + text(s.Text))
 }
 
 func (p *program) instanceWhy() *cobra.Command {
@@ -60,6 +72,9 @@ func (p *program) whyFields(why *v1.Why) []field {
 		add("Started At", stamp(&b.At))
 		if b.ReadyAt != nil {
 			add("Ready After", b.ReadyAt.Sub(b.At).Round(time.Millisecond).String())
+		}
+		for _, warning := range b.Warnings {
+			add("Warning", warning)
 		}
 	}
 	if why.ExtendedAt != nil {

@@ -7,6 +7,8 @@ type InstanceStatus struct {
 	ID      string     `json:"id" format:"uuid"`
 	Status  string     `json:"status" enum:"PENDING,DEPLOYED,SUSPENDING,SUSPENDED,RESUMING,FAILED,UNKNOWN,TERMINATING"`
 	Stage   *string    `json:"stage" doc:"how far a start has come; null when none is under way"`
+	Percent *int       `json:"percent" doc:"of the stage, or of the start by the app's own words; null where nobody says"`
+	Text    *string    `json:"text" doc:"on the stage, for people; null where nobody says"`
 	Reason  *Reason    `json:"reason" doc:"why it FAILED; null otherwise"`
 	RetryAt *time.Time `json:"retry_at" doc:"no visit starts it before; null without a back-off"`
 }
@@ -36,6 +38,8 @@ type Beginning struct {
 	Kind    *string    `json:"kind" doc:"of a visit: page, request, websocket, stream or grpc"`
 	Edge    *string    `json:"edge" doc:"that the visit came to"`
 	ReadyAt *time.Time `json:"ready_at"`
+
+	Warnings []string `json:"warnings" doc:"what the start goes without that its app asks for, a sentence each"`
 }
 
 // Sleep is why an instance sleeps.
@@ -66,7 +70,7 @@ type ProgressRequest struct {
 // Event is one thing that happened to an instance.
 type Event struct {
 	Time   time.Time `json:"time"`
-	Type   string    `json:"type" doc:"wake, stage, ready, failed, ended, suspend, withdrawn, suspended, busy, changed or refused"`
+	Type   string    `json:"type" doc:"wake, stage, warning, ready, failed, ended, suspend, withdrawn, suspended, busy, changed or refused"`
 	Stage  *string   `json:"stage"`
 	Reason *string   `json:"reason" doc:"the code of a typed reason"`
 	Text   string    `json:"text" doc:"one sentence, for people"`

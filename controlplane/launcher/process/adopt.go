@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/machine"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/hand"
 	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
@@ -35,9 +37,13 @@ func (t *term) adoptAll(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("list instances: %w", err)
 	}
+	kept := readKept(t.cfg.DataDir)
 	grave, cancel := context.WithTimeout(t.ctx, reapTime)
 	defer cancel()
-	var adopted []*instance
+	var (
+		adopted []*instance
+		strays  []string
+	)
 	defer func() {
 		if err != nil {
 			for _, i := range adopted {
@@ -54,6 +60,13 @@ func (t *term) adoptAll(ctx context.Context) (err error) {
 			return fmt.Errorf("take over instances: %w", err)
 		}
 		i := newInstance(t, e.Name())
+		if stray, err := isStray(i.dir, kept); err != nil {
+			return err
+		} else if stray {
+			t.cfg.Log.Warn("an instance's folder is what an earlier leader made of one that was removed; it goes", zap.String("instance", i.id))
+			strays = append(strays, i.dir)
+			continue
+		}
 		if i.state, err = readState(i.dir); err != nil {
 			t.cfg.Log.Error("read an instance's state; its process ends", zap.String("instance", i.id), zap.Error(err))
 		}
@@ -68,7 +81,7 @@ func (t *term) adoptAll(ctx context.Context) (err error) {
 	if err := t.keep(); err != nil {
 		return err
 	}
-	if err := t.clear(); err != nil {
+	if err := t.clear(strays); err != nil {
 		return err
 	}
 	t.sweep(grave)
@@ -81,10 +94,10 @@ func (t *term) adoptAll(ctx context.Context) (err error) {
 	return nil
 }
 
-// clear moves away what acts that were cut off have left, and what an earlier
-// leader made without being able to use it.
-func (t *term) clear() error {
-	var paths []string
+// clear moves away the strays, what acts that were cut off have left, and what
+// an earlier leader made without being able to use it.
+func (t *term) clear(strays []string) error {
+	paths := strays
 	for _, i := range t.instances {
 		paths = append(paths, i.leftovers()...)
 	}
@@ -106,6 +119,9 @@ func (t *term) keep() error {
 	}
 	defer dir.Close()
 	if err := unix.Syncfs(int(dir.Fd())); err != nil { // of all files at once
+		return fmt.Errorf("take over instances: %w", err)
+	}
+	if err := writeKept(t.cfg.DataDir, t.leader.Epoch); err != nil {
 		return fmt.Errorf("take over instances: %w", err)
 	}
 	return nil
@@ -222,7 +238,8 @@ func (t *term) killMarked(ctx context.Context, all map[int]procgroup.Proc, marke
 }
 
 // sweep gives back what instances had of the machine that have it no more:
-// control groups of runs that are over, and users of instances that are gone.
+// control groups of runs that are over, rules for networks that nobody has, and
+// users of instances that are gone.
 func (t *term) sweep(ctx context.Context) {
 	used := map[string]bool{}
 	for _, i := range t.instances {
@@ -237,6 +254,12 @@ func (t *term) sweep(ctx context.Context) {
 		}
 		// Of nobody's group the control group is all that is known.
 		err = errors.Join(err, group{t: t, cgroup: c}.kill(ctx), c.Remove())
+	}
+	networked := slices.ContainsFunc(slices.Collect(maps.Values(t.instances)), func(i *instance) bool {
+		return i.run != nil && i.run.state.Address != ""
+	})
+	if present, leadErr := hand.ReadLeader(t.cfg.DataDir); leadErr == nil && present == t.leader {
+		err = errors.Join(err, t.settleRules(networked))
 	}
 	names, listErr := t.users.Names()
 	err = errors.Join(err, listErr)

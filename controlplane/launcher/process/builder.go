@@ -3,6 +3,7 @@
 package process
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,8 @@ type builder struct {
 
 	isolation buildIsolation
 
-	copied int64
+	copied   int64 // how far the log is in the instance's
+	progress progress
 }
 
 // run executes a step. When ctx ends it kills the step's group.
@@ -48,7 +50,7 @@ func (b *builder) run(ctx context.Context, path string, args ...string) error {
 		look, cancel := context.WithTimeout(ctx, followInterval)
 		e, err := c.wait(look)
 		cancel()
-		b.copy()
+		b.copy(err == nil)
 		switch {
 		case err == nil:
 			// Nothing of a step may write to the environment after it.
@@ -69,10 +71,22 @@ func (b *builder) run(ctx context.Context, path string, args ...string) error {
 	}
 }
 
-// copy appends what the steps have written to the instance's log.
-func (b *builder) copy() {
-	n, _ := io.Copy(b.output, io.NewSectionReader(b.log, b.copied, 1<<62))
-	b.copied += n
+// copy appends the lines that the steps have written to the instance's log, but
+// for those that are for programs. One that has no end yet waits for it, unless
+// the step is over.
+func (b *builder) copy(over bool) {
+	text, _ := io.ReadAll(io.NewSectionReader(b.log, b.copied, 1<<62))
+	whole := text
+	if !over {
+		whole = text[:bytes.LastIndexByte(text, '\n')+1]
+	}
+	for line := range bytes.Lines(whole) {
+		if !b.progress.line(string(line)) {
+			_, _ = b.output.Write(line)
+		}
+	}
+	b.copied += int64(len(whole))
+	b.progress.look()
 }
 
 // said is what the steps have written, its last 64 KiB.

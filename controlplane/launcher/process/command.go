@@ -66,7 +66,7 @@ func (r *run) pythonCommand(output *os.File) (command, *controlplane.Reason) {
 		return c, nil
 	}
 	r.tell(controlplane.StageDependencies)
-	env, why := t.envs.ensure(r.ctx, python, reqs, output)
+	env, why := t.envs.ensure(r.ctx, python, reqs, output, r.say)
 	if why != nil {
 		return command{}, why
 	}

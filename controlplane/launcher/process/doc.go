@@ -7,6 +7,7 @@
 // share:
 //
 //	lock, epoch, folder-id                 who leads there; the folder's name
+//	kept.<epoch>                           that epoch has a state of all instances
 //	instances/<ID>/state.<epoch>.json      what is known of the instance
 //	instances/<ID>/run/<run>/app/          the bundle, unpacked anew for each start
 //	instances/<ID>/run/<run>/{home,tmp}/   HOME and TMPDIR
@@ -25,7 +26,9 @@
 // processes that hold the folder's lock while they compare the epoch and start,
 // signal or move away something (package hand). What it writes without a hand
 // is its own: a state for each epoch, of which the largest counts and which a
-// new leader writes before anything else; folders and logs for each run.
+// new leader writes before anything else; folders and logs for each run. What it
+// makes of an instance that was removed meanwhile goes with the next leader: it
+// has no state of the leader before, or of a later one.
 // Check and Logs read, and need no leading.
 //
 // # At most one process per instance

@@ -28,16 +28,55 @@ type environments struct {
 	dir string
 
 	mu       sync.Mutex
-	building map[string]chan struct{} // by key, closed at the end of the build
+	building map[string]*construction // by key
+}
+
+// construction is the building of an environment, of which all hear who wait
+// for it.
+type construction struct {
+	over chan struct{} // closed at its end
+
+	mu    sync.Mutex
+	last  words
+	hears map[*func(words)]struct{}
+}
+
+func newConstruction() *construction {
+	return &construction{over: make(chan struct{}), hears: map[*func(words)]struct{}{}}
+}
+
+// hear has f called with the last words and with all that come, until leave
+// returns.
+func (c *construction) hear(f func(words)) (leave func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hears[&f] = struct{}{}
+	if c.last != (words{}) {
+		f(c.last)
+	}
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.hears, &f)
+	}
+}
+
+func (c *construction) say(w words) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = w
+	for f := range c.hears {
+		(*f)(w)
+	}
 }
 
 func newEnvironments(t *term) *environments {
-	return &environments{t: t, dir: filepath.Join(t.cfg.DataDir, "envs"), building: map[string]chan struct{}{}}
+	return &environments{t: t, dir: filepath.Join(t.cfg.DataDir, "envs"), building: map[string]*construction{}}
 }
 
 // ensure returns the environment's folder, building it where it is not there.
-// What pip says goes to envs/<key>.log and to output.
-func (e *environments) ensure(ctx context.Context, p python, reqs requirements, output *os.File) (string, *controlplane.Reason) {
+// What pip says goes to envs/<key>.log and to output, and how far it is to say.
+func (e *environments) ensure(ctx context.Context, p python, reqs requirements, output *os.File, say func(words)) (string, *controlplane.Reason) {
 	key := reqs.key(p)
 	if dir := e.find(key); dir != "" {
 		return dir, nil
@@ -45,15 +84,17 @@ func (e *environments) ensure(ctx context.Context, p python, reqs requirements, 
 	ctx, cancel := context.WithTimeoutCause(ctx, e.t.cfg.BuildTimeout,
 		fmt.Errorf("the installation took longer than %s", e.t.cfg.BuildTimeout))
 	defer cancel()
-	built, err := e.await(ctx, key, output)
+	mine, err := e.await(ctx, key, output, say)
 	if err != nil {
 		return "", reason(controlplane.Dependencies, "the Python environment cannot be built: %v", err)
 	}
-	defer built()
+	defer e.done(key, mine)
+	defer mine.hear(say)()
 	if dir := e.find(key); dir != "" {
 		return dir, nil
 	}
 	b := builder{e: e, key: key, nonce: rand.Text(), output: output, dir: reqs.dir}
+	b.progress = progress{wanted: reqs.count(), say: mine.say}
 	dir := filepath.Join(e.dir, key, b.nonce)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return "", broken(fmt.Errorf("make folder of environment: %w", err))
@@ -104,32 +145,38 @@ func complete(dir string) bool {
 }
 
 // await waits for its turn to build. The caller calls done.
-func (e *environments) await(ctx context.Context, key string, output *os.File) (done func(), err error) {
+func (e *environments) await(ctx context.Context, key string, output *os.File, say func(words)) (*construction, error) {
 	for told := false; ; {
 		e.mu.Lock()
 		other, ok := e.building[key]
 		if !ok {
-			mine := make(chan struct{})
+			mine := newConstruction()
 			e.building[key] = mine
 			e.mu.Unlock()
-			return func() {
-				e.mu.Lock()
-				delete(e.building, key)
-				e.mu.Unlock()
-				close(mine)
-			}, nil
+			return mine, nil
 		}
 		e.mu.Unlock()
 		if !told {
 			told = true
 			fmt.Fprintln(output, "slipway: another instance of this app installs its dependencies; waiting for it")
 		}
+		leave := other.hear(say)
 		select {
-		case <-other:
+		case <-other.over:
+			leave()
 		case <-ctx.Done():
+			leave()
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// done lets the next one have its turn.
+func (e *environments) done(key string, mine *construction) {
+	e.mu.Lock()
+	delete(e.building, key)
+	e.mu.Unlock()
+	close(mine.over)
 }
 
 // leftovers are those of builds that were cut off, and the locks of launchers
@@ -174,6 +221,7 @@ func (b *builder) build(ctx context.Context, p python, reqs requirements, dir st
 		return broken(err)
 	}
 
+	b.progress.begin(0, "making a Python environment")
 	if err := b.run(ctx, p.path, "-m", "venv", dir); err != nil {
 		if text := b.said(); strings.Contains(text, "ensurepip") || strings.Contains(text, "No module named") {
 			return reason(controlplane.Dependencies,
@@ -181,7 +229,12 @@ func (b *builder) build(ctx context.Context, p python, reqs requirements, dir st
 		}
 		return b.failed("python3 -m venv", err)
 	}
+	b.progress.begin(madePercent, "installing packages")
+	b.progress.site = sitePackages(dir)
 	pip := []string{"-m", "pip", "install", "--disable-pip-version-check", "--no-input"}
+	if tellsRaw(b.progress.site) {
+		pip = append(pip, "--progress-bar=raw")
+	}
 	for _, d := range reqs.folders() {
 		pip = append(pip, "--find-links", d)
 	}

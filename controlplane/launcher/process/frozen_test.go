@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -150,22 +151,25 @@ func runFrozen(dir string) {
 func TestAControlPlaneThatIsHeldUpChangesNothing(t *testing.T) {
 	for _, c := range frozenAt {
 		for _, how := range []string{"stopped", "killed"} {
-			for _, next := range []string{"adopts", "starts"} {
+			for _, next := range []string{"adopts", "starts", "removes"} {
 				t.Run(fmt.Sprintf("%s at %s, the next %s", c.act+" "+how, c.step, next), func(t *testing.T) {
-					switch ordinary := (how == "stopped") == (next == "starts"); {
+					ordinary := next != "removes" && (how == "stopped") == (next == "starts") ||
+						next == "removes" && how == "stopped" && c.step == "start: accepted"
+					switch {
 					case testing.Short():
 						t.Skip("-short: programs that are started by the hundred take long under the race detector")
 					case !ordinary && os.Getenv("SLIPWAY_E2E") != "all":
 						t.Skip("it takes minutes: run with SLIPWAY_E2E=all")
 					}
-					heldUp(t, c, how, next == "starts")
+					heldUp(t, c, how, next)
 				})
 			}
 		}
 	}
 }
 
-func heldUp(t *testing.T, c frozen, how string, starts bool) {
+func heldUp(t *testing.T, c frozen, how, next string) {
+	starts, removes := next == "starts", next == "removes"
 	dir, census := tempDir(t), t.TempDir()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "PROCESSTEST_FROZEN="+dir, "PROCESSTEST_ACT="+c.act, "PROCESSTEST_STEP="+c.step,
@@ -203,6 +207,11 @@ func heldUp(t *testing.T, c frozen, how string, starts bool) {
 			t.Fatal(err)
 		}
 		live, runs = o.Ready("one", 3), true
+	case removes:
+		if err := l.Remove(t.Context(), "one"); err != nil {
+			t.Fatal(err)
+		}
+		live, runs = launcher.Fact{}, false
 	case runs && live.State == launcher.Starting && c.act != "give up":
 		live = o.Ready("one", live.Generation)
 	}
@@ -223,7 +232,8 @@ func heldUp(t *testing.T, c frozen, how string, starts bool) {
 			t.Errorf("the first control plane ended with %v and said %q", err, said)
 		}
 	}
-	if c.act != "give up" || starts {
+	settled := c.act != "give up" || starts || removes
+	if settled {
 		stillAsItWas(t, l, live, runs)
 	}
 	for _, overlap := range launchertest.Overlaps(census) {
@@ -238,8 +248,11 @@ func heldUp(t *testing.T, c frozen, how string, starts bool) {
 		t.Fatal(err)
 	}
 	defer third.Close(context.Background(), true, 0)
-	if c.act != "give up" || starts {
+	if settled {
 		stillAsItWas(t, third, live, runs)
+	}
+	if left, err := names(filepath.Join(third.cfg.DataDir, "instances")); removes && (err != nil || slices.Contains(left, "one")) {
+		t.Errorf("of the removed instance are left %q, %v", left, err)
 	}
 }
 

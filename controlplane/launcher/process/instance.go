@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -199,13 +200,20 @@ func (i *instance) erase(ctx context.Context, r *run) error {
 	return i.t.users.Release(i.id) // when nothing is left that is the user's
 }
 
-// rotate makes the log of that name the newest.
+// rotate makes the log of that name the newest. The one before is cut for the
+// last time: nobody writes it any more.
 func (i *instance) rotate(name string) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	next := i.state
 	next.PreviousLog, next.Log = i.state.Log, name
-	return i.write(next)
+	if err := i.write(next); err != nil || next.PreviousLog == "" {
+		return err
+	}
+	if err := trim(filepath.Join(i.dir, "logs", next.PreviousLog), i.t.cfg.LogLimit); err != nil {
+		i.t.cfg.Log.Error("bound a log", zap.String("instance", i.id), zap.Error(err))
+	}
+	return nil
 }
 
 // record writes what has become of a run. A run that another has replaced has

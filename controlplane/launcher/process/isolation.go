@@ -10,7 +10,6 @@ import (
 	"path"
 	"path/filepath"
 	"strconv"
-	"sync"
 
 	"go.uber.org/zap"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -30,9 +29,6 @@ type isolation struct {
 	users    machine.Users
 	networks *netns.Networks // nil, in tests: none
 
-	once       sync.Once // of the rules that networks need
-	ruled      bool
-	noOutbound error
 }
 
 // resources is where Runtime.ResourceVolumeSize asks for a volume, and
@@ -194,18 +190,22 @@ func (s *isolation) network(label string, port int) (n *netns.Namespace, lines [
 	if err != nil {
 		return nil, []string{fmt.Sprintf("Runtime.Port %d is the machine's, and no other instance can have it: %v", port, err)}
 	}
-	s.once.Do(func() { s.ruled, s.noOutbound = true, s.networks.Outbound() })
-	if s.noOutbound != nil {
-		lines = append(lines, s.noOutbound.Error())
+	// Each time: another control plane of this folder, which has been held up,
+	// could have taken the rules out since.
+	if err := s.networks.Outbound(); err != nil {
+		lines = append(lines, err.Error())
 	}
 	return n, lines
 }
 
-// clearRules takes out the rules that networks needed. No instance runs any more.
-func (s *isolation) clearRules() error {
-	s.once.Do(func() {})
-	if !s.ruled {
+// settleRules leaves the rules that networks need if any instance has one, and
+// takes out what an earlier life has left if none has.
+func (s *isolation) settleRules(needed bool) error {
+	switch {
+	case os.Geteuid() != 0 || s.networks == nil:
 		return nil
+	case needed:
+		return s.networks.Outbound()
 	}
 	return s.networks.Clear()
 }

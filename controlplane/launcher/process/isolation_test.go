@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -21,6 +20,7 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/launchertest"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/confinetest"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/machine"
 )
 
@@ -250,6 +250,102 @@ func TestInstancesHaveAFixedPortEach(t *testing.T) {
 	}
 }
 
+// The rules that networks need outlive a control plane that is killed. Who leads
+// next leaves them if an instance needs them, and takes them out if none does.
+func TestRulesOfNetworksAreThereWhenTheyAreNeeded(t *testing.T) {
+	l := apart(t)
+	probe, err := l.networks.Make("slipway test", 1)
+	if err != nil {
+		t.Skip(err)
+	}
+	probe.Close()
+	ruled := func(when string, want bool) {
+		t.Helper()
+		if got, err := l.networks.Ruled(); err != nil || got != want {
+			t.Errorf("%s there are rules: %v, %v, want %v", when, got, err, want)
+		}
+	}
+	epoch := int64(1 << 40)
+	leadAnew := func() {
+		t.Helper()
+		l.Resign()
+		if err := l.Lead(t.Context(), epoch); err != nil {
+			t.Fatal(err)
+		}
+		epoch++
+	}
+	if err := l.networks.Outbound(); err != nil { // of an earlier life
+		t.Log(err)
+	}
+	ruled("before the next life", true)
+	leadAnew()
+	ruled("without instances", false)
+	w := workload("one", 1, launchertest.Serves)
+	w.App.Manifest.Runtime.Port = 8099
+	start(t, l, w).Ready("one", 1)
+	ruled("beside an instance", true)
+	leadAnew()
+	ruled("beside an adopted instance", true)
+	if err := l.networks.Clear(); err != nil {
+		t.Fatal(err)
+	}
+	leadAnew()
+	ruled("beside an adopted instance that had lost them", true)
+	if err := l.networks.Clear(); err != nil { // by one that was held up
+		t.Fatal(err)
+	}
+	w = workload("two", 1, launchertest.Serves)
+	w.App.Manifest.Runtime.Port = 8099
+	start(t, l, w).Ready("two", 1)
+	ruled("beside the next instance", true)
+	if err := l.Close(t.Context(), true, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	ruled("in the end", false)
+}
+
+// What an app asks for and does not get is said once at its start: in its log,
+// and with the facts, those of who adopts it too.
+func TestWhatCannotBeEnforcedIsSaidOnceAtStart(t *testing.T) {
+	l := apart(t)
+	w := workload("one", 1, launchertest.Serves)
+	w.App.Manifest.Runtime.MemoryReservation, w.App.Manifest.Runtime.CPUReservation = "64Mi", "100m"
+	w.App.Manifest.Runtime.GPUCount = 2
+	w.OpenBundle = bundleOf(map[string]string{"app.toml": "[App]\n", "packages.txt": "curl\n"})
+	wants := []string{"memory reservation 64Mi is not enforced", "CPU reservation 100m is not enforced", "2 GPUs are wanted", "packages.txt is not installed"}
+	if l.able.Mounts == nil {
+		w.App.Manifest.Runtime.VolumeMount, w.App.Manifest.Runtime.VolumeSize = mountPoint, "1Gi"
+		wants = append(wants, "size of volume 1Gi is not enforced")
+	}
+	if l.able.Memory != nil {
+		w.App.Manifest.Runtime.MemoryLimit = "256Mi"
+		wants = append(wants, "memory limit 256Mi is not enforced")
+	}
+	ready := start(t, l, w).Ready("one", 1)
+	l.Resign()
+	if err := l.Lead(t.Context(), 1<<40); err != nil {
+		t.Fatal(err)
+	}
+	adopted := launchertest.Observe(t, l).Initial()["one"]
+	log := currentLog(t, l, "one")
+	for _, want := range wants {
+		if n := strings.Count(log, "slipway: "+want); n != 1 {
+			t.Errorf("the log says %d times %q: %s", n, want, log)
+		}
+		for who, f := range map[string]launcher.Fact{"who starts it": ready, "who adopts it": adopted} {
+			if n := strings.Count(strings.Join(f.Warnings, "\n"), want); n != 1 {
+				t.Errorf("%s hears %d times %q: %q", who, n, want, f.Warnings)
+			}
+		}
+	}
+	if err := l.Stop(t.Context(), "one", 1, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if f := start(t, l, workload("one", 2, launchertest.Serves)).Ready("one", 2); strings.Contains(strings.Join(f.Warnings, "\n"), "GPU") {
+		t.Errorf("the next start is told what the one before went without: %q", f.Warnings)
+	}
+}
+
 func TestWhereUsersCannotEnterItIsSaid(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give instances users of their own")
@@ -274,37 +370,7 @@ func TestAsAnOrdinaryUser(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: it runs half of these tests once more")
 	}
-	if os.Geteuid() != 0 {
-		t.Skip("only root can become another user")
-	}
-	dir := t.TempDir()
-	for _, d := range []string{dir, filepath.Dir(dir)} {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	self, err := os.ReadFile("/proc/self/exe")
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, tmp := filepath.Join(dir, "process.test"), filepath.Join(dir, "tmp")
-	if err := os.WriteFile(program, self, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	const ordinary = 61011
-	if err := errors.Join(os.Mkdir(tmp, 0o700), os.Chown(tmp, ordinary, ordinary)); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(program, "-test.v", "-test.run=TestVolumes|TestWhatAWorkload|TestCheck|TestConformance|TestNoProcessOfTheGroup", "-test.timeout=5m")
-	cmd.Env = []string{"TMPDIR=" + tmp, "HOME=" + tmp, "PATH=" + os.Getenv("PATH")}
-	cmd.Dir = tmp
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: ordinary, Gid: ordinary}}
-	cmd.WaitDelay = time.Second
-	out, err := cmd.CombinedOutput()
-	t.Logf("%s", out)
-	if err != nil {
-		t.Error(err)
-	}
+	confinetest.RunAsOrdinaryUser(t, "-test.run=TestVolumes|TestWhatAWorkload|TestCheck|TestConformance|TestNoProcessOfTheGroup")
 }
 
 func TestPackagesAreInstalledByAUserOfTheirOwn(t *testing.T) {

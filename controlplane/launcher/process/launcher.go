@@ -236,7 +236,7 @@ func (l *Launcher) Close(ctx context.Context, stopWorkloads bool, grace time.Dur
 		if err = t.stopAll(ctx, grace); errors.Is(err, launcher.ErrFenced) {
 			err = nil // they are another's
 		} else {
-			err = errors.Join(err, l.clearRules())
+			err = errors.Join(err, l.settleRules(false))
 		}
 	}
 	l.resign(errClosed)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -280,6 +281,54 @@ func TestLogsAreBounded(t *testing.T) {
 	}
 	if log := currentLog(t, l, "one"); !strings.HasSuffix(log, "it serves\n") {
 		t.Errorf("the end is lost: %q", log[max(0, len(log)-100):])
+	}
+}
+
+// The log of the run before is within its limit too, however soon the next run
+// begins.
+func TestThePreviousLogIsBounded(t *testing.T) {
+	l := opened(t, tempDir(t), func(c *Config) { c.LogLimit = 1 << 20 })
+	for g := range int64(2) {
+		start(t, l, workload("one", g+1, chatty)).Ready("one", g+1)
+	}
+	s, err := readState(l.instanceDir("one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(filepath.Join(l.instanceDir("one"), "logs", s.PreviousLog))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if length, taken, err := sizes(f); err != nil || length < 4<<20 || taken > 1<<20 {
+		t.Errorf("of %d bytes written %d are kept, %v", length, taken, err)
+	}
+}
+
+// Nothing that a run leaves in its folders is there for the next one, whether it
+// was stopped or crashed.
+func TestEachStartHasAFreshFolder(t *testing.T) {
+	l := opened(t, tempDir(t))
+	for g := range int64(3) {
+		w := workload("one", g+1, keeps, "KEPT=app.toml:left:../home/left:../tmp/left:../left")
+		o := start(t, l, w)
+		ready := o.Ready("one", g+1)
+		log := currentLog(t, l, "one")
+		for _, want := range []string{`kept app.toml "[App]\n"`, `kept left ""`, `kept ../home/left ""`, `kept ../tmp/left ""`, `kept ../left ""`} {
+			if !strings.Contains(log, want) {
+				t.Errorf("generation %d: no %s in %s", g+1, want, log)
+			}
+		}
+		if g == 0 {
+			resp, err := http.Get("http://" + ready.Endpoint + "/exit?code=7")
+			if err == nil {
+				resp.Body.Close()
+			}
+			http.DefaultClient.CloseIdleConnections()
+			o.Ended("one", 1)
+		} else if err := l.Stop(t.Context(), "one", g+1, time.Second); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -48,9 +48,7 @@ func (r *run) prepare(output *os.File) (command, *controlplane.Reason) {
 			return command{}, reason(controlplane.BadBundle, "[[File]] %s cannot be written: %v", f.Path, err)
 		}
 	}
-	for _, line := range r.i.t.unenforced(r.w.App.Manifest.Runtime, root) {
-		fmt.Fprintf(output, "slipway: %s\n", line)
-	}
+	r.warn(output, r.i.t.unenforced(r.w.App.Manifest.Runtime, root))
 	c, why := r.command(root, output)
 	if why == nil {
 		why = r.confine(&c)

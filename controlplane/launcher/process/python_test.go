@@ -42,6 +42,17 @@ func greeting(version string) string {
 	}))
 }
 
+// server is a module that serves, and says whether it has the wheel.
+const server = `
+import http.server, os
+try:
+    import greeting
+    print(greeting.text)
+except ImportError:
+    print("no greeting")
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), http.server.BaseHTTPRequestHandler).serve_forever()
+`
+
 func pythonWorkload(id string, generation int64, requirements string) launcher.Workload {
 	w := workload(id, generation, "")
 	w.App = &controlplane.App{
@@ -52,15 +63,7 @@ func pythonWorkload(id string, generation int64, requirements string) launcher.W
 		"requirements.txt":                     requirements,
 		"wheels/greeting-1.0-py3-none-any.whl": greeting("1.0"),
 		"app/__init__.py":                      "",
-		"app/server.py": `
-import http.server, os
-try:
-    import greeting
-    print(greeting.text)
-except ImportError:
-    print("no greeting")
-http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), http.server.BaseHTTPRequestHandler).serve_forever()
-`,
+		"app/server.py":                        server,
 	})
 	return w
 }

@@ -66,6 +66,16 @@ func (r requirements) any() bool {
 	return false
 }
 
+// count is how many packages are named, at least; those may want others.
+func (r requirements) count() (n int) {
+	for line := range strings.Lines(string(r.text)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "-") {
+			n++
+		}
+	}
+	return n
+}
+
 // folders are the folders that hold wheels.
 func (r requirements) folders() []string {
 	var dirs []string

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,6 +34,7 @@ type run struct {
 	state  runState          // but for Generation and StopGrace, loop's own
 
 	cgroup *machine.Cgroup // nil: it has none
+	stage  launcher.Fact   // what was told of the stage that the start is at
 
 	ctx    context.Context // ends when the run is to stop or the term ends
 	cancel context.CancelFunc
@@ -284,9 +286,7 @@ func (r *run) attempt(c command, fixed int, output *os.File) outcome {
 // machine's it may be somebody's.
 func (r *run) fix(c *command, port int, output *os.File) (outcome, bool) {
 	n, lines := r.i.t.network(fmt.Sprintf("slipway %s %s", r.i.t.owner, r.i.id), port)
-	for _, line := range lines {
-		fmt.Fprintf(output, "slipway: %s\n", line)
-	}
+	r.warn(output, lines)
 	if n == nil {
 		l, ok := taken(port)
 		return outcome{stranger: &l}, !ok
@@ -314,12 +314,34 @@ func (r *run) marker() string {
 
 // tell publishes how far the start has come.
 func (r *run) tell(s controlplane.Stage) {
-	r.i.t.facts.Publish(launcher.Fact{
+	r.stage = launcher.Fact{
 		InstanceID: r.i.id,
 		Generation: r.state.Generation,
 		State:      launcher.Starting,
 		Stage:      s,
-	})
+		Warnings:   r.state.Warnings,
+		At:         time.Now(),
+	}
+	r.i.t.facts.Publish(r.stage)
+}
+
+// say publishes how far the present stage is.
+func (r *run) say(w words) {
+	f := r.stage
+	f.Text, f.Percent = w.text, w.percent
+	r.i.t.facts.Publish(f)
+}
+
+// warn says in the log of the instance, and with the facts of this start, what
+// it goes without.
+func (r *run) warn(output *os.File, lines []string) {
+	for _, line := range lines {
+		if slices.Contains(r.state.Warnings, line) {
+			continue
+		}
+		r.state.Warnings = append(r.state.Warnings, line)
+		fmt.Fprintf(output, "slipway: %s\n", line)
+	}
 }
 
 func (r *run) log(what string, err error) {
@@ -328,7 +350,7 @@ func (r *run) log(what string, err error) {
 
 // fact is what is true of the run by its record.
 func (s runState) fact(folder, id string) launcher.Fact {
-	f := launcher.Fact{InstanceID: id, Generation: s.Generation, At: time.Now()}
+	f := launcher.Fact{InstanceID: id, Generation: s.Generation, Warnings: s.Warnings, At: time.Now()}
 	switch {
 	case s.Ended:
 		f.State, f.WasReady, f.Reason, f.At = launcher.Ended, s.Ready, s.Reason, s.EndedAt

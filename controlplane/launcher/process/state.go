@@ -45,6 +45,7 @@ type runState struct {
 	HealthTimeout time.Duration   `json:"health_timeout"`
 	StopGrace     time.Duration   `json:"stop_grace"`
 	StartedAt     time.Time       `json:"started_at"`
+	Warnings      []string        `json:"warnings,omitempty"` // see launcher.Fact
 	Ready         bool            `json:"ready,omitempty"`
 	Endpoint      string          `json:"endpoint,omitempty"`
 	Sockets       []uint64        `json:"sockets,omitempty"` // inodes of those that listened when it became ready

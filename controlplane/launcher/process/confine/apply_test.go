@@ -10,10 +10,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/confinetest"
 )
 
 func TestAConfinedProcessHasNothingOfItsMaker(t *testing.T) {
-	dir := open(t)
+	dir := confinetest.Open(t)
 	leak, err := syscall.Open("/etc/hostname", syscall.O_RDONLY, 0) // without O_CLOEXEC
 	if err != nil {
 		t.Fatal(err)
@@ -44,14 +46,14 @@ func TestAConfinedProcessHasNothingOfItsMaker(t *testing.T) {
 
 func TestWhatIsOthersIsNotReadable(t *testing.T) {
 	needRoot(t)
-	dir := open(t)
+	dir := confinetest.Open(t)
 	own := mkdir(t, filepath.Join(dir, "own"), 0o700, me())
-	write(t, filepath.Join(own, "token"), "mine", 0o600)
+	confinetest.Write(t, filepath.Join(own, "token"), "mine", 0o600)
 	if err := give(own, me()); err != nil {
 		t.Fatal(err)
 	}
 	other := filepath.Join(dir, "other")
-	write(t, filepath.Join(other, "token"), "another's", 0o644)
+	confinetest.Write(t, filepath.Join(other, "token"), "another's", 0o644)
 	if err := os.Chmod(other, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +80,7 @@ func TestWhatIsOthersIsNotReadable(t *testing.T) {
 }
 
 func TestApplySaysWhichStepFailed(t *testing.T) {
-	dir := open(t)
+	dir := confinetest.Open(t)
 	for _, c := range []struct {
 		name string
 		spec Spec

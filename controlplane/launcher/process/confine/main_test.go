@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/confinetest"
 )
 
 // The tests' own program plays all parts: it confines itself as an order says,
@@ -174,31 +176,6 @@ func tryTrial(t *testing.T) error {
 	return err
 }
 
-// open is a folder that every user may enter.
-func open(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, d := range []string{dir, filepath.Dir(dir)} {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
-func write(t *testing.T, path, content string, mode os.FileMode) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), mode); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(path, mode); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func mkdir(t *testing.T, path string, mode os.FileMode, owner User) string {
 	t.Helper()
 	if err := os.MkdirAll(path, 0o755); err != nil {
@@ -237,13 +214,6 @@ func give(folder string, owner User) error {
 	})
 }
 
-func absent(t *testing.T, path string) {
-	t.Helper()
-	if _, err := os.Lstat(path); !os.IsNotExist(err) {
-		t.Errorf("%s is on the machine: %v", path, err)
-	}
-}
-
 func hostMounts(t *testing.T) string {
 	t.Helper()
 	b, err := os.ReadFile("/proc/self/mountinfo")
@@ -255,17 +225,4 @@ func hostMounts(t *testing.T) string {
 
 // TestAsAnOrdinaryUser runs the tests of this package once more without root's
 // rights, in user namespaces.
-func TestAsAnOrdinaryUser(t *testing.T) {
-	needRoot(t)
-	tmp := mkdir(t, filepath.Join(open(t), "tmp"), 0o700, ordinary)
-	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.timeout=5m", "-test.paniconexit0")
-	cmd.Env = append(os.Environ(), "TMPDIR="+tmp, "HOME="+tmp)
-	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(ordinary.UID), Gid: uint32(ordinary.GID)}}
-	cmd.WaitDelay = time.Second
-	out, err := cmd.CombinedOutput()
-	t.Logf("%s", out)
-	if err != nil {
-		t.Error(err)
-	}
-}
+func TestAsAnOrdinaryUser(t *testing.T) { confinetest.RunAsOrdinaryUser(t) }

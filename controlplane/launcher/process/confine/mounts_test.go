@@ -8,13 +8,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/confinetest"
 )
 
 // confined is a Spec with these mounts, and their sources' folder.
 func confined(t *testing.T) (Spec, string) {
 	t.Helper()
 	needMounts(t)
-	dir := open(t)
+	dir := confinetest.Open(t)
 	scratch := mkdir(t, filepath.Join(dir, "scratch"), 0o700, User{})
 	return Spec{User: mine(), Scratch: scratch, Dir: "/"}, dir
 }
@@ -23,11 +25,11 @@ func TestMountsExistInsideAlone(t *testing.T) {
 	s, dir := confined(t)
 	volume := mkdir(t, filepath.Join(dir, "volume"), 0o700, me())
 	file := filepath.Join(dir, "file")
-	write(t, file, "configured", 0o444)
+	confinetest.Write(t, file, "configured", 0o444)
 	machine := filepath.Join(dir, "machine") // stands for folders that the machine has
-	write(t, filepath.Join(machine, "neighbour"), "of the machine", 0o644)
-	write(t, filepath.Join(machine, "sub", "below"), "of the machine", 0o644)
-	write(t, filepath.Join(machine, "there"), "of the machine", 0o644)
+	confinetest.Write(t, filepath.Join(machine, "neighbour"), "of the machine", 0o644)
+	confinetest.Write(t, filepath.Join(machine, "sub", "below"), "of the machine", 0o644)
+	confinetest.Write(t, filepath.Join(machine, "there"), "of the machine", 0o644)
 	if err := os.Symlink("neighbour", filepath.Join(machine, "link")); err != nil {
 		t.Fatal(err)
 	}
@@ -80,10 +82,10 @@ func TestMountsExistInsideAlone(t *testing.T) {
 		t.Errorf("the new tree shows itself: %s", r.Mounts)
 	}
 
-	absent(t, absentTop)
-	absent(t, "/etc/slipway-confine-test.conf")
-	absent(t, filepath.Join(machine, "new"))
-	absent(t, filepath.Join(machine, "again"))
+	confinetest.Absent(t, absentTop)
+	confinetest.Absent(t, "/etc/slipway-confine-test.conf")
+	confinetest.Absent(t, filepath.Join(machine, "new"))
+	confinetest.Absent(t, filepath.Join(machine, "again"))
 	if b, _ := os.ReadFile(filepath.Join(machine, "there")); string(b) != "of the machine" {
 		t.Errorf("the machine's file became %q", b)
 	}
@@ -104,7 +106,7 @@ func TestALinkInAVolumeLeadsNowhere(t *testing.T) {
 	outside := mkdir(t, filepath.Join(dir, "outside"), 0o755, User{})
 	volume := mkdir(t, filepath.Join(dir, "volume"), 0o755, me())
 	file := filepath.Join(dir, "file")
-	write(t, file, "configured", 0o444)
+	confinetest.Write(t, file, "configured", 0o444)
 	if err := os.Symlink(outside, filepath.Join(volume, "sub")); err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +123,7 @@ func TestALinkInAVolumeLeadsNowhere(t *testing.T) {
 func TestAHiddenFolderShowsOnlyWhatIsMountedInIt(t *testing.T) {
 	s, dir := confined(t)
 	for _, id := range []string{"one", "two"} {
-		write(t, filepath.Join(dir, "instances", id, "file"), id, 0o644)
+		confinetest.Write(t, filepath.Join(dir, "instances", id, "file"), id, 0o644)
 	}
 	own := filepath.Join(dir, "instances", "one")
 	s.Mounts = []Mount{{Target: filepath.Join(dir, "instances"), ReadOnly: true}, {Source: own, Target: own}}

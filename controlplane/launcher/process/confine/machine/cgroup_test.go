@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/confinetest"
 )
 
 // cgroup is one of the test's own that is gone after it.
@@ -37,7 +38,7 @@ func cgroup(t *testing.T, l Limits) *Cgroup {
 			t.Error(err)
 		}
 		for _, folder := range c.Folders() {
-			absent(t, folder)
+			confinetest.Absent(t, folder)
 		}
 	})
 	return c
@@ -146,7 +147,7 @@ func TestLimitsOfVersion2(t *testing.T) {
 	dir := t.TempDir()
 	files := []string{"memory.max", "memory.swap.max", "memory.oom.group", "cpu.max", "cgroup.procs"}
 	for _, f := range files {
-		write(t, filepath.Join(dir, f), "", 0o600)
+		confinetest.Write(t, filepath.Join(dir, f), "", 0o600)
 	}
 	p := part{dir, unified}
 	if err := p.limit(Limits{Memory: 512 << 20, CPU: 1500}); err != nil {
@@ -157,10 +158,15 @@ func TestLimitsOfVersion2(t *testing.T) {
 			t.Errorf("%s is %q, want %q", files[n], b, want)
 		}
 	}
-	write(t, filepath.Join(dir, "memory.events"), "low 0\nhigh 0\nmax 5\noom 1\noom_kill 1\noom_group_kill 1\n", 0o600)
 	c := &Cgroup{"x", []part{p}}
-	if killed, err := c.OOMKilled(); !killed || err != nil {
-		t.Errorf("killed %v, %v", killed, err)
+	for text, want := range map[string]bool{
+		"low 0\nhigh 0\nmax 5\noom 1\noom_kill 1\noom_group_kill 1\n": true,
+		"low 0\nhigh 0\nmax 5\noom 1\noom_kill 0\noom_group_kill 0\n": false,
+	} {
+		confinetest.Write(t, filepath.Join(dir, "memory.events"), text, 0o600)
+		if killed, err := c.OOMKilled(); killed != want || err != nil {
+			t.Errorf("killed %v, %v with %q", killed, err, text)
+		}
 	}
 }
 
@@ -212,7 +218,7 @@ func TestCgroupsAreFoundWhereverTheyAre(t *testing.T) {
 	if err := again.Remove(); err != nil {
 		t.Error(err)
 	}
-	absent(t, inner)
+	confinetest.Absent(t, inner)
 	if gone, err := OpenCgroup(c.Name()); err != nil || len(gone.parts) != 0 || gone.Remove() != nil || gone.Kill() != nil {
 		t.Errorf("found %v, %v", gone, err)
 	}

@@ -4,17 +4,16 @@ package machine
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/confinetest"
 )
 
 // The tests' own program plays all parts: it joins what an order says, executes
@@ -109,31 +108,6 @@ func needRoot(t *testing.T) {
 	}
 }
 
-// open is a folder that every user may enter.
-func open(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, d := range []string{dir, filepath.Dir(dir)} {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
-func write(t *testing.T, path, content string, mode os.FileMode) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), mode); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(path, mode); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // me is the user that orders run as: an instance's for root, else one's own.
 func me() confine.User {
 	if os.Geteuid() == 0 {
@@ -150,29 +124,6 @@ func mine() *confine.User {
 	return &u
 }
 
-func absent(t *testing.T, path string) {
-	t.Helper()
-	if _, err := os.Lstat(path); !os.IsNotExist(err) {
-		t.Errorf("%s is on the machine: %v", path, err)
-	}
-}
-
 // TestAsAnOrdinaryUser runs the tests of this package once more without root's
 // rights.
-func TestAsAnOrdinaryUser(t *testing.T) {
-	needRoot(t)
-	tmp := filepath.Join(open(t), "tmp")
-	if err := errors.Join(os.Mkdir(tmp, 0o700), os.Chown(tmp, ordinary.UID, ordinary.GID)); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.timeout=5m", "-test.paniconexit0")
-	cmd.Env = append(os.Environ(), "TMPDIR="+tmp, "HOME="+tmp)
-	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(ordinary.UID), Gid: uint32(ordinary.GID)}}
-	cmd.WaitDelay = time.Second
-	out, err := cmd.CombinedOutput()
-	t.Logf("%s", out)
-	if err != nil {
-		t.Error(err)
-	}
-}
+func TestAsAnOrdinaryUser(t *testing.T) { confinetest.RunAsOrdinaryUser(t) }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/confinetest"
 )
 
 func TestEachNameHasAUserOfItsOwn(t *testing.T) {
@@ -84,11 +85,11 @@ func TestAUserOfAStrangersProcessIsNotGiven(t *testing.T) {
 
 func TestGiveFollowsNoLinks(t *testing.T) {
 	needRoot(t)
-	dir := open(t)
+	dir := confinetest.Open(t)
 	outside := filepath.Join(dir, "outside")
-	write(t, outside, "", 0o600)
+	confinetest.Write(t, outside, "", 0o600)
 	folder := filepath.Join(dir, "folder")
-	write(t, filepath.Join(folder, "a", "b"), "", 0o600)
+	confinetest.Write(t, filepath.Join(folder, "a", "b"), "", 0o600)
 	if err := os.Symlink(outside, filepath.Join(folder, "link")); err != nil {
 		t.Fatal(err)
 	}
@@ -107,13 +108,13 @@ func TestGiveFollowsNoLinks(t *testing.T) {
 }
 
 func TestWhatAUserMayReach(t *testing.T) {
-	dir := open(t)
+	dir := confinetest.Open(t)
 	program := filepath.Join(dir, "bin", "program")
-	write(t, program, "#!/bin/sh\n", 0o755)
+	confinetest.Write(t, program, "#!/bin/sh\n", 0o755)
 	text := filepath.Join(dir, "bin", "text")
-	write(t, text, "", 0o644)
+	confinetest.Write(t, text, "", 0o644)
 	closed := filepath.Join(dir, "closed")
-	write(t, filepath.Join(closed, "program"), "", 0o755)
+	confinetest.Write(t, filepath.Join(closed, "program"), "", 0o755)
 	link := filepath.Join(dir, "link")
 	if err := os.Symlink(filepath.Join(closed, "program"), link); err != nil {
 		t.Fatal(err)

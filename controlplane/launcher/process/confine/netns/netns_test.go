@@ -311,8 +311,13 @@ func TestOutbound(t *testing.T) {
 	if got := ask(from, two.Inside.String()+":8080"); !strings.Contains(got, "timeout") {
 		t.Errorf("another instance answers: %q", got)
 	}
-	if err := n.Clear(); err != nil {
-		t.Error(err)
+	for _, there := range []bool{true, false} { // the second time there is nothing to do
+		if got, err := n.Ruled(); err != nil || got != there {
+			t.Errorf("ruled: %v, %v, want %v", got, err, there)
+		}
+		if err := n.Clear(); err != nil {
+			t.Error(err)
+		}
 	}
 	if got := ask(from, two.Inside.String()+":8080"); got != "you are "+one.Inside.String() {
 		t.Errorf("the rules are not what kept them apart: %q", got)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/google/nftables"
@@ -98,16 +99,36 @@ func (n *Networks) Outbound() error {
 	return nil
 }
 
-// Clear takes out what Outbound put in.
+// Clear takes out what Outbound put in, in this life or an earlier one. Without
+// any of it, it does nothing.
 func (n *Networks) Clear() error {
+	there, err := n.Ruled()
+	if err != nil || !there {
+		return err
+	}
 	c, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("clear nftables: %w", err)
 	}
+	// Made first, since another may have cleared it meanwhile.
 	t := c.AddTable(&nftables.Table{Family: nftables.TableFamilyIPv4, Name: n.table})
 	c.DelTable(t)
 	if err := c.Flush(); err != nil {
 		return fmt.Errorf("clear nftables: %w", err)
 	}
 	return nil
+}
+
+// Ruled reports whether there is what Outbound puts in. Where tables cannot even
+// be listed, there is none.
+func (n *Networks) Ruled() (bool, error) {
+	c, err := nftables.New()
+	if err != nil {
+		return false, fmt.Errorf("list nftables: %w", err)
+	}
+	tables, err := c.ListTablesOfFamily(nftables.TableFamilyIPv4)
+	if err != nil {
+		return false, nil //nolint:nilerr // this kernel has no nftables
+	}
+	return slices.ContainsFunc(tables, func(t *nftables.Table) bool { return t.Name == n.table }), nil
 }

@@ -1,0 +1,159 @@
+//go:build linux
+
+package process
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// words say how far the building of an environment is.
+type words struct {
+	percent int
+	text    string
+}
+
+// How the time of a build is shared out, in percent: an environment is made up
+// to madePercent, packages are found and downloaded up to collectedPercent.
+const (
+	madePercent      = 10
+	collectedPercent = 70
+	installedPercent = 99
+)
+
+// progress follows a build: what pip writes, and which packages are there. What
+// it says never goes back. Pip tells in advance what it installs, but not what
+// it collects: packages want others. So the end of that is taken to be near when
+// as many are there as requirements.txt names.
+type progress struct {
+	wanted int
+	site   string // the folder that packages are installed to
+	say    func(words)
+
+	collected int     // the present one included
+	fetched   float64 // of the present one, 0 to 1
+	names     []string
+	last      words
+}
+
+// begin begins a step.
+func (p *progress) begin(percent int, text string) { p.tell(float64(percent), text) }
+
+func (p *progress) tell(percent float64, text string) {
+	now := words{max(p.last.percent, int(percent)), text}
+	if now != p.last {
+		p.last = now
+		p.say(now)
+	}
+}
+
+var (
+	collecting = regexp.MustCompile(`^(?:Collecting|Requirement already satisfied:) ([A-Za-z0-9][A-Za-z0-9._-]*)`)
+	processing = regexp.MustCompile(`^Processing (?:\S*/)?([A-Za-z0-9][A-Za-z0-9._]*)\S*`)
+	fetching   = regexp.MustCompile(`^\s*Progress (\d+) of (\d+)\s*$`)
+	building   = regexp.MustCompile(`^\s*Building wheel for ([A-Za-z0-9][A-Za-z0-9._-]*) .*: started`)
+)
+
+const toInstall = "Installing collected packages: "
+
+// line takes in a line of pip's, and reports whether it is for programs alone.
+func (p *progress) line(text string) (forPrograms bool) {
+	text = strings.TrimRight(text, "\r\n")
+	if m := fetching.FindStringSubmatch(text); m != nil {
+		got, _ := strconv.ParseFloat(m[1], 64)
+		if of, _ := strconv.ParseFloat(m[2], 64); of > 0 {
+			p.fetched = min(1, got/of)
+			p.tell(p.share(), p.last.text)
+		}
+		return true
+	}
+	for _, begins := range []*regexp.Regexp{collecting, processing} {
+		if m := begins.FindStringSubmatch(text); m != nil {
+			p.collected, p.fetched, p.names = p.collected+1, 0, nil
+			p.tell(p.share(), fmt.Sprintf("collecting %s (%d so far)", m[1], p.collected))
+			return false
+		}
+	}
+	if m := building.FindStringSubmatch(text); m != nil {
+		p.tell(p.share(), "building "+m[1])
+	}
+	if names, ok := strings.CutPrefix(text, toInstall); ok {
+		p.names = strings.Split(names, ", ")
+		p.look()
+	}
+	return false
+}
+
+// share is how far the collecting is, in percent of all.
+func (p *progress) share() float64 {
+	done := max(0, float64(p.collected-1)+p.fetched) / float64(max(p.wanted, p.collected, 1))
+	return madePercent + (collectedPercent-madePercent)*done
+}
+
+// look finds which of the packages are installed that pip has announced.
+func (p *progress) look() {
+	if len(p.names) == 0 {
+		return
+	}
+	entries, err := os.ReadDir(p.site)
+	if err != nil {
+		return
+	}
+	there := map[string]bool{}
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), ".dist-info"); ok {
+			name, _, _ = strings.Cut(name, "-")
+			there[canonical(name)] = true
+		}
+	}
+	done, next := 0, ""
+	for _, name := range p.names {
+		switch {
+		case there[canonical(name)]:
+			done++
+		case next == "":
+			next = name
+		}
+	}
+	of := len(p.names)
+	if next == "" {
+		next = p.names[of-1]
+	}
+	p.tell(collectedPercent+(installedPercent-collectedPercent)*float64(done)/float64(of),
+		fmt.Sprintf("installing %s (%d of %d)", next, min(done+1, of), of))
+}
+
+var separators = regexp.MustCompile(`[-_.]+`)
+
+// canonical is a package's name as all its spellings have it (PEP 503).
+func canonical(name string) string {
+	return separators.ReplaceAllString(strings.ToLower(name), "-")
+}
+
+// sitePackages is where an environment's packages are.
+func sitePackages(env string) string {
+	found, err := filepath.Glob(filepath.Join(env, "lib", "python*", "site-packages"))
+	if err != nil || len(found) == 0 {
+		return ""
+	}
+	return found[0]
+}
+
+// tellsRaw reports whether the pip that is installed there knows
+// --progress-bar=raw, which came with 24.1. With an older one the progress of a
+// download is not known.
+func tellsRaw(site string) bool {
+	found, err := filepath.Glob(filepath.Join(site, "pip-*.dist-info"))
+	if err != nil || len(found) == 0 {
+		return false
+	}
+	var major, minor int
+	if n, _ := fmt.Sscanf(filepath.Base(found[0]), "pip-%d.%d", &major, &minor); n != 2 {
+		return false
+	}
+	return major > 24 || major == 24 && minor >= 1
+}
