@@ -86,6 +86,11 @@ type Tx interface {
 	App(id string) (*App, error)
 	Instance(id string) (*Instance, error)
 	Alias(nameOrID string) (*Alias, error)
+	// ReadAhead asks at once for what a step of these instances reads: their
+	// records, events and progress, and the starts of their apps. What the
+	// transaction then reads of it costs no call of the store; what it does not
+	// read is not compared.
+	ReadAhead(of ...*Instance) error
 
 	// AppByName is the ID of the app of this name and version, without regard
 	// to case; empty where there is none.
@@ -149,7 +154,7 @@ type Tx interface {
 	// RevokeCredential what was issued for a session or a token.
 	RevokeUser(user string, epoch int64)
 	RevokeCredential(id string)
-	// Audit adds the record of this transaction's change. Without another write
+	// Audit adds the record of a change in this transaction. Without another write
 	// there is none.
 	Audit(r *AuditRecord)
 	// Places are where the workloads of launchers are, by the launcher's name.

@@ -199,14 +199,16 @@ func (t *tx) revoke(name string, epoch int64) {
 
 // Audit implements controlplane.Tx. The key is in the order of time; two of one
 // instant are told apart by the rest of the ID.
-func (t *tx) Audit(r *controlplane.AuditRecord) { t.audit = r }
+func (t *tx) Audit(r *controlplane.AuditRecord) { t.audits = append(t.audits, r) }
 
-func (t *tx) putAudit() {
-	if t.audit == nil || len(t.writes) == 0 {
+func (t *tx) putAudits() {
+	if len(t.writes) == 0 {
 		return
 	}
-	t.putPlain(auditPrefix+t.audit.ID, t.audit)
-	t.written = append(t.written, func(rev int64) { t.audit.Revision = rev })
+	for _, r := range t.audits {
+		t.putPlain(auditPrefix+r.ID, r)
+		t.written = append(t.written, func(rev int64) { r.Revision = rev })
+	}
 }
 
 // keepsEnd reports whether a key is rewritten that is there, and goes away when

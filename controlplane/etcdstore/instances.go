@@ -3,6 +3,7 @@ package etcdstore
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,6 +23,36 @@ func (t *tx) Instance(id string) (*controlplane.Instance, error) {
 	}
 	in.Revision = rev
 	return in, nil
+}
+
+// ReadAhead implements controlplane.Tx.
+func (t *tx) ReadAhead(of ...*controlplane.Instance) error {
+	keys := map[string]bool{}
+	for _, in := range of {
+		for _, key := range []string{
+			instanceKey(in.ID), eventsKey(in.ID), RecordRouteKey(RecordOfProgress(in.ID)), appStartsKey(in.AppID),
+		} {
+			keys[key] = true
+		}
+	}
+	if t.ahead == nil {
+		t.ahead = make(map[string]read, len(keys))
+	}
+	for some := range slices.Chunk(slices.Collect(maps.Keys(keys)), maxOps) {
+		gets := make([]clientv3.Op, len(some))
+		for i, key := range some {
+			gets[i] = clientv3.OpGet(t.store.prefix + key)
+		}
+		resp, err := t.store.client.Txn(t.ctx).Then(gets...).Commit()
+		if err != nil {
+			return storeError(err)
+		}
+		for i, key := range some {
+			t.ahead[key] = readOf(resp.Responses[i].GetResponseRange().Kvs)
+		}
+		t.revision = max(t.revision, resp.Header.Revision)
+	}
+	return nil
 }
 
 func (t *tx) InstancesOf(appID string) ([]string, error) {

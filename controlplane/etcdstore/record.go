@@ -19,6 +19,26 @@ const schemaVersion = 1
 // decode reads a value. A newer schema is an error: to act upon half of what a
 // record says is worse than not to act.
 func decode(key string, raw []byte, into any) error {
+	if err := readable(key, raw); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
+		return fmt.Errorf("read %s: %w", key, err)
+	}
+	return nil
+}
+
+// ours is how encode writes the schema version.
+var ours = fmt.Appendf(nil, `"v":%d`, schemaVersion)
+
+// readable is an error for a value of a newer schema.
+func readable(key string, raw []byte) error {
+	// Where the name is there once, and with our version, the whole need not be
+	// parsed for it: a newer version would be there beside it.
+	if before, after, ok := bytes.Cut(raw, ours); ok && len(after) > 0 && (after[0] == ',' || after[0] == '}') &&
+		!bytes.Contains(before, ours[:3]) && !bytes.Contains(after, ours[:3]) {
+		return nil
+	}
 	var head struct {
 		V int `json:"v"`
 	}
@@ -29,9 +49,6 @@ func decode(key string, raw []byte, into any) error {
 		return controlplane.Errorf(controlplane.CodeInternal,
 			"the record %s has schema version %d, and this program knows none above %d", key, head.V, schemaVersion).
 			WithHint("run the version of Slipway that wrote it, or a newer one")
-	}
-	if err := json.Unmarshal(raw, into); err != nil {
-		return fmt.Errorf("read %s: %w", key, err)
 	}
 	return nil
 }

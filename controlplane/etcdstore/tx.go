@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -12,6 +13,10 @@ import (
 // maxAttempts ends a transaction that always finds its reads changed. Each
 // attempt loses against somebody's success, so that many losses mean a bug.
 const maxAttempts = 64
+
+// maxOps is how many operations etcd takes in one transaction, unless it is
+// configured otherwise.
+const maxOps = 128
 
 // Update implements controlplane.Store.
 func (s *Store) Update(ctx context.Context, f func(controlplane.Tx) error) (int64, error) {
@@ -44,11 +49,12 @@ type tx struct {
 	ctx      context.Context
 	store    *Store
 	reads    map[string]read
+	ahead    map[string]read // what ReadAhead found
 	compares []clientv3.Cmp
 	writes   map[string][]byte // nil: delete
 	ttls     map[string]int64  // of writes that go away by themselves, in seconds
 	renew    map[string]bool   // of those, what gets the whole of its time again
-	audit    *controlplane.AuditRecord
+	audits   []*controlplane.AuditRecord
 	written  []func(revision int64)
 	revision int64 // the newest that a read saw
 	err      error // of a write; ends the transaction
@@ -67,17 +73,26 @@ func (t *tx) get(key string) (read, error) {
 	if r, ok := t.reads[key]; ok {
 		return r, nil
 	}
+	if r, ok := t.ahead[key]; ok {
+		t.reads[key] = r
+		return r, nil
+	}
 	resp, err := t.store.client.Get(t.ctx, t.store.prefix+key)
 	if err != nil {
 		return read{}, storeError(err)
 	}
-	var r read
-	if len(resp.Kvs) > 0 {
-		r = read{raw: resp.Kvs[0].Value, revision: resp.Kvs[0].ModRevision}
-	}
+	r := readOf(resp.Kvs)
 	t.reads[key] = r
 	t.revision = max(t.revision, resp.Header.Revision)
 	return r, nil
+}
+
+// readOf is what a range of one key has brought.
+func readOf(kvs []*mvccpb.KeyValue) read {
+	if len(kvs) == 0 {
+		return read{}
+	}
+	return read{raw: kvs[0].Value, revision: kvs[0].ModRevision}
 }
 
 // load reads a record into into; ok is false where there is none.
@@ -100,7 +115,7 @@ func (t *tx) put(key string, record any) {
 		return
 	}
 	if old.raw != nil {
-		if err := decode(key, old.raw, &struct{}{}); err != nil {
+		if err := readable(key, old.raw); err != nil {
 			t.fail(storeError(err))
 			return
 		}
@@ -136,7 +151,7 @@ func (t *tx) commit() (revision int64, ok bool, err error) {
 	if len(t.writes) == 0 {
 		return t.revision, true, nil
 	}
-	t.putAudit()
+	t.putAudits()
 	for key, r := range t.reads {
 		t.compares = append(t.compares, clientv3.Compare(clientv3.ModRevision(t.store.prefix+key), "=", r.revision))
 	}

@@ -88,6 +88,24 @@ func TestATransactionHoldsOnlyIfWhatItReadStillDoes(t *testing.T) {
 			func(tx controlplane.Tx) error { _, err := tx.InstancesOf(app.ID); return err },
 			func(w *world) { w.put(newInstance(newApp("other"))) }, false,
 		},
+		"something that was read ahead, and then read": {
+			func(tx controlplane.Tx) error {
+				if err := tx.ReadAhead(newInstance(app)); err != nil {
+					return err
+				}
+				_, err := tx.AppStarts(app.ID)
+				return err
+			},
+			func(w *world) {
+				w.update(func(tx controlplane.Tx) error { tx.SetAppStarts(app.ID, []time.Duration{1}); return nil })
+			}, true,
+		},
+		"something that was read ahead alone": {
+			func(tx controlplane.Tx) error { return tx.ReadAhead(newInstance(app)) },
+			func(w *world) {
+				w.update(func(tx controlplane.Tx) error { tx.SetAppStarts(app.ID, []time.Duration{1}); return nil })
+			}, false,
+		},
 		"something that was not read": {
 			func(controlplane.Tx) error { return nil },
 			func(w *world) { w.put(newApp("other")) }, false,
@@ -113,6 +131,51 @@ func TestATransactionHoldsOnlyIfWhatItReadStillDoes(t *testing.T) {
 				t.Errorf("%d runs, want a repetition: %v", runs, c.repeats)
 			}
 		})
+	}
+}
+
+// More is read ahead than etcd takes in one transaction, and each change has its
+// record of the audit.
+func TestManyInstancesInOneTransaction(t *testing.T) {
+	w := newWorld(t)
+	app := newApp("demo")
+	w.put(app)
+	var all []*controlplane.Instance
+	for range 60 {
+		all = append(all, newInstance(app))
+		w.put(all[len(all)-1])
+	}
+	w.update(func(tx controlplane.Tx) error {
+		if err := tx.ReadAhead(all...); err != nil {
+			return err
+		}
+		for i, want := range all {
+			in, err := tx.Instance(want.ID)
+			if err != nil {
+				return err
+			}
+			if in.ID != want.ID || in.Revision != want.Revision {
+				t.Errorf("read %s at %d, want %s at %d", in.ID, in.Revision, want.ID, want.Revision)
+			}
+			if i < 3 {
+				in.Restarts++
+				controlplane.AuditSystem(tx, noon, "instance.suspend", "instance/"+in.ID, "")
+				if err := tx.Put(in); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	audited, err := w.Audit(t.Context(), controlplane.Page{})
+	if err != nil || len(audited.Items) != 3 {
+		t.Errorf("%d records of the audit, %v", len(audited.Items), err)
+	}
+	for i, want := range all[:4] {
+		in, err := w.Instance(t.Context(), want.ID)
+		if changed := i < 3; err != nil || (in.Restarts == 1) != changed {
+			t.Errorf("instance %d: %d restarts, %v", i, in.Restarts, err)
+		}
 	}
 }
 

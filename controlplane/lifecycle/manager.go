@@ -61,8 +61,8 @@ type Manager struct {
 	live       map[string]edge  // edges by name
 	suspending map[string]*task // what waits for them
 	starts     queue
-	beginning  chan struct{} // a token for each change of a record that nobody waits for, see backlog
-	ending     chan struct{}
+	beginning  backlog
+	ending     backlog
 
 	settling int           // tasks whose settle is set
 	settled  chan struct{} // closed when there are none
@@ -76,6 +76,7 @@ type Manager struct {
 type task struct {
 	view
 	working bool
+	failed  bool // the last step, which is tried again
 	settle  bool // the first look is due, and others wait for what follows from it
 	timer   *time.Timer
 	folds   bool // the timer looks after news of edges
@@ -96,21 +97,13 @@ const (
 	edgesList     = "edges"
 )
 
-// How many changes of records are made at once that nobody waits for: the store
-// makes many at the price of one, and a wake among them is not to wait long. What
-// goes to sleep already comes before what could.
-const (
-	beginnings = 32
-	endings    = 96
-)
-
 // New makes a manager. Nothing happens before Run.
 func New(c Config) *Manager {
 	m := &Manager{
 		cfg: c, tasks: map[string]*task{}, settled: make(chan struct{}),
 		waiting: map[string]bool{instancesList: true, wakesList: true, edgesList: true},
 		live:    map[string]edge{}, suspending: map[string]*task{}, starts: queue{limit: c.StartsAtOnce},
-		beginning: make(chan struct{}, beginnings), ending: make(chan struct{}, endings),
+		beginning: backlog{limit: beginnings}, ending: backlog{limit: endings},
 	}
 	for name := range c.Launchers {
 		m.waiting["launcher "+name] = true
@@ -240,6 +233,7 @@ func (m *Manager) work(id string, t *task) {
 	failures := 0
 	for m.ctx.Err() == nil {
 		m.mu.Lock()
+		t.failed = failures > 0
 		m.assign(id, t, m.view(id, t))
 		v := m.view(id, t)
 		s := next(v)

@@ -44,56 +44,39 @@ func (m *Manager) take(id string, t *task, v view, a action) error {
 	return m.record(t, v, a, nil)
 }
 
-// backlog is what bounds the changes at once that nobody waits for, of which there
-// may be thousands at one time; nil for the others.
-func (m *Manager) backlog(a action) chan struct{} {
-	switch a {
-	case fold, idle, resume:
-		return m.beginning
-	case stopping, suspend:
-		return m.ending
-	}
-	return nil
-}
-
 // errMoved says that the record is not any more what a step was decided upon.
 var errMoved = errors.New("the record has changed")
 
 // record changes the record as the step says, and as more says where it is not
 // nil, in a transaction that holds only if the step is still the one to take.
+// Steps of a backlog have no more to say.
 func (m *Manager) record(t *task, v view, a action, more func(controlplane.Tx, *controlplane.Instance) error) error {
-	if backlog := m.backlog(a); backlog != nil {
-		select {
-		case backlog <- struct{}{}:
-		case <-m.ctx.Done():
-			return m.ctx.Err()
-		}
-		defer func() { <-backlog }()
-		m.mu.Lock()
-		v = m.view(v.record.ID, t) // it is older than the wait
-		m.mu.Unlock()
-		if next(v).action != a {
-			return nil
-		}
+	if b := m.backlog(a); b != nil {
+		return m.await(b, &job{task: t, view: v, action: a})
 	}
 	return m.update(t, v, func(tx controlplane.Tx, in *controlplane.Instance) error {
-		if !v.holds(in, a) {
-			return errMoved
-		}
-		change(in, v, a)
-		if a != fold {
-			in.UpdatedAt = v.now.UTC()
-		}
-		if err := tell(tx, in, v, a); err != nil {
+		return apply(tx, in, v, a, more)
+	})
+}
+
+// apply is what a step does in a transaction; more may be nil.
+func apply(tx controlplane.Tx, in *controlplane.Instance, v view, a action, more func(controlplane.Tx, *controlplane.Instance) error) error {
+	if !v.holds(in, a) {
+		return errMoved
+	}
+	change(in, v, a)
+	if a != fold {
+		in.UpdatedAt = v.now.UTC()
+	}
+	if err := tell(tx, in, v, a); err != nil {
+		return err
+	}
+	if more != nil {
+		if err := more(tx, in); err != nil {
 			return err
 		}
-		if more != nil {
-			if err := more(tx, in); err != nil {
-				return err
-			}
-		}
-		return tx.Put(in)
-	})
+	}
+	return tx.Put(in)
 }
 
 // holds reports whether this record leads to the same step.
@@ -109,11 +92,20 @@ func (v view) holds(in *controlplane.Instance, a action) bool {
 func (m *Manager) update(t *task, v view, f func(controlplane.Tx, *controlplane.Instance) error) error {
 	var in *controlplane.Instance
 	_, err := m.cfg.Store.Update(m.ctx, func(tx controlplane.Tx) (err error) {
+		if err := tx.ReadAhead(v.record); err != nil {
+			return err
+		}
 		if in, err = tx.Instance(v.record.ID); err != nil {
 			return err
 		}
 		return f(tx, in)
 	})
+	return m.changed(t, v, in, err)
+}
+
+// changed takes in what a record is after a transaction; nil: there is none. It
+// returns the error of the step.
+func (m *Manager) changed(t *task, v view, in *controlplane.Instance, err error) error {
 	moved := errors.Is(err, errMoved)
 	switch {
 	case moved: // in is the newer record: decide again upon that

@@ -117,10 +117,15 @@ func (p *proxy) start(b *testing.B, host string) (took time.Duration) {
 
 func (p *proxy) await(b *testing.B, host string) {
 	b.Helper()
+	p.awaitTarget(b, host, "/")
+}
+
+func (p *proxy) awaitTarget(b *testing.B, host, target string) {
+	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), patience)
 	defer cancel()
 	for ; ; time.Sleep(time.Millisecond) {
-		r, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.address+"/", nil)
+		r, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.address+target, nil)
 		r.Host = host
 		a, err := http.DefaultTransport.RoundTrip(r)
 		if err == nil {

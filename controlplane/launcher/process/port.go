@@ -106,7 +106,7 @@ func bindable(port int) bool {
 
 // taken finds who listens on the port of the loopback or on every address.
 func taken(port int) (procgroup.Listener, bool) {
-	all, err := procgroup.Listeners(os.Getpid())
+	all, err := procgroup.ListenersAt(port)
 	if err != nil {
 		return procgroup.Listener{}, false
 	}

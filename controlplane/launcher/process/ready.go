@@ -27,6 +27,7 @@ func (r *run) awaitReady(ctx context.Context, g group) verdict {
 	)
 	for {
 		address, own, stranger := r.openPort(ctx, g)
+		pause := knockPause(time.Since(r.state.StartedAt))
 		switch {
 		case own != nil:
 			strangers = 0
@@ -45,13 +46,15 @@ func (r *run) awaitReady(ctx context.Context, g group) verdict {
 			if ctx.Err() == nil || unhealthy == nil {
 				unhealthy = err
 			}
+			pause = pace.Next()
 		case stranger != nil:
 			// Once may be a process of ours that was just born.
 			if strangers++; strangers > 1 {
 				return verdict{stranger: stranger}
 			}
+			pause = pace.Next()
 		}
-		timer := time.NewTimer(pace.Next())
+		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
@@ -75,7 +78,7 @@ func (r *run) openPort(ctx context.Context, g group) (address netip.AddrPort, ow
 		return address, nil, nil
 	}
 	address = netip.AddrPortFrom(ip, uint16(r.state.Port))
-	if probe.Connect(ctx, address.String()) != nil {
+	if closed(address) || probe.Connect(ctx, address.String()) != nil {
 		return address, nil, nil
 	}
 	return address, []uint64{}, nil
@@ -87,10 +90,10 @@ func (r *run) openPort(ctx context.Context, g group) (address netip.AddrPort, ow
 func openPort(ctx context.Context, g group, port int) (address netip.AddrPort, own []uint64, stranger *procgroup.Listener) {
 	for _, ip := range []netip.Addr{loopback4, loopback6} {
 		at := netip.AddrPortFrom(ip, uint16(port))
-		if probe.Connect(ctx, at.String()) != nil {
+		if closed(at) || probe.Connect(ctx, at.String()) != nil {
 			continue
 		}
-		all, err := procgroup.Listeners(g.Leader.PID)
+		all, err := procgroup.ListenersAt(port)
 		if err != nil {
 			continue
 		}

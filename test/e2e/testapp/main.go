@@ -30,7 +30,12 @@ type echo struct {
 	Env      map[string]string `json:"env"`
 	// Raw is all that came over the connection for this request, byte for byte.
 	Raw []byte `json:"raw"`
+	// Listening is since when the app's port is open, as this machine's clock told
+	// right after that: nanoseconds since 1970.
+	Listening int64 `json:"listening_ns"`
 }
+
+var listening time.Time
 
 func main() {
 	if err := run(); err != nil {
@@ -64,6 +69,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	listening = time.Now()
 	server := &http.Server{Handler: http.HandlerFunc(serve), ConnContext: withRecord, MaxHeaderBytes: 1 << 20} //nolint:gosec // slow clients are the edge's to keep off
 	server.Protocols = new(http.Protocols)
 	server.Protocols.SetHTTP1(true)
@@ -130,6 +136,7 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		URI: r.RequestURI, Method: r.Method, Host: r.Host, Header: r.Header,
 		Body: hex.EncodeToString(sum.Sum(nil)), Pid: os.Getpid(),
 		Instance: os.Getenv("H2O_CLOUD_INSTANCE_ID"), Env: map[string]string{}, Raw: recordOf(r),
+		Listening: listening.UnixNano(),
 	}
 	for _, line := range os.Environ() {
 		name, value, _ := strings.Cut(line, "=")
