@@ -165,7 +165,7 @@ func (s *Service) DeleteApp(ctx context.Context, actor Actor, id string, force b
 	if err != nil {
 		return 0, err
 	}
-	s.dropBundle(ctx, app.Bundle)
+	s.dropBlobs(ctx, app)
 	return revision, nil
 }
 

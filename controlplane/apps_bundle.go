@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
-// Sweep finishes the imports that a killed control plane left half-way: their
-// bundles go, unless the record was written. Imports that are under way go on.
+// Sweep finishes the imports that a killed control plane left half-way: what they
+// kept goes, unless the record was written. Imports that are under way go on.
 func (s *Service) Sweep(ctx context.Context) error {
 	digests, err := s.Blobs.Unkept(ctx)
 	for _, digest := range digests {
-		used, usedErr := s.bundleUsed(ctx, digest)
+		used, usedErr := s.blobUsed(ctx, digest)
 		switch {
 		case usedErr != nil:
 			err = errors.Join(err, usedErr)
@@ -24,24 +25,34 @@ func (s *Service) Sweep(ctx context.Context) error {
 	return err
 }
 
-// dropBundle removes a bundle that no app refers to: the same bytes may be
-// another app's.
-func (s *Service) dropBundle(ctx context.Context, digest string) {
+// dropBlobs removes the bundle and the icon of an app that is gone, unless
+// another app refers to them: the same bytes may be another's.
+func (s *Service) dropBlobs(ctx context.Context, of *App) {
 	ctx = context.WithoutCancel(ctx)
-	used, err := s.bundleUsed(ctx, digest)
-	if err == nil && !used {
-		_ = s.Blobs.Delete(ctx, digest)
+	for _, digest := range of.blobs() {
+		used, err := s.blobUsed(ctx, digest)
+		if err == nil && !used {
+			_ = s.Blobs.Delete(ctx, digest)
+		}
 	}
 }
 
-func (s *Service) bundleUsed(ctx context.Context, digest string) (bool, error) {
+// blobs are the digests of what an app has in Blobs.
+func (a *App) blobs() []string {
+	if a.Icon == "" {
+		return []string{a.Bundle}
+	}
+	return []string{a.Bundle, a.Icon}
+}
+
+func (s *Service) blobUsed(ctx context.Context, digest string) (bool, error) {
 	for page := (Page{Limit: 1000}); ; {
 		apps, err := s.Store.Apps(ctx, page)
 		if err != nil {
 			return true, err
 		}
 		for _, a := range apps.Items {
-			if a.Bundle == digest {
+			if slices.Contains(a.blobs(), digest) {
 				return true, nil
 			}
 		}
