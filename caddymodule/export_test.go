@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"testing"
@@ -65,3 +66,14 @@ func ReportEvery(t *testing.T, every time.Duration) {
 
 // Waiters is how many requests wait.
 func (rt *Runtime) Waiters() int64 { return rt.room.Waiters() }
+
+// Icons are what an edge keeps of apps' icons.
+type Icons = icons
+
+// Of is of.
+func (i *icons) Of(ctx context.Context, digest string, fetch func(context.Context) ([]byte, error)) []byte {
+	return i.of(ctx, digest, fetch)
+}
+
+// Len is how many are kept.
+func (i *icons) Len() int { return len(i.kept) }

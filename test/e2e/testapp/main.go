@@ -51,6 +51,12 @@ func run() error {
 	if delay, err := time.ParseDuration(os.Getenv("START_DELAY")); err == nil {
 		time.Sleep(delay)
 	}
+	// A file says when, where a test is to look at a start in peace.
+	for gate := os.Getenv("START_GATE"); gate != ""; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(gate); err == nil {
+			break
+		}
+	}
 	fmt.Println("testapp listens")
 	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
 	if err != nil {
