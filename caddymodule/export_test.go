@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"testing"
@@ -78,3 +79,14 @@ func (rt *Runtime) ServeBy(table *routing.Table) http.Handler {
 		_ = h.serve(w, r, d, &v, false)
 	})
 }
+
+// Icons are what an edge keeps of apps' icons.
+type Icons = icons
+
+// Of is of.
+func (i *icons) Of(ctx context.Context, digest string, fetch func(context.Context) ([]byte, error)) []byte {
+	return i.of(ctx, digest, fetch)
+}
+
+// Len is how many are kept.
+func (i *icons) Len() int { return len(i.kept) }

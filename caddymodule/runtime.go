@@ -44,6 +44,7 @@ type Runtime struct {
 	// are under way.
 	visitors *session.Checker
 	stays    session.Stays
+	icons    icons
 
 	startOnce sync.Once
 	startErr  error

@@ -24,6 +24,9 @@ func (h *Handler) wait(w http.ResponseWriter, r *http.Request, d routing.Decisio
 	k := h.kindOf(r, d, webSocket)
 	switch {
 	case k == kindProbe:
+		if h.favicon(w, r, v, d) {
+			return nil, nil
+		}
 		return nil, h.end(w, r, v, outAsleep, asleep)
 	case k == kindPreflight && d.Instance.Visibility != routing.Public:
 		return nil, h.noPreflight(w, r, v)
@@ -153,12 +156,21 @@ func (h *Handler) waitingPage(w http.ResponseWriter, r *http.Request, v *visit, 
 		return h.end(w, r, v, outNoRoute, notFound)
 	}
 	own := d.Path[:len(d.Path)-len(d.Rest)] + "/.slipway/"
-	p := waitingpage.Page{State: *s, WaitPath: own + "wait", StatusPath: own + "status"}
-	if policy := h.runtime.Table().Policy(d.Instance.App); policy != nil {
+	query := ""
+	if d.HasQuery {
+		query = "?" + d.Query
+	}
+	t := h.runtime.Table()
+	p := waitingpage.Page{
+		State: *s, WaitPath: own + "wait", StatusPath: own + "status",
+		Icon: h.runtime.iconOf(r.Context(), d.Instance), IconPath: d.Path[:len(d.Path)-len(d.Rest)] + "/favicon.ico",
+		Address: t.CanonicalURL(h.site, d.Instance, d.Rest, query),
+	}
+	if policy := t.Policy(d.Instance.App); policy != nil {
 		p.Title = policy.Title
 	}
 	if owns(h.whoWaits(r, d.Instance, v, false), d.Instance) {
-		p.LogURL, p.Command = h.site.ConsoleURL(), "slipway instance logs "+s.ID
+		p.LogURL, p.Command = h.site.ConsoleURL()+"instances/"+s.ID, "slipway instance logs "+s.ID
 	}
 	body, err := p.HTML()
 	if err != nil {

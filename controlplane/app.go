@@ -65,6 +65,7 @@ type App struct {
 	AppMode     AppMode     `json:"app_mode"`
 	Link        string      `json:"link,omitempty"` // LINK apps: where to
 	Bundle      string      `json:"bundle"`         // SHA-256 of the archive, hexadecimal: its key in Blobs
+	Icon        string      `json:"icon,omitempty"` // that of its icon, likewise; empty: it has none
 	Manifest    Manifest    `json:"manifest"`
 	CreatedAt   time.Time   `json:"created_at"`
 	UpdatedAt   time.Time   `json:"updated_at"`

@@ -163,8 +163,7 @@ func (s *Service) DeleteApp(ctx context.Context, actor Actor, id string, force b
 	if err != nil {
 		return 0, err
 	}
-	// What stays by mistake is looked at again by Sweep.
-	_ = s.dropBundle(context.WithoutCancel(ctx), app.Bundle)
+	s.dropBlobs(ctx, app)
 	return revision, nil
 }
 

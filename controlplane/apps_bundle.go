@@ -4,34 +4,49 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
-// Sweep finishes the imports that a killed control plane left half-way: their
-// bundles go, unless the record was written. Imports that are under way go on.
+// Sweep finishes the imports that a killed control plane left half-way: what they
+// kept goes, unless the record was written. Imports that are under way go on.
 func (s *Service) Sweep(ctx context.Context) error {
 	digests, err := s.Blobs.Unkept(ctx)
 	for _, digest := range digests {
-		err = errors.Join(err, s.dropBundle(ctx, digest))
+		err = errors.Join(err, s.dropBlob(ctx, digest))
 	}
 	return err
 }
 
-// dropBundle removes a bundle that no app refers to, and that nobody imports:
-// the same bytes may be another app's, or about to be.
-func (s *Service) dropBundle(ctx context.Context, digest string) error {
-	s.bundles.Lock()
-	defer s.bundles.Unlock()
-	return s.Blobs.Drop(ctx, digest, func(ctx context.Context) (bool, error) { return s.bundleUsed(ctx, digest) })
+// dropBlobs removes the bundle and the icon of an app that is gone, or that did
+// not come to be. What stays by mistake is looked at again by Sweep.
+func (s *Service) dropBlobs(ctx context.Context, of *App) {
+	ctx = context.WithoutCancel(ctx)
+	for _, digest := range of.blobs() {
+		_ = s.dropBlob(ctx, digest)
+	}
 }
 
-func (s *Service) bundleUsed(ctx context.Context, digest string) (bool, error) {
+// dropBlob removes a blob that no app refers to, and that nobody imports: the
+// same bytes may be another app's, or about to be.
+func (s *Service) dropBlob(ctx context.Context, digest string) error {
+	s.bundles.Lock()
+	defer s.bundles.Unlock()
+	return s.Blobs.Drop(ctx, digest, func(ctx context.Context) (bool, error) { return s.blobUsed(ctx, digest) })
+}
+
+// blobs are the digests of what an app has in Blobs.
+func (a *App) blobs() []string {
+	return slices.DeleteFunc([]string{a.Bundle, a.Icon}, func(digest string) bool { return digest == "" })
+}
+
+func (s *Service) blobUsed(ctx context.Context, digest string) (bool, error) {
 	for page := (Page{Limit: 1000}); ; {
 		apps, err := s.Store.Apps(ctx, page)
 		if err != nil {
 			return true, err
 		}
 		for _, a := range apps.Items {
-			if a.Bundle == digest {
+			if slices.Contains(a.blobs(), digest) {
 				return true, nil
 			}
 		}

@@ -38,43 +38,63 @@ func (s *Service) ImportApp(ctx context.Context, actor Actor, archive io.Reader,
 		return nil, nil, Errorf(CodeTooLarge, "the bundle is larger than %d bytes", s.MaxUpload).
 			WithHint("leave out what the app does not need with .appignore; the limit is the setting max_upload")
 	}
-	manifest, warnings, err := s.ReadBundle(ctx, pending, pending.Size())
+	read, err := s.ReadBundle(ctx, pending, pending.Size())
 	if err != nil {
 		return nil, nil, err
 	}
+	manifest := read.Manifest
 	if mode := manifest.Runtime.AppMode; manifest.Lifecycle != Link && (mode == Container || mode == Manual) {
 		if err := s.Allow(actor, ImportContainer); err != nil {
 			return nil, nil, err
 		}
 	}
-	app := s.newApp(actor, manifest, v)
-	left, err := s.keepApp(ctx, actor, app, pending)
+	icon, err := s.pendingIcon(ctx, read.Icon)
 	if err != nil {
 		return nil, nil, err
 	}
-	return app, append(warnings, left...), nil
+	if icon != nil {
+		defer icon.Discard() //nolint:errcheck // as of the bundle
+	}
+	app := s.newApp(actor, manifest, v)
+	left, err := s.keepApp(ctx, actor, app, pending, icon)
+	if err != nil {
+		return nil, nil, err
+	}
+	return app, append(read.Warnings, left...), nil
 }
 
-// keepApp makes bundle and record visible, or neither.
-func (s *Service) keepApp(ctx context.Context, actor Actor, app *App, bundle PendingBlob) (warnings []Fault, err error) {
-	warnings, err = s.commitApp(ctx, actor, app, bundle)
+// keepApp makes bundle, icon and record visible, or none of them. Icon is nil
+// where there is none.
+func (s *Service) keepApp(ctx context.Context, actor Actor, app *App, bundle, icon PendingBlob) (warnings []Fault, err error) {
+	warnings, err = s.commitApp(ctx, actor, app, bundle, icon)
 	if err == nil {
 		// What stays unkept by mistake is looked at again by Sweep.
-		_ = s.Blobs.Keep(ctx, app.Bundle)
+		for _, digest := range app.blobs() {
+			_ = s.Blobs.Keep(ctx, digest)
+		}
 		return warnings, nil
 	}
-	if app.Bundle != "" && CodeOf(err) != CodeUnavailable {
-		_ = bundle.Discard() // it is this import's no more; Drop asks who else has it
-		_ = s.dropBundle(context.WithoutCancel(ctx), app.Bundle)
+	if CodeOf(err) != CodeUnavailable {
+		// They are this import's no more; Drop asks who else has them.
+		_ = bundle.Discard()
+		if icon != nil {
+			_ = icon.Discard()
+		}
+		s.dropBlobs(ctx, app)
 	} // else the record may have been written all the same: Sweep looks
 	return nil, err
 }
 
-func (s *Service) commitApp(ctx context.Context, actor Actor, app *App, bundle PendingBlob) (warnings []Fault, err error) {
+func (s *Service) commitApp(ctx context.Context, actor Actor, app *App, bundle, icon PendingBlob) (warnings []Fault, err error) {
 	s.bundles.Lock()
 	defer s.bundles.Unlock()
 	if app.Bundle, err = bundle.Commit(); err != nil {
 		return nil, fmt.Errorf("keep bundle: %w", err)
+	}
+	if icon != nil {
+		if app.Icon, err = icon.Commit(); err != nil {
+			return nil, fmt.Errorf("keep icon: %w", err)
+		}
 	}
 	_, err = s.Store.Update(ctx, func(tx Tx) (err error) {
 		warnings, err = s.insertApp(tx, actor, app)

@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// Blobs keeps bundles by the SHA-256 of their bytes. Bundles are never in the
+// Blobs keeps bundles, and their icons, by the SHA-256 of their bytes. Bundles are never in the
 // store: they may be a thousand times larger than what etcd takes.
 type Blobs interface {
 	// Create starts a new blob. Nothing is visible before Commit.

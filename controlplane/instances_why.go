@@ -55,11 +55,48 @@ func (s *Service) InstanceProgress(ctx context.Context, actor Actor, id string) 
 
 // Why tells why an instance is awake or asleep, to whoever reads its logs.
 func (s *Service) Why(ctx context.Context, actor Actor, id string) (Why, error) {
+	_, why, err := s.InstanceAndWhy(ctx, actor, id)
+	return why, err
+}
+
+// InstanceAndWhy is Why with the record that it is made of.
+func (s *Service) InstanceAndWhy(ctx context.Context, actor Actor, id string) (*Instance, Why, error) {
 	in, err := s.InstanceForLogs(ctx, actor, id)
 	if err != nil {
-		return Why{}, err
+		return nil, Why{}, err
 	}
-	return s.why(in), nil
+	return in, s.why(in), nil
+}
+
+var becauseWords = map[string]string{
+	AwakeActivity:  "it was used",
+	AwakePresence:  "a WebSocket or a stream to it is open",
+	AwakeBusy:      "it says that it is busy",
+	AwakeNever:     "its app never sleeps by itself",
+	AwakeProtected: "an admin has turned its sleep off",
+	WhyStarting:    "it is being started",
+	WhySuspending:  "it goes to sleep",
+	WhyFailed:      "its start failed",
+	SleepIdle:      "nobody used it",
+	SleepAsked:     "it was suspended",
+}
+
+// BecauseWords is a Why's Because for people; what it does not know stays.
+func BecauseWords(because string) string { return wordsOf(becauseWords, because) }
+
+var begunWords = map[string]string{
+	BegunRun: "its first start", BegunVisit: "a visit", BegunResume: "resume",
+	BegunRestart: "restart", BegunCrash: "the restart after its end",
+}
+
+// BegunWords is a Beginning's Cause for people; what it does not know stays.
+func BegunWords(cause string) string { return wordsOf(begunWords, cause) }
+
+func wordsOf(words map[string]string, code string) string {
+	if word, known := words[code]; known {
+		return word
+	}
+	return code
 }
 
 func (s *Service) why(in *Instance) Why {

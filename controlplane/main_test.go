@@ -58,12 +58,13 @@ func install(t *testing.T) *installation {
 		Access:          access.Rules{},
 		ReservedAliases: append([]string{"console"}, controlplane.DefaultReservedAliases...),
 		Now:             func() time.Time { return in.now },
-		ReadBundle: func(_ context.Context, archive io.ReaderAt, size int64) (controlplane.Manifest, []controlplane.Fault, error) {
+		ReadBundle: func(_ context.Context, archive io.ReaderAt, size int64) (controlplane.ReadBundle, error) {
 			b, err := bundle.Open(archive, size, bundle.Options{})
 			if err != nil {
-				return controlplane.Manifest{}, nil, err
+				return controlplane.ReadBundle{}, err
 			}
-			return b.Manifest, b.Warnings, nil
+			icon, warnings := b.SmallIcon()
+			return controlplane.ReadBundle{Manifest: b.Manifest, Warnings: append(b.Warnings, warnings...), Icon: icon}, nil
 		},
 	})
 	return in
@@ -77,9 +78,14 @@ func (in *installation) Check(*controlplane.App) []controlplane.Reason { return 
 // archive is a bundle with this app.toml.
 func archive(t *testing.T, manifest string) []byte {
 	t.Helper()
+	return archiveOf(t, map[string]string{"app.toml": manifest, "app.py": "", "app": "x", "requirements.txt": ""})
+}
+
+func archiveOf(t *testing.T, files map[string]string) []byte {
+	t.Helper()
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
-	for name, data := range map[string]string{"app.toml": manifest, "app.py": "", "app": "x", "requirements.txt": ""} {
+	for name, data := range files {
 		f, err := w.Create(name)
 		if err == nil {
 			_, err = io.WriteString(f, data)

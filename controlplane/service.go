@@ -21,8 +21,9 @@ type Config struct {
 	// Happenings has the events of instances.
 	Happenings EventStore
 	Blobs      Blobs
-	// ReadBundle checks an archive and reads its manifest (package bundle).
-	ReadBundle func(ctx context.Context, archive io.ReaderAt, size int64) (Manifest, []Fault, error)
+	// ReadBundle checks an archive and reads what an app is made of (package
+	// bundle).
+	ReadBundle func(ctx context.Context, archive io.ReaderAt, size int64) (ReadBundle, error)
 	// Access decides who may do what (package access), Rights what the provider's
 	// roles mean.
 	Access Access

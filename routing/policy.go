@@ -11,14 +11,15 @@ type Policy struct {
 	App          string // ID
 	Owner        string
 	Title        string
-	Managed      bool // the life cycle is MANAGED
+	Icon         string // its SHA-256, hexadecimal; empty: it has none
+	Managed      bool   // the life cycle is MANAGED
 	Visibility   Visibility
 	VisitorRoles []string // of the app's tags
 	Identity     bool     // the app is told who visits it (EnableOIDC)
 }
 
 func (p *Policy) equal(q *Policy) bool {
-	return p.App == q.App && p.Owner == q.Owner && p.Title == q.Title && p.Managed == q.Managed &&
+	return p.App == q.App && p.Owner == q.Owner && p.Title == q.Title && p.Icon == q.Icon && p.Managed == q.Managed &&
 		p.Visibility == q.Visibility && p.Identity == q.Identity && slices.Equal(p.VisitorRoles, q.VisitorRoles)
 }
 

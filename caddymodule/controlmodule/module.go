@@ -200,15 +200,16 @@ func sleeping(s caddymodule.Settings) controlplane.SleepSettings {
 	return controlplane.SleepSettings{Timeout: time.Duration(s.InstanceTimeout), Presence: time.Duration(s.PresenceTimeout)}
 }
 
-func readBundle(maxUpload int64) func(context.Context, io.ReaderAt, int64) (controlplane.Manifest, []controlplane.Fault, error) {
+func readBundle(maxUpload int64) func(context.Context, io.ReaderAt, int64) (controlplane.ReadBundle, error) {
 	options := bundle.Options{Limits: bundle.DefaultLimits()}
 	options.Limits.Upload = maxUpload
-	return func(_ context.Context, r io.ReaderAt, size int64) (controlplane.Manifest, []controlplane.Fault, error) {
+	return func(_ context.Context, r io.ReaderAt, size int64) (controlplane.ReadBundle, error) {
 		b, err := bundle.Open(r, size, options)
 		if err != nil {
-			return controlplane.Manifest{}, nil, err
+			return controlplane.ReadBundle{}, err
 		}
-		return b.Manifest, b.Warnings, nil
+		icon, warnings := b.SmallIcon()
+		return controlplane.ReadBundle{Manifest: b.Manifest, Warnings: append(b.Warnings, warnings...), Icon: icon}, nil
 	}
 }
 

@@ -58,10 +58,10 @@ func newHouse(t *testing.T) *house {
 	h.service = controlplane.NewService(controlplane.Config{
 		Store: h.store, Edges: h.store, Leaders: h.store, Happenings: h.store, Blobs: folder, Launchers: launchers{}, RoutingMode: controlplane.Domain, MaxUpload: 1 << 20,
 		ReservedAliases: controlplane.DefaultReservedAliases, Access: access.Rules{},
-		ReadBundle: func(context.Context, io.ReaderAt, int64) (controlplane.Manifest, []controlplane.Fault, error) {
+		ReadBundle: func(context.Context, io.ReaderAt, int64) (controlplane.ReadBundle, error) {
 			refused := controlplane.Errorf(controlplane.CodeInvalid, "refuse bundle")
 			refused.Faults = []controlplane.Fault{{Code: "manifest", Where: "app.toml", Line: 3, Message: "one"}, {Code: "entry", Message: "two"}}
-			return controlplane.Manifest{}, nil, refused.WithHint("mend it")
+			return controlplane.ReadBundle{}, refused.WithHint("mend it")
 		},
 	})
 	h.handler = api.New(api.Config{
@@ -204,7 +204,7 @@ func operations(t *testing.T) (list []string) {
 // carriesItsOwn are the operations that need no token.
 var carriesItsOwn = map[string]bool{
 	"GET /api/v1/login": true, "POST /api/v1/login/device": true, "POST /api/v1/login/device/token": true,
-	"POST /api/v1/edge/ticket": true, "POST /api/v1/edge/renew": true,
+	"POST /api/v1/edge/ticket": true, "POST /api/v1/edge/renew": true, "POST /api/v1/edge/icon": true,
 }
 
 func TestEveryOperationNeedsAToken(t *testing.T) {
@@ -515,8 +515,8 @@ func TestTheLifeOfAnInstance(t *testing.T) {
 // What breaks inside is in the log, not in the answer.
 func TestInternalErrorsTellNothing(t *testing.T) {
 	h := newHouse(t)
-	h.service.ReadBundle = func(context.Context, io.ReaderAt, int64) (controlplane.Manifest, []controlplane.Fault, error) {
-		return controlplane.Manifest{}, nil, errors.New("password hunter2")
+	h.service.ReadBundle = func(context.Context, io.ReaderAt, int64) (controlplane.ReadBundle, error) {
+		return controlplane.ReadBundle{}, errors.New("password hunter2")
 	}
 	a := h.call("POST", "/api/v1/bundles", h.user, "PK", "Content-Type: application/zip")
 	if p := h.problem(a, 500); p.Code != "internal" || strings.Contains(a.body, "hunter2") {

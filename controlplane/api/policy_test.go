@@ -131,8 +131,8 @@ func TestQuotasAreTold(t *testing.T) {
 		return s.call("POST", "/api/v1/bundles", s.tokens["full"], "PK", "Content-Type: application/zip")
 	}
 	decode[v1.App](s.house, upload(), 201)
-	s.service.ReadBundle = func(context.Context, io.ReaderAt, int64) (controlplane.Manifest, []controlplane.Fault, error) {
-		return controlplane.Manifest{Name: "new", Version: "2"}, nil, nil
+	s.service.ReadBundle = func(context.Context, io.ReaderAt, int64) (controlplane.ReadBundle, error) {
+		return controlplane.ReadBundle{Manifest: controlplane.Manifest{Name: "new", Version: "2"}}, nil
 	}
 	if p := s.problem(upload(), 409); p.Code != "quota_exceeded" {
 		t.Errorf("%+v", p)

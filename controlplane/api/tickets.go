@@ -41,6 +41,16 @@ func (s *server) registerTickets(api huma.API) {
 		pass, err := s.Service.RenewPass(ctx, in.Body.Pass)
 		return s.pass(ctx, pass, err)
 	})
+	huma.Register(api, huma.Operation{
+		OperationID: "app-icon", Method: http.MethodPost, Path: "/api/v1/edge/icon", Tags: []string{"edges"}, Security: nobody,
+		Summary: "For edges: get the icon of an app, by its digest, which whoever has seen the icon can know",
+	}, func(ctx context.Context, in *struct{ Body v1.IconRequest }) (*struct{ Body v1.Icon }, error) {
+		icon, err := s.Service.AppIcon(ctx, in.Body.App, in.Body.Digest)
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		return &struct{ Body v1.Icon }{v1.Icon{PNG: icon}}, nil
+	})
 }
 
 func (s *server) pass(ctx context.Context, pass controlplane.Issued, err error) (*struct{ Body v1.Pass }, error) {

@@ -119,6 +119,7 @@ POST /api/v1/instances/{id}/ticket ALL_USERS MANAGED      | 401 | 404 | 201 | 20
 POST /api/v1/instances/{id}/ticket PUBLIC                 | 401 | 201 | 201 | 201 | 201 | 201 | 201
 POST /api/v1/edge/ticket                                  | 401 | 401 | 401 | 401 | 401 | 401 | 401
 POST /api/v1/edge/renew                                   | 401 | 401 | 401 | 401 | 401 | 401 | 401
+POST /api/v1/edge/icon                                    | 404 | 404 | 404 | 404 | 404 | 404 | 404
 GET /api/v1/users                                         | 401 | 403 | 403 | 403 | 403 | 403 | 200
 GET /api/v1/users/{name}                                  | 401 | 403 | 403 | 403 | 403 | 403 | 200
 PATCH /api/v1/users/{name}                                | 401 | 403 | 403 | 403 | 403 | 403 | 200
@@ -158,8 +159,8 @@ func newScene(t *testing.T, words []string) *scene {
 		Store: s.store, Edges: s.store, Leaders: s.store, Happenings: s.store, Blobs: folder, Launchers: launchers{}, RoutingMode: controlplane.Domain, MaxUpload: 1 << 20,
 		Rights: controlplane.Rights{AdminRole: "operators", FullRole: "staff"},
 		Access: access.Rules{PublicMode: s.has("public_mode"), UserAliases: s.has("user_aliases")},
-		ReadBundle: func(context.Context, io.ReaderAt, int64) (controlplane.Manifest, []controlplane.Fault, error) {
-			return manifest, nil, nil
+		ReadBundle: func(context.Context, io.ReaderAt, int64) (controlplane.ReadBundle, error) {
+			return controlplane.ReadBundle{Manifest: manifest}, nil
 		},
 	})
 	if s.service.Passes, err = identity.NewKeyring(t.Context(), s.store, time.Now); err != nil {
@@ -278,6 +279,7 @@ func (s *scene) send(column string, absent bool) answer {
 		"POST /api/v1/tokens":                    `{"name":"x"}`,
 		"POST /api/v1/edge/ticket":               `{"ticket":"x","nonce":"x","instance_id":"` + run + `","host":"x"}`,
 		"POST /api/v1/edge/renew":                `{"pass":"x"}`,
+		"POST /api/v1/edge/icon":                 `{"app_id":"` + app + `","digest":"` + strings.Repeat("0", 64) + `"}`,
 		"PATCH /api/v1/users/{name}":             `{"disabled":true}`,
 		"PUT /api/v1/instance/busy":              `{"for":"1h"}`,
 		"PUT /api/v1/instance/progress":          `{"percent":5}`,

@@ -46,6 +46,7 @@ const (
 	WarnModule        = "module_name"       // looks like a file's name
 	WarnNotExecutable = "not_executable"    // the file that AppEntryPoint runs
 	WarnSources       = "unexpected_source" // LINK and container apps
+	WarnIcon          = "icon"              // it cannot be used
 )
 
 const (

@@ -82,10 +82,12 @@ func (s *console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	page, known := s.pages[r.URL.Path]
 	if id, open := strings.CutPrefix(r.URL.Path, "/open/"); open {
 		page, known = methods{get: func(w http.ResponseWriter, r *http.Request) { s.open(w, r, id) }}, true
+	} else if id, one := strings.CutPrefix(r.URL.Path, "/instances/"); one {
+		page, known = methods{get: func(w http.ResponseWriter, r *http.Request) { s.instance(w, r, id) }}, true
 	}
 	switch {
 	case !known:
-		s.fail(w, r, controlplane.Errorf(controlplane.CodeNotFound, "there is no such page").WithHint("the console begins at %s", s.Site.ConsoleURL()))
+		s.fail(w, r, noPage(s.Site.ConsoleURL()))
 	case page.get != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 		page.get(w, r)
 	case page.post != nil && r.Method == http.MethodPost:

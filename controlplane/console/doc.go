@@ -1,5 +1,6 @@
 // Package console serves the console's host: sign-in and sign-out, what people
-// see of their installation, their tokens, the approval of command lines, and
+// see of their installation, their tokens, the approval of command lines, the
+// page of an instance with its log for whoever reads that, and
 // the way to an instance that needs somebody who is signed in (spec access.md
 // §1, §6). The API is served here too, for the session's cookie.
 //

@@ -13,6 +13,8 @@ const shown = 1000
 type (
 	row struct {
 		URL, Title, Status, ID, Mode, Owner, Reason string
+
+		Log bool // whoever looks reads its log
 	}
 	listing struct {
 		Instances []row
@@ -46,7 +48,7 @@ func (s *console) list(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		for _, in := range instances.Items {
-			v.List.Instances = append(v.List.Instances, s.row(in))
+			v.List.Instances = append(v.List.Instances, s.row(&actor, in))
 		}
 		v.List.More = instances.NextAfter != ""
 	}
@@ -59,10 +61,11 @@ func (s *console) list(w http.ResponseWriter, r *http.Request) {
 	s.show(w, r, http.StatusOK, v)
 }
 
-func (s *console) row(in *controlplane.Instance) row {
+func (s *console) row(actor *controlplane.Actor, in *controlplane.Instance) row {
 	out := row{
 		URL: lifecycle.CanonicalURL(s.Site, in), Title: in.AppName + " " + in.AppVersion,
 		Status: string(in.Status), ID: in.ID, Mode: string(in.RoutingMode), Owner: in.Owner,
+		Log: s.Service.Access.Decide(actor, controlplane.ReadLogs, controlplane.ResourceOfInstance(in, nil, nil)) == controlplane.Allowed,
 	}
 	if in.Reason != nil {
 		out.Reason = in.Reason.String()

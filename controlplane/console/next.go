@@ -40,6 +40,9 @@ func safeNext(next string) string {
 		return "/"
 	}
 	id, open := strings.CutPrefix(u.Path, "/open/")
+	if !open {
+		id, open = strings.CutPrefix(u.Path, "/instances/")
+	}
 	if open && isID(id) || u.Path == "/device" || u.Path == "/tokens" {
 		return next
 	}

@@ -15,6 +15,7 @@ func TestASignInLeadsToPagesOfOursAlone(t *testing.T) {
 	for next, want := range map[string]string{
 		"/": "/", "/tokens": "/tokens", "/device?code=BCDFGHJK": "/device?code=BCDFGHJK",
 		"/open/" + someID + "?rest=%2Fa%3Fb&nonce=1": "/open/" + someID + "?rest=%2Fa%3Fb&nonce=1",
+		"/instances/" + someID:                       "/instances/" + someID, "/instances/": "/", "/instances/" + someID + "/": "/",
 		long: long, long + strings.Repeat("a", 11<<10): "/",
 		"": "/", "tokens": "/", "//e": "/", "//evil.example/tokens": "/", "/\\evil.example": "/", "\\\\evil.example": "/", "/\\/evil.example/": "/",
 		"https:evil.example": "/", "https://evil.example/tokens": "/", "https:/tokens": "/", "javascript:alert(1)": "/", "%2f%2fevil.example": "/",

@@ -24,9 +24,12 @@ var (
 	styleText string
 	//go:embed onward.js
 	onwardText string
+	//go:embed log.js
+	logText string
 
 	styleHash  = hashOf(styleText)
 	onwardHash = hashOf(onwardText)
+	logHash    = hashOf(logText)
 
 	pageTemplate = template.Must(template.New("page").Parse(pageText))
 )
@@ -61,8 +64,9 @@ type view struct {
 	Onward string
 	Script bool
 
-	List   *listing
-	Tokens *tokenList
+	List     *listing
+	Tokens   *tokenList
+	Instance *instanceView
 }
 
 type (
@@ -91,7 +95,8 @@ func (s *console) show(w http.ResponseWriter, r *http.Request, status int, v vie
 		view
 		Style    template.CSS
 		OnwardJS template.JS
-	}{v, template.CSS(styleText), template.JS(onwardText)})
+		LogJS    template.JS
+	}{v, template.CSS(styleText), template.JS(onwardText), template.JS(logText)})
 	if err != nil {
 		s.Log.Error("page not made", zap.String("title", v.Title), zap.Error(err))
 		http.Error(w, "The page could not be made.", http.StatusInternalServerError)

@@ -1,12 +1,16 @@
 package console_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
@@ -132,6 +136,43 @@ func TestACommandLineIsApprovedInTheBrowser(t *testing.T) {
 				t.Errorf("a second token: %v", err)
 			}
 		})
+	}
+}
+
+func TestThePageOfAnInstanceIsForWhoReadsItsLog(t *testing.T) {
+	d := newDesk(t, options{})
+	in := d.run(controlplane.LocalAdmin, controlplane.Private)
+	in.Status, in.Reason = controlplane.Failed, &controlplane.Reason{Code: controlplane.Crashed, Text: "it said <b>no</b>"}
+	d.put(in)
+	path := "/instances/" + in.ID
+	b := d.browser()
+	if a := b.get(path); a.StatusCode != 302 || a.to().Path != "/login" || a.to().Query().Get("next") != path {
+		t.Errorf("signed out: %d %s", a.StatusCode, a.to())
+	}
+	b.signIn()
+	a := b.get(path)
+	for _, want := range []string{"FAILED", "its start failed", "crashed: it said &lt;b&gt;no&lt;/b&gt;", `data-id="` + in.ID + `"`, "/api/v1/instances/" + in.ID + "/logs"} {
+		if !strings.Contains(a.body, want) {
+			t.Errorf("the page lacks %s:\n%s", want, a.body)
+		}
+	}
+	_, script, _ := strings.Cut(a.body, "<script>")
+	script, _, _ = strings.Cut(script, "</script>")
+	sum := sha256.Sum256([]byte(script))
+	if policy := a.Header.Get("Content-Security-Policy"); script == "" || !strings.Contains(policy, "script-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'") ||
+		!strings.Contains(policy, "connect-src 'self'") {
+		t.Errorf("the policy is %s", policy)
+	}
+	if list := b.get("/"); !strings.Contains(list.body, `href="`+path+`"`) {
+		t.Errorf("the list does not lead to it:\n%s", list.body)
+	}
+	for _, no := range []string{"/instances/", "/instances/x", "/instances/" + strings.ToUpper(in.ID), path + "/", "/instances/" + uuid.NewString()} {
+		if a := b.get(no); a.StatusCode != 404 {
+			t.Errorf("%s: %d", no, a.StatusCode)
+		}
+	}
+	if a := b.post(path, nil); a.StatusCode != 405 {
+		t.Errorf("POST: %d", a.StatusCode)
 	}
 }
 

@@ -40,6 +40,7 @@ type policyRoute struct {
 	Visibility   string   `json:"visibility"`
 	VisitorRoles []string `json:"visitor_roles,omitempty"`
 	Title        string   `json:"title"`
+	Icon         string   `json:"icon,omitempty"`     // its digest
 	Identity     bool     `json:"identity,omitempty"` // EnableOIDC
 }
 
@@ -75,6 +76,7 @@ func policyOf(a *controlplane.App, visitorRoles []string) policyRoute {
 		Visibility:   string(a.Visibility),
 		VisitorRoles: visitorRoles,
 		Title:        strings.ToValidUTF8(a.Title[:min(len(a.Title), maxTitle)], ""),
+		Icon:         a.Icon,
 		Identity:     a.Manifest.Runtime.EnableOIDC,
 	}
 }
@@ -196,12 +198,12 @@ func policyChange(app string, e Event) (c routing.Change, err error) {
 	if err := decode(e.Key, e.Value, &r); err != nil {
 		return c, err
 	}
-	for _, field := range append([]string{r.Owner, r.Title}, r.VisitorRoles...) {
+	for _, field := range append([]string{r.Owner, r.Title, r.Icon}, r.VisitorRoles...) {
 		if len(field) > maxRoute { // see instanceChange
 			return c, fmt.Errorf("a field has more than %d bytes", maxRoute)
 		}
 	}
-	p := routing.Policy{App: app, Owner: r.Owner, Title: r.Title, VisitorRoles: r.VisitorRoles, Identity: r.Identity}
+	p := routing.Policy{App: app, Owner: r.Owner, Title: r.Title, Icon: r.Icon, VisitorRoles: r.VisitorRoles, Identity: r.Identity}
 	switch controlplane.Lifecycle(r.Lifecycle) {
 	case controlplane.Managed:
 		p.Managed = true

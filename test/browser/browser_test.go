@@ -34,7 +34,21 @@ type browser struct {
 // machine. Its processes end with the test.
 func (w *world) browser() *browser {
 	w.Helper()
+	return w.browserWith("")
+}
+
+// noScripts are the preferences of somebody who allows no page a script.
+const noScripts = `{"profile":{"default_content_setting_values":{"javascript":2}}}`
+
+// browserWith is browser with preferences as Chromium keeps them; "" is none.
+func (w *world) browserWith(preferences string) *browser {
+	w.Helper()
 	data, err := os.MkdirTemp(w.dir, "chromium")
+	if err == nil && preferences != "" {
+		if err = os.Mkdir(filepath.Join(data, "Default"), 0o700); err == nil {
+			err = os.WriteFile(filepath.Join(data, "Default", "Preferences"), []byte(preferences), 0o600)
+		}
+	}
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -146,6 +160,16 @@ func (t *tab) quiet() {
 	t.faults = nil
 }
 
+// quietBut is quiet of all that this is not in: that a page is an error is one
+// more complaint.
+func (t *tab) quietBut(text string) {
+	t.Helper()
+	t.mu.Lock()
+	t.faults = slices.DeleteFunc(t.faults, func(fault string) bool { return strings.Contains(fault, text) })
+	t.mu.Unlock()
+	t.quiet()
+}
+
 // run runs steps, with a limit.
 func (t *tab) run(steps ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
@@ -223,6 +247,17 @@ func (t *tab) titled(title string) {
 func (t *tab) text() string {
 	t.Helper()
 	return js[string](t, "document.body.innerText")
+}
+
+// html is the document as the browser has it. It needs no script.
+func (t *tab) html() string {
+	ctx, cancel := context.WithTimeout(t.ctx, patience)
+	defer cancel()
+	html, err := chromedp.Run(ctx, chromedp.OuterHTML(chromedp.CSS("html")))
+	if err != nil {
+		return err.Error() // between two pages
+	}
+	return html
 }
 
 // click clicks as a person does.

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"github.com/seed-dbc68772/slipway/cmd/slipway/cli"
@@ -164,38 +163,11 @@ func TestTheLinkOfUp(t *testing.T) {
 // those who want to look. No page complains, or is wider than the window.
 func TestHowTheConsoleLooks(t *testing.T) {
 	w := newWorld(t, setup{plain: true})
-	folder := os.Getenv("SLIPWAY_SCREENSHOTS")
-	if folder == "" {
-		folder = t.TempDir()
-	}
 	b := w.browser()
 	tab := b.tab()
 	picture := func(name string) {
 		t.Helper()
-		for _, width := range []int64{1000, 390} {
-			for _, scheme := range []string{"light", "dark"} {
-				if _, err := chromedp.Call(tab.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-					Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-				}); err != nil {
-					t.Fatal(err)
-				}
-				tab.run(chromedp.EmulateViewport(width, 700))
-				raw, err := chromedp.Run(tab.ctx, chromedp.FullScreenshot(100))
-				if err == nil {
-					file := name + "-" + scheme
-					if width < 500 {
-						file += "-narrow"
-					}
-					err = os.WriteFile(filepath.Join(folder, file+".png"), raw, 0o600)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-			}
-			if wide := js[int](tab, "document.documentElement.scrollWidth"); int64(wide) > width {
-				t.Errorf("%s is %d pixels wide in a window of %d", name, wide, width)
-			}
-		}
+		tab.pictures(name)
 		tab.quiet()
 	}
 	tab.open(w.console + "/")

@@ -6,7 +6,8 @@
 //
 // These tests need a chromium in PATH, and run with SLIPWAY_E2E=all; there a
 // chromium that is missing is a failure. SLIPWAY_SCREENSHOTS names a folder
-// for pictures of the console's pages.
+// for pictures of the pages of the console and of the waiting page, SLIPWAY_AXE
+// the file of axe-core, which checks those too.
 package browser
 
 import (

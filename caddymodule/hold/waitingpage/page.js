@@ -10,11 +10,11 @@
   const tick = () => {
     const since = Date.now() - at, elapsed = state.stage ? (state.elapsed_ms || 0) + since : 0, typical = state.typical_ms || 0;
     let time = elapsed ? seconds(elapsed) + " so far" : "";
-    if (typical) time += (time ? "; it" : "It") + " usually takes about " + seconds(typical);
+    if (typical) time += (time ? state.queue ? "; after the queue it" : "; it" : "It") + " usually takes about " + seconds(typical);
     put("time", time && time + ".");
     const bar = find("bar");
     if (state.percent !== undefined) bar.value = state.percent;
-    else if (typical && elapsed) bar.value = Math.min(95, 100 * elapsed / typical);
+    else if (typical && elapsed && !state.queue) bar.value = Math.min(95, 100 * elapsed / typical);
     else bar.removeAttribute("value");
     const left = (state.retry_ms || 0) - since;
     put("retry", left > 0 ? "It can be tried again in " + seconds(left) + "." : "It can be tried again now.");
@@ -25,6 +25,7 @@
     put("message", state.message);
     put("text", state.text || "");
     put("reason", state.reason ? state.reason.text : "");
+    document.title = state.reason ? body.dataset.failed : body.dataset.starting;
     find("starting").hidden = !!state.reason;
     find("failed").hidden = !state.reason;
     const stages = [...document.querySelectorAll("li")], now = stages.findIndex(li => li.dataset.stage === state.stage);

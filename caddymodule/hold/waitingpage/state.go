@@ -88,7 +88,7 @@ func (s *State) Progress() int {
 	switch {
 	case s.Percent != nil:
 		return min(100, max(0, *s.Percent))
-	case s.TypicalMS > 0 && s.ElapsedMS > 0:
+	case s.Queue == 0 && s.TypicalMS > 0 && s.ElapsedMS > 0: // in the queue it goes no further
 		return int(min(95, 100*s.ElapsedMS/s.TypicalMS))
 	}
 	return -1
@@ -97,6 +97,8 @@ func (s *State) Progress() int {
 // Time is the elapsed time against the typical one, for people.
 func (s *State) Time() string {
 	switch {
+	case s.Queue > 0 && s.ElapsedMS > 0 && s.TypicalMS > 0:
+		return seconds(s.ElapsedMS) + " so far; after the queue it usually takes about " + seconds(s.TypicalMS) + "."
 	case s.ElapsedMS > 0 && s.TypicalMS > 0:
 		return seconds(s.ElapsedMS) + " so far; it usually takes about " + seconds(s.TypicalMS) + "."
 	case s.ElapsedMS > 0:

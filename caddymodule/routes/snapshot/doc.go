@@ -6,7 +6,7 @@
 // A file is a header, records, and an end:
 //
 //	magic     8 bytes "SLWROUTE"
-//	version   1 byte, 3 (before, an edge could not have told who may open what)
+//	version   1 byte, 4 (before 3, an edge could not have told who may open what)
 //	cluster   uvarint: the ID of etcd's cluster
 //	revision  uvarint: of the table
 //	instances uvarint: how many
@@ -22,7 +22,7 @@
 //	          string name
 //
 //	policy    byte 3, managed, visibility, identity (1 byte each), strings app,
-//	          owner, title, visitor roles (uvarint how many, then strings)
+//	          owner, title, icon, visitor roles (uvarint how many, then strings)
 //	record    byte 4, epoch (varint), strings name, value
 //
 //	end       byte 0, then the CRC-32C of all before it, 4 bytes big endian;

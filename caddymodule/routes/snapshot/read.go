@@ -172,7 +172,7 @@ func (r *reader) policy() (c routing.Change, err error) {
 		return c, corrupt("a policy of a life cycle, visibility or identity that does not exist")
 	}
 	p := routing.Policy{Managed: fixed[0] == 1, Visibility: routing.Visibility(fixed[1]), Identity: fixed[2] == 1}
-	for _, into := range []*string{&p.App, &p.Owner, &p.Title} {
+	for _, into := range []*string{&p.App, &p.Owner, &p.Title, &p.Icon} {
 		if *into, err = r.string(); err != nil {
 			return c, err
 		}

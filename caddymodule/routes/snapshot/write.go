@@ -17,7 +17,7 @@ type Header struct {
 
 const (
 	magic   = "SLWROUTE"
-	version = 3
+	version = 4
 
 	kindEnd      = 0
 	kindInstance = 1
@@ -98,6 +98,7 @@ func (w *writer) policy(p *routing.Policy) {
 	w.string(p.App)
 	w.string(p.Owner)
 	w.string(p.Title)
+	w.string(p.Icon)
 	w.uvarint(uint64(len(p.VisitorRoles)))
 	for _, role := range p.VisitorRoles {
 		w.string(role)

@@ -116,7 +116,8 @@ func validate(path string) (controlplane.Manifest, []controlplane.Fault, error) 
 	if err != nil {
 		return controlplane.Manifest{}, nil, err
 	}
-	return b.Manifest, b.Warnings, nil
+	_, warnings := b.SmallIcon()
+	return b.Manifest, append(b.Warnings, warnings...), nil
 }
 
 func (p *program) bundleImport() *cobra.Command {

@@ -61,7 +61,7 @@ old.`,
 }
 
 func (p *program) whyFields(why *v1.Why) []field {
-	fields := []field{{"Status", why.Status}, {"Because", because(why)}, {"Since", stamp(&why.Since)}}
+	fields := []field{{"Status", why.Status}, {"Because", controlplane.BecauseWords(why.Because)}, {"Since", stamp(&why.Since)}}
 	add := func(name, value string) {
 		if value != "" {
 			fields = append(fields, field{name, value})
@@ -105,34 +105,8 @@ func (p *program) whyFields(why *v1.Why) []field {
 
 var sleepCauses = map[string]string{controlplane.SleepIdle: "nobody used it", controlplane.SleepAsked: "it was suspended"}
 
-// because is the answer to why, in a sentence.
-func because(why *v1.Why) string {
-	sentence, ok := map[string]string{
-		controlplane.AwakeActivity:  "it was used",
-		controlplane.AwakePresence:  "a WebSocket or a stream to it is open",
-		controlplane.AwakeBusy:      "it says that it is busy",
-		controlplane.AwakeNever:     "its app never sleeps by itself",
-		controlplane.AwakeProtected: "an admin has turned its sleep off",
-		controlplane.WhyStarting:    "it is being started",
-		controlplane.WhySuspending:  "it goes to sleep",
-		controlplane.WhyFailed:      "its start failed",
-		controlplane.SleepIdle:      "nobody used it",
-		controlplane.SleepAsked:     "it was suspended",
-	}[why.Because]
-	if !ok {
-		return why.Because
-	}
-	return sentence
-}
-
 func beginning(b *v1.Beginning) string {
-	what, ok := map[string]string{
-		controlplane.BegunRun: "its first start", controlplane.BegunVisit: "a visit", controlplane.BegunResume: "resume",
-		controlplane.BegunRestart: "restart", controlplane.BegunCrash: "the restart after its end",
-	}[b.Cause]
-	if !ok {
-		what = b.Cause
-	}
+	what := controlplane.BegunWords(b.Cause)
 	if b.Cause == controlplane.BegunVisit && b.Kind != nil {
 		what += " (" + *b.Kind + ")"
 	}

@@ -90,6 +90,17 @@ type TicketTrade struct {
 	Host     string `json:"host" doc:"that the ticket came to" maxLength:"300"`
 }
 
+// IconRequest is what an edge asks an app's icon with.
+type IconRequest struct {
+	App    string `json:"app_id" format:"uuid"`
+	Digest string `json:"digest" doc:"the icon's SHA-256, as in the app's policy" maxLength:"64"`
+}
+
+// Icon is an app's icon.
+type Icon struct {
+	PNG []byte `json:"png" doc:"8 KiB at most"`
+}
+
 // PassRenewal is what an edge gives for a newer pass of a cookie.
 type PassRenewal struct {
 	Pass string `json:"pass" maxLength:"4096"`
