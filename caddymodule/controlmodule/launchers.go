@@ -41,6 +41,12 @@ type Process struct {
 	// The network that instances with a fixed port get addresses of, on this
 	// machine alone. Default: 10.213.0.0/16. A change needs a restart.
 	Network netip.Prefix `json:"network,omitzero"`
+	// How many processes and threads an instance may have. Default: 4096. A
+	// change needs a restart.
+	Processes int `json:"processes,omitempty"`
+	// Folders that instances do not see where they run as the user of this
+	// process. Caddy's data folder is always one. A change needs a restart.
+	Hide []string `json:"hide,omitempty"`
 }
 
 // CaddyModule implements caddy.Module.
@@ -55,6 +61,8 @@ func (Process) CaddyModule() caddy.ModuleInfo {
 //		stop_on_exit
 //		users FIRST LAST
 //		network NETWORK
+//		processes NUMBER
+//		hide FOLDER …
 //	}
 func (p *Process) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the launcher's name
@@ -85,8 +93,23 @@ func (p *Process) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			if p.Network, err = netip.ParsePrefix(text); err != nil {
 				return d.Errf("%q is not a network such as 10.213.0.0/16", text)
 			}
+		case "processes":
+			var text string
+			if !d.Args(&text) || d.NextArg() {
+				return d.ArgErr()
+			}
+			var err error
+			if p.Processes, err = strconv.Atoi(text); err != nil {
+				return d.Errf("%q is not a number of processes", text)
+			}
+		case "hide":
+			folders := d.RemainingArgs()
+			if len(folders) == 0 {
+				return d.ArgErr()
+			}
+			p.Hide = append(p.Hide, folders...)
 		default:
-			return d.Errf("launcher process has no setting %q; there are data, stop_on_exit, users and network", d.Val())
+			return d.Errf("launcher process has no setting %q; there are data, stop_on_exit, users, network, processes and hide", d.Val())
 		}
 	}
 	return nil
@@ -108,6 +131,12 @@ func (p *Process) readUsers(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+// The bounds of processes: what a small app needs, and what Linux can number.
+const (
+	minProcesses = 16
+	maxProcesses = 1 << 22
+)
+
 // Validate implements caddy.Validator.
 func (p *Process) Validate() error {
 	var errs []error
@@ -116,6 +145,14 @@ func (p *Process) Validate() error {
 	}
 	if n := p.Network; n.IsValid() && (!n.Addr().Is4() || n.Bits() > 28 || n != n.Masked()) {
 		errs = append(errs, fmt.Errorf("launcher process: network %s is not one of IPv4 with room for some instances, as 10.213.0.0/16", n))
+	}
+	if n := p.Processes; n != 0 && (n < minProcesses || n > maxProcesses) {
+		errs = append(errs, fmt.Errorf("launcher process: processes %d is not from %d to %d", n, minProcesses, maxProcesses))
+	}
+	for _, folder := range p.Hide {
+		if !filepath.IsAbs(folder) || filepath.Clean(folder) == "/" {
+			errs = append(errs, fmt.Errorf("launcher process: hide %q is no absolute path below /", folder))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -126,7 +163,10 @@ func (p *Process) Open(log *zap.Logger) (launcher.Launcher, error) {
 	if dir == "" {
 		dir = filepath.Join(caddy.AppDataDir(), "slipway", "processes")
 	}
-	config := process.Config{DataDir: dir, Unpack: unpack, Network: p.Network, Log: log.Named("process")}
+	config := process.Config{
+		DataDir: dir, Unpack: unpack, Network: p.Network, Processes: p.Processes, Log: log.Named("process"),
+		Hide: append([]string{caddy.AppDataDir()}, p.Hide...),
+	}
 	if p.Users != nil {
 		config.FirstUser, config.LastUser = p.Users[0], p.Users[1]
 	}

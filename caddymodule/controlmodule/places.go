@@ -40,8 +40,9 @@ func (c *candidate) awaitPlaces(ctx context.Context) bool {
 		if told != err.Error() {
 			told = err.Error()
 			c.log.Error("this control plane answers people and does not lead", zap.Error(err),
-				zap.String("hint", "run it on that machine with that data folder; "+
-					"or terminate all instances of the launcher, then the place may change: slipway instance list"))
+				zap.String("hint", "run it on that machine with that data folder; or terminate all instances of the launcher "+
+					"while a control plane of that place leads. Where that is gone for good, delete the key launchers/"+
+					elsewhere.launcher+" below the prefix in etcd: what ran there starts here, without its volumes"))
 		}
 	}
 	return false

@@ -1,6 +1,8 @@
 package etcdstore
 
 import (
+	"context"
+	"fmt"
 	"strings"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -37,6 +39,17 @@ func (t *tx) Places() (map[string]controlplane.Place, error) {
 		places[strings.TrimPrefix(string(kv.Key), prefix)] = p
 	}
 	return places, nil
+}
+
+// ForgetPlaces lets the next control plane that leads say where its launchers
+// have their workloads. It is for who knows that no other place is in use.
+func (s *Store) ForgetPlaces(ctx context.Context) error {
+	ctx, cancel := withTimeout(ctx)
+	defer cancel()
+	if _, err := s.client.Delete(ctx, s.prefix+placesPrefix, clientv3.WithPrefix()); err != nil {
+		return fmt.Errorf("forget places of launchers: %w", storeError(err))
+	}
+	return nil
 }
 
 func (t *tx) PutPlace(launcher string, p controlplane.Place) { t.put(placesPrefix+launcher, p) }

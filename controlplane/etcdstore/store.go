@@ -42,7 +42,8 @@ type Store struct {
 	prefix string
 	page   int64
 	log    *zap.Logger
-	fence  *fence // of a leader's store
+	fence  *fence        // of a leader's store
+	turn   chan struct{} // who has lost an update holds it until it is made
 }
 
 var _ controlplane.Store = (*Store)(nil)
@@ -100,7 +101,7 @@ func Open(c Config) (*Store, error) {
 	if page <= 0 {
 		page = listPage
 	}
-	return &Store{client: client, prefix: strings.TrimSuffix(prefix, "/") + "/", page: page, log: log}, nil
+	return &Store{client: client, prefix: strings.TrimSuffix(prefix, "/") + "/", page: page, log: log, turn: make(chan struct{}, 1)}, nil
 }
 
 func (c Config) tls() (*tls.Config, error) {

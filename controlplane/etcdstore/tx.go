@@ -25,7 +25,15 @@ func (s *Store) Update(ctx context.Context, f func(controlplane.Tx) error) (int6
 	if err := s.fence.over(); err != nil {
 		return 0, err
 	}
-	for range maxAttempts {
+	for n := range maxAttempts {
+		if n == 1 { // one at a time from now on, or all but one lose each time
+			select {
+			case s.turn <- struct{}{}:
+				defer func() { <-s.turn }()
+			case <-ctx.Done():
+				return 0, errBusy
+			}
+		}
 		t := &tx{ctx: ctx, store: s, reads: map[string]read{}, writes: map[string][]byte{}}
 		if err := f(t); err != nil {
 			return 0, err
@@ -41,8 +49,10 @@ func (s *Store) Update(ctx context.Context, f func(controlplane.Tx) error) (int6
 			return revision, nil
 		}
 	}
-	return 0, controlplane.Errorf(controlplane.CodeConflict, "the records keep changing").WithHint("try again")
+	return 0, errBusy
 }
+
+var errBusy = controlplane.Errorf(controlplane.CodeConflict, "the records keep changing").WithHint("try again")
 
 // tx is a controlplane.Tx: reads with the revisions they saw, writes to come.
 type tx struct {

@@ -61,6 +61,35 @@ func TestNoUpdateIsLost(t *testing.T) {
 	}
 }
 
+func TestACrowdOnOneRecordIsDoneInItsTurn(t *testing.T) {
+	w := newWorld(t)
+	in := newInstance(newApp("demo"))
+	w.put(in)
+	const updaters = 100
+	var all sync.WaitGroup
+	var runs atomic.Int64
+	for range updaters {
+		all.Go(func() {
+			if _, err := w.Update(t.Context(), func(tx controlplane.Tx) error {
+				runs.Add(1)
+				got, err := tx.Instance(in.ID)
+				if err != nil {
+					return err
+				}
+				got.Restarts++
+				return tx.Put(got)
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	// Each has one attempt at once, which may cost another one attempt in its turn.
+	if n := runs.Load(); n > 3*updaters {
+		t.Errorf("%d attempts for %d updates", n, updaters)
+	}
+}
+
 func TestATransactionHoldsOnlyIfWhatItReadStillDoes(t *testing.T) {
 	app := newApp("demo")
 	for name, c := range map[string]struct {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os/exec"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/controlplane/client"
+	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
 // picture is what a restart has to keep: instances by ID, aliases by name.
@@ -208,4 +210,24 @@ func (s *slipway) checkSettled(t *testing.T, when string) {
 			t.Errorf("%s: %s has %d primary aliases", when, id, n)
 		}
 	}
+}
+
+// TestACopyOfTheDataFolderGoesOn: what a backup gives back, or another disk.
+func TestACopyOfTheDataFolderGoesOn(t *testing.T) {
+	t.Parallel()
+	s := up(t)
+	in := s.run(app{Name: "app"})
+	s.kill()
+	slipwaytest.KillApps(s.data)
+	first := s.data
+	s.data += "-copy"
+	if out, err := exec.Command("cp", "-a", first, s.data).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s.start()
+	s.get(s.host(in.ID), "/").echo(t)
+	if pids := s.pids(in.ID); len(pids) != 1 {
+		t.Errorf("processes %v", pids)
+	}
+	s.must("instance", "terminate", in.ID, "--yes", "--wait")
 }

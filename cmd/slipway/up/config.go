@@ -123,7 +123,7 @@ func readSettings(path string) (*caddymodule.App, error) {
 }
 
 // controlPlane completes the control plane's part of the settings.
-func controlPlane(raw json.RawMessage, dataDir string) (json.RawMessage, error) {
+func controlPlane(raw json.RawMessage, p paths) (json.RawMessage, error) {
 	var c struct {
 		Blobs     string                     `json:"blobs,omitempty"`
 		Launchers map[string]json.RawMessage `json:"launchers,omitempty"`
@@ -134,10 +134,10 @@ func controlPlane(raw json.RawMessage, dataDir string) (json.RawMessage, error) 
 		}
 	}
 	if c.Blobs == "" {
-		c.Blobs = filepath.Join(dataDir, "bundles")
+		c.Blobs = filepath.Join(p.data, "bundles")
 	}
 	defaults := map[string]map[string]any{
-		"process": {"data": filepath.Join(dataDir, "processes"), "stop_on_exit": true},
+		"process": {"data": filepath.Join(p.data, "processes"), "stop_on_exit": true},
 		"manual":  {"allow": []string{"127.0.0.0/8", "::1/128"}},
 	}
 	if c.Launchers == nil {
@@ -149,9 +149,27 @@ func controlPlane(raw json.RawMessage, dataDir string) (json.RawMessage, error) 
 				return nil, err
 			}
 		}
+		if name == "process" {
+			// The admin's token, the store, and what can configure this process.
+			hide, _ := values["hide"].([]any)
+			values["hide"] = append(hide, p.data, p.sockets)
+		}
 		c.Launchers[name] = caddyconfig.JSON(values, nil)
 	}
 	return json.Marshal(c)
+}
+
+// ownProcesses reports whether the process launcher works below the data folder.
+func ownProcesses(controlPlane json.RawMessage, dataDir string) bool {
+	var c struct {
+		Launchers struct {
+			Process struct {
+				Data string `json:"data"`
+			} `json:"process"`
+		} `json:"launchers"`
+	}
+	err := json.Unmarshal(controlPlane, &c)
+	return err == nil && strings.HasPrefix(c.Launchers.Process.Data, dataDir+"/")
 }
 
 // paths are where a run keeps what.

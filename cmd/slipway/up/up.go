@@ -111,7 +111,7 @@ func prepare(o Options) (r *run, err error) {
 		r.unlock()
 		return nil, err
 	}
-	if r.app.ControlPlaneRaw, err = controlPlane(r.app.ControlPlaneRaw, r.data); err != nil {
+	if r.app.ControlPlaneRaw, err = controlPlane(r.app.ControlPlaneRaw, r.paths); err != nil {
 		r.unlock()
 		return nil, usage("the settings of the control plane cannot be read: %v", err)
 	}
@@ -182,6 +182,13 @@ func (r *run) adminToken(ctx context.Context, log *zap.Logger) error {
 	// The folder is locked: whoever led in this store before was killed.
 	if err := store.Vacate(ctx); err != nil {
 		return fail(err, "cannot take the lead")
+	}
+	// The store is this folder's, and so are the instances: in a copy, or in what a
+	// backup gave back, those of the first folder are not looked for.
+	if ownProcesses(r.app.ControlPlaneRaw, r.data) {
+		if err := store.ForgetPlaces(ctx); err != nil {
+			return fail(err, "cannot take the lead")
+		}
 	}
 	if old, err := cli.ReadLocalContext(path); err == nil {
 		r.token = old.Token

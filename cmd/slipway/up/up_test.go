@@ -171,20 +171,22 @@ func TestBaseURL(t *testing.T) {
 func TestControlPlaneIsCompletedNotReplaced(t *testing.T) {
 	for _, tc := range []struct{ name, given, want string }{
 		{"nothing given", ``, `{"blobs":"/d/bundles","launchers":{
-			"manual":{"allow":["127.0.0.0/8","::1/128"]},"process":{"data":"/d/processes","stop_on_exit":true}}}`},
+			"manual":{"allow":["127.0.0.0/8","::1/128"]},"process":{"data":"/d/processes","stop_on_exit":true,"hide":["/d","/s"]}}}`},
 		{"blobs", `{"blobs":"/b"}`, `{"blobs":"/b","launchers":{
-			"manual":{"allow":["127.0.0.0/8","::1/128"]},"process":{"data":"/d/processes","stop_on_exit":true}}}`},
+			"manual":{"allow":["127.0.0.0/8","::1/128"]},"process":{"data":"/d/processes","stop_on_exit":true,"hide":["/d","/s"]}}}`},
 		{"one launcher's setting", `{"launchers":{"process":{"data":"/p"},"manual":{"allow":["10.0.0.0/8"]}}}`, `{"blobs":"/d/bundles","launchers":{
-			"manual":{"allow":["10.0.0.0/8"]},"process":{"data":"/p","stop_on_exit":true}}}`},
+			"manual":{"allow":["10.0.0.0/8"]},"process":{"data":"/p","stop_on_exit":true,"hide":["/d","/s"]}}}`},
+		{"more to hide", `{"launchers":{"process":{"hide":["/h"]}}}`, `{"blobs":"/d/bundles","launchers":{
+			"manual":{"allow":["127.0.0.0/8","::1/128"]},"process":{"data":"/d/processes","stop_on_exit":true,"hide":["/h","/d","/s"]}}}`},
 		{"an empty launcher", `{"launchers":{"process":{}}}`, `{"blobs":"/d/bundles","launchers":{
-			"manual":{"allow":["127.0.0.0/8","::1/128"]},"process":{"data":"/d/processes","stop_on_exit":true}}}`},
+			"manual":{"allow":["127.0.0.0/8","::1/128"]},"process":{"data":"/d/processes","stop_on_exit":true,"hide":["/d","/s"]}}}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var given json.RawMessage
 			if tc.given != "" {
 				given = json.RawMessage(tc.given)
 			}
-			got, err := controlPlane(given, "/d")
+			got, err := controlPlane(given, paths{data: "/d", sockets: "/s"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -193,7 +195,7 @@ func TestControlPlaneIsCompletedNotReplaced(t *testing.T) {
 			}
 		})
 	}
-	if _, err := controlPlane(json.RawMessage(`{"launchers":{"process":[]}}`), "/d"); err == nil {
+	if _, err := controlPlane(json.RawMessage(`{"launchers":{"process":[]}}`), paths{data: "/d"}); err == nil {
 		t.Error("settings that are a list are taken")
 	}
 }

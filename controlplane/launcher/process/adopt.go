@@ -109,6 +109,7 @@ func (t *term) clear(strays []string) error {
 // earlier leader may write still counts for nothing.
 func (t *term) keep() error {
 	for _, i := range t.instances {
+		i.state.Place = t.folder
 		if err := i.keep(); err != nil {
 			return fmt.Errorf("take over instance %s: %w", i.id, err)
 		}
@@ -161,6 +162,10 @@ func (t *term) survey() (all map[int]procgroup.Proc, marked map[int]string, err 
 func (i *instance) settle(ctx context.Context, all map[int]procgroup.Proc, marked map[int]string) {
 	s := i.state.Run
 	if s == nil {
+		return
+	}
+	if p := i.state.Place; p != "" && p != i.t.folder && !s.Ended {
+		i.state.Run = nil // of the folder that this one is a copy of: to be started again here
 		return
 	}
 	if s.Ended {

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/launchertest"
 	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
@@ -70,6 +72,9 @@ var behaviours = map[launchertest.Behaviour]func(){
 			}
 		}
 		found.UID = os.Getuid()
+		var processes unix.Rlimit
+		_ = unix.Getrlimit(unix.RLIMIT_NPROC, &processes)
+		found.Processes = processes.Cur
 		_, shadow := os.ReadFile("/etc/shadow")
 		found.Closed = os.IsPermission(shadow)
 		p, _ := procgroup.ReadProc(os.Getpid())
@@ -132,6 +137,7 @@ type inspection struct {
 	Dir, Token, File string
 	Leads, Closed    bool
 	UID              int
+	Processes        uint64 // the limit of them
 }
 
 // runControlPlane starts and stops workloads at random until it is killed.

@@ -41,6 +41,14 @@ type Config struct {
 	// BuildTimeout bounds the installation of Python dependencies; 0 is 15 min.
 	BuildTimeout time.Duration
 
+	// Processes bounds the processes and threads of each instance; 0 is 4096.
+	Processes int
+
+	// Hide are folders that instances do not see where they have the control
+	// plane's own user and mount namespaces can be made: what that user keeps
+	// secret. DataDir is always hidden. What is not there is passed over.
+	Hide []string
+
 	// FirstUser and LastUser are the range of users that instances get, each
 	// its own, where the control plane is root; 0 is 200000 to 265535. Two
 	// installations on a machine need ranges of their own.
@@ -70,6 +78,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.BuildTimeout == 0 {
 		c.BuildTimeout = 15 * time.Minute
+	}
+	if c.Processes == 0 {
+		c.Processes = 4096
 	}
 	if c.FirstUser == 0 && c.LastUser == 0 {
 		c.FirstUser, c.LastUser = machine.FirstUser, machine.LastUser

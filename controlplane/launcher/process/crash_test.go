@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -176,4 +177,35 @@ func TestACopyOfAFolderHasAnotherName(t *testing.T) {
 	if other := place(b); other == first {
 		t.Errorf("the copy is %s too", other)
 	}
+}
+
+func TestACopyOfAFolderLeavesTheFirstOnesProcessesAlone(t *testing.T) {
+	a, b := tempDir(t), tempDir(t)
+	first := opened(t, a)
+	running := start(t, first, workload("one", 1, launchertest.Serves)).Ready("one", 1)
+	if err := os.Remove(b); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("cp", "-a", a, b).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	copied := opened(t, b)
+	if err := copied.Stop(t.Context(), "one", 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Get("http://" + running.Endpoint + "/")
+	if err != nil {
+		t.Fatalf("the copy has stopped it: %v", err)
+	}
+	resp.Body.Close()
+	started := start(t, copied, workload("one", 2, launchertest.Serves)).Ready("one", 2)
+	if started.Endpoint == running.Endpoint {
+		t.Errorf("both are at %s", started.Endpoint)
+	}
+	// A second leader of the copy adopts what is the copy's.
+	copied.Resign()
+	if err := copied.Lead(t.Context(), epochs.Add(1)); err != nil {
+		t.Fatal(err)
+	}
+	launchertest.Observe(t, copied).Ready("one", 2)
 }

@@ -54,6 +54,9 @@ func (g group) signal(sig unix.Signal) (int, error) {
 	for _, p := range members {
 		order.Processes = append(order.Processes, hand.Process{PID: p.PID, Start: p.Start})
 	}
+	if sig == unix.SIGKILL && g.cgroup != nil {
+		order.Seal = g.cgroup.Seals()
+	}
 	g.t.at("signal: chosen")
 	_, err = g.t.act(hand.Order{Signal: &order})
 	return len(members), err

@@ -140,6 +140,7 @@ func (i *instance) see(generation int64) error {
 // write makes s the instance's state, on disk and in memory. The caller holds
 // mu.
 func (i *instance) write(s state) error {
+	s.Place = i.t.folder
 	if err := writeState(i.dir, i.t.leader.Epoch, s); err != nil {
 		return err
 	}

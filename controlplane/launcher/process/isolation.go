@@ -9,7 +9,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"go.uber.org/zap"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -23,8 +25,10 @@ import (
 
 // isolation is what instances can be kept apart by on this machine.
 type isolation struct {
-	dir      string // the data folder
-	owner    string // names it in control groups and rules
+	dir      string   // the data folder
+	secret   []string // further folders that are hidden
+	most     int      // processes of one instance
+	owner    string   // names it in control groups and rules
 	able     machine.Abilities
 	users    machine.Users
 	networks *netns.Networks // nil, in tests: none
@@ -41,10 +45,12 @@ const (
 // newIsolation finds what is permitted here.
 func newIsolation(ctx context.Context, cfg Config, folder string) (*isolation, error) {
 	s := &isolation{
-		dir:   cfg.DataDir,
-		owner: procgroup.Digest(folder),
-		able:  machine.Probe(ctx, filepath.Join(cfg.DataDir, "instances")),
-		users: machine.Users{Dir: filepath.Join(cfg.DataDir, "users"), First: cfg.FirstUser, Last: cfg.LastUser},
+		dir:    cfg.DataDir,
+		secret: cfg.Hide,
+		most:   cfg.Processes,
+		owner:  procgroup.Digest(folder),
+		able:   machine.Probe(ctx, filepath.Join(cfg.DataDir, "instances")),
+		users:  machine.Users{Dir: filepath.Join(cfg.DataDir, "users"), First: cfg.FirstUser, Last: cfg.LastUser},
 	}
 	var err error
 	if s.networks, err = netns.New(cfg.Network, s.owner); err != nil {
@@ -150,6 +156,9 @@ func (s *isolation) limits(rt controlplane.Runtime) (machine.Limits, error) {
 		}
 		l.CPU = q.MilliValue()
 	}
+	if s.able.Processes == nil {
+		l.Processes = int64(s.most)
+	}
 	return l, nil
 }
 
@@ -222,7 +231,7 @@ func (s *isolation) cgroupName(id, folder string) string {
 // last of the preparations: what it does is not undone by them.
 func (r *run) confine(c *command) *controlplane.Reason {
 	s, rt := r.i.t.isolation, r.w.App.Manifest.Runtime
-	spec := &confine.Spec{Dir: c.dir}
+	spec := &confine.Spec{Dir: c.dir, Processes: s.most}
 	c.confine = spec
 	limits, err := s.limits(rt)
 	if err != nil {
@@ -277,7 +286,7 @@ func (r *run) mounts(user *confine.User) ([]confine.Mount, error) {
 		mounts = append(mounts, confine.Mount{Source: source, Target: target})
 		return makeVolume(source, user)
 	}
-	if os.Geteuid() != 0 {
+	if s.able.Users != nil {
 		mounts = s.hide(r.dir())
 		mounts = append(mounts, confine.Mount{Source: filepath.Join(s.dir, "envs"), Target: filepath.Join(s.dir, "envs"), ReadOnly: true})
 	}
@@ -299,14 +308,37 @@ func (r *run) mounts(user *confine.User) ([]confine.Mount, error) {
 	return mounts, err
 }
 
-// hide leaves nothing of the data folder but these folders: where one user has
-// all instances, that is what keeps others' things from them.
+// hide leaves nothing of the data folder but these folders, and nothing of what
+// else is secret: where one user has all instances and the control plane, that
+// is what keeps others' things from them.
 func (s *isolation) hide(but ...string) []confine.Mount {
-	mounts := []confine.Mount{{Target: s.dir, ReadOnly: true}}
+	var mounts []confine.Mount
+	for _, folder := range s.hidden() {
+		mounts = append(mounts, confine.Mount{Target: folder, ReadOnly: true})
+	}
 	for _, folder := range but {
 		mounts = append(mounts, confine.Mount{Source: folder, Target: folder})
 	}
 	return mounts
+}
+
+// hidden are the folders to hide, without those that are in another.
+func (s *isolation) hidden() []string {
+	all := []string{s.dir}
+	for _, folder := range s.secret {
+		if info, err := os.Stat(folder); err == nil && info.IsDir() {
+			all = append(all, filepath.Clean(folder))
+		}
+	}
+	slices.Sort(all) // a folder comes before what is in it
+	var outer []string
+	for _, folder := range all {
+		in := func(other string) bool { return folder == other || strings.HasPrefix(folder, other+"/") }
+		if !slices.ContainsFunc(outer, in) {
+			outer = append(outer, folder)
+		}
+	}
+	return outer
 }
 
 // absoluteFile is where the nth [[File]] is kept that has an absolute path.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -143,6 +144,80 @@ func TestVolumesAndFilesExistInsideAndOutliveRuns(t *testing.T) {
 	}
 	if names, err := l.users.Names(); err != nil || len(names) > 0 {
 		t.Errorf("users of %v, %v", names, err)
+	}
+}
+
+func TestWhatIsSecretIsHidden(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	l := apart(t, func(c *Config) { c.Hide = []string{secret, filepath.Join(secret, "not-there")} })
+	needMounts(t, l)
+	// As for an ordinary user, or where users cannot enter the data folder.
+	l.able.Users = errors.New("apps run as the control plane's user")
+	file := filepath.Join(secret, "inner", "token")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte("sesame"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	epoch := filepath.Join(l.cfg.DataDir, "epoch")
+	start(t, l, workload("one", 1, keeps, "READ="+file+":"+epoch, "KEPT="+filepath.Join(secret, "new"))).Ready("one", 1)
+	log := currentLog(t, l, "one")
+	for _, want := range []string{"read " + file + ` "" open`, "read " + epoch + ` "" open`, "kept " + filepath.Join(secret, "new") + ` "" open`} {
+		if !strings.Contains(log, want) {
+			t.Errorf("no %q in %q", want, log)
+		}
+	}
+}
+
+func TestFoldersToHide(t *testing.T) {
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	for _, folder := range []string{"data/processes", "data-2", "sockets"} {
+		if err := os.MkdirAll(filepath.Join(dir, folder), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &isolation{dir: filepath.Join(data, "processes"), secret: []string{
+		filepath.Join(dir, "sockets"), data + "/", filepath.Join(dir, "data-2"), filepath.Join(dir, "none"), data,
+	}}
+	want := []string{data, filepath.Join(dir, "data-2"), filepath.Join(dir, "sockets")}
+	if got := s.hidden(); !slices.Equal(got, want) {
+		t.Errorf("hidden %q, want %q", got, want)
+	}
+}
+
+func TestProcessesAreLimitedAndSealed(t *testing.T) {
+	var l *Launcher
+	sealed := make(chan string, 1)
+	l = apart(t, func(c *Config) {
+		c.Processes = 123
+		c.reached = func(step string) {
+			if step != "end: known" {
+				return
+			}
+			groups, _ := machine.ListCgroups(l.cgroupPrefix() + "two-")
+			for _, g := range groups {
+				for _, file := range g.Seals() {
+					b, _ := os.ReadFile(file)
+					sealed <- strings.TrimSpace(string(b))
+				}
+			}
+		}
+	})
+	start(t, l, workload("one", 1, inspects)).Ready("one", 1)
+	if got := inspect(t, l, "one").Processes; got != 123 {
+		t.Errorf("%d processes are allowed", got)
+	}
+	if l.able.Processes != nil {
+		t.Skip(l.able.Processes)
+	}
+	if err := l.Remove(t.Context(), "one"); err != nil {
+		t.Fatal(err)
+	}
+	start(t, l, workload("two", 1, launchertest.Stubborn)).Ready("two", 1)
+	if err := l.Stop(t.Context(), "two", 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-sealed; got != "0" {
+		t.Errorf("a killed instance might make %q processes", got)
 	}
 }
 

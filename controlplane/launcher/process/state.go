@@ -23,8 +23,11 @@ import (
 // state is what is kept of an instance, in the file state.<epoch>.json. The
 // largest epoch's holds: who led before may write to its own file still.
 type state struct {
-	Generation int64     `json:"generation"` // the newest seen; older ones are fenced
-	Run        *runState `json:"run,omitempty"`
+	Generation int64 `json:"generation"` // the newest seen; older ones are fenced
+	// Place is the name of the data folder that the run is of. In a copy of that
+	// folder the run is another's. Empty, of earlier versions, is this one.
+	Place string    `json:"place,omitempty"`
+	Run   *runState `json:"run,omitempty"`
 	// Log and PreviousLog are files in the folder logs: what the newest run
 	// writes, and the one before.
 	Log         string `json:"log,omitempty"`

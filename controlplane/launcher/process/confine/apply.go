@@ -26,6 +26,9 @@ func Apply(s Spec) error {
 			return &Error{StepMounts, err}
 		}
 	}
+	if err := limitProcesses(s.Processes); err != nil {
+		return &Error{StepPrivileges, err}
+	}
 	syscall.Umask(0o022) // whatever the caller's is: folders keep others out
 	if err := dropPrivileges(s.User); err != nil {
 		return &Error{StepPrivileges, err}
@@ -60,6 +63,23 @@ func Exec(fd int, args, env []string) error {
 func join(folder string) error {
 	if err := os.WriteFile(folder+"/cgroup.procs", []byte("0"), 0); err != nil {
 		return fmt.Errorf("join control group: %w", err)
+	}
+	return nil
+}
+
+// limitProcesses lowers the limit of this process, and never raises it.
+func limitProcesses(n int) error {
+	if n == 0 {
+		return nil
+	}
+	var l syscall.Rlimit
+	err := syscall.Getrlimit(rlimitProcesses, &l)
+	if err == nil && uint64(n) < l.Max {
+		l = syscall.Rlimit{Cur: min(l.Cur, uint64(n)), Max: uint64(n)}
+		err = syscall.Setrlimit(rlimitProcesses, &l)
+	}
+	if err != nil {
+		return fmt.Errorf("limit processes: %w", err)
 	}
 	return nil
 }

@@ -36,6 +36,7 @@ const (
 	prAmbientClear  = 4
 	atFDCWD         = -100
 	sizeOfMountAttr = 32
+	rlimitProcesses = 6 // RLIMIT_NPROC, on all that Go runs on but mips
 )
 
 // sysSetns is numbered by architecture, as calls of before 2019 are.

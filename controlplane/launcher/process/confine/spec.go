@@ -22,6 +22,11 @@ type Spec struct {
 	// Cgroups are folders of control groups to join, see [Cgroup.Folders].
 	Cgroups []string `json:"cgroups,omitempty"`
 
+	// Processes is how many processes and threads the user may have, 0 as many as
+	// the caller. Root is not bound by it. In a user namespace of its own the
+	// user's processes outside do not count (before Linux 5.14 they do).
+	Processes int `json:"processes,omitempty"`
+
 	// Network is the path of a network namespace to join, or "new" for one
 	// with nothing but a loopback that is down.
 	Network string `json:"network,omitempty"`

@@ -74,12 +74,27 @@ func (h *hand) execute(e *Execute) error {
 }
 
 func send(s *Signal) error {
+	for _, file := range s.Seal {
+		if err := seal(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fault(StepSignal, fmt.Errorf("seal control group: %w", err))
+		}
+	}
 	for _, p := range s.Processes {
 		if err := sendTo(p, s.Number); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return fault(StepSignal, fmt.Errorf("send signal %q to process %d: %w", s.Number, p.PID, err))
 		}
 	}
 	return nil
+}
+
+// seal does not make the file.
+func seal(file string) error {
+	f, err := os.OpenFile(file, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("0")
+	return errors.Join(err, f.Close())
 }
 
 // sendTo signals that very process, never another that got its number: once

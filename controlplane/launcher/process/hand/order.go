@@ -63,6 +63,10 @@ type Execute struct {
 type Signal struct {
 	Number    syscall.Signal `json:"number"`
 	Processes []Process      `json:"processes"`
+	// Seal are files that get a 0 before that, so that those who are to be
+	// killed make no more processes (machine.Cgroup.Seals). One that is gone is
+	// passed over.
+	Seal []string `json:"seal,omitempty"`
 }
 
 // Process is a process of this machine.

@@ -22,6 +22,9 @@ import (
 type Limits struct {
 	Memory int64 // bytes, swap included: none of it is used
 	CPU    int64 // thousandths of a core
+	// Processes counts threads, too, and those that have ended and that nobody
+	// has waited for.
+	Processes int64
 }
 
 // Cgroup is the control groups of one run, one for each hierarchy that a limit
@@ -44,6 +47,7 @@ const (
 	unified  kind = "unified" // version 2: everything
 	memoryV1 kind = "memory"
 	cpuV1    kind = "cpu"
+	pidsV1   kind = "pids"
 )
 
 // period is of CPU quotas, in µs; the kernel's default.
@@ -79,7 +83,7 @@ func (c *Cgroup) make(h hierarchySet, l Limits) error {
 		kind   kind
 		wanted bool
 		at     hierarchy
-	}{{memoryV1, l.Memory > 0, h.memory}, {cpuV1, l.CPU > 0, h.cpu}} {
+	}{{memoryV1, l.Memory > 0, h.memory}, {cpuV1, l.CPU > 0, h.cpu}, {pidsV1, l.Processes > 0, h.pids}} {
 		switch {
 		case !want.wanted:
 		case want.at.mount == "":
@@ -116,7 +120,12 @@ func (p part) limit(l Limits) error {
 			}
 		}
 		if l.CPU > 0 {
-			return p.write("cpu.max", fmt.Sprintf("%d %d", l.CPU*period/1000, period))
+			if err := p.write("cpu.max", fmt.Sprintf("%d %d", l.CPU*period/1000, period)); err != nil {
+				return err
+			}
+		}
+		if l.Processes > 0 {
+			return p.set(processesFile, l.Processes)
 		}
 	case memoryV1:
 		if err := p.set("memory.limit_in_bytes", l.Memory); err != nil {
@@ -130,6 +139,8 @@ func (p part) limit(l Limits) error {
 		}
 	case cpuV1:
 		return errors.Join(p.set("cpu.cfs_period_us", period), p.set("cpu.cfs_quota_us", max(l.CPU*period/1000, 1000)))
+	case pidsV1:
+		return p.set(processesFile, l.Processes)
 	}
 	return nil
 }
@@ -156,6 +167,23 @@ func (c *Cgroup) Folders() []string {
 		folders[n] = p.folder
 	}
 	return folders
+}
+
+// processesFile limits processes, in both versions.
+const processesFile = "pids.max"
+
+// Seals are files: 0 in each of them ends all making of processes in the group.
+// Without that, processes that make another and end do so faster than anybody
+// can list and kill them.
+func (c *Cgroup) Seals() []string {
+	var files []string
+	for _, p := range c.parts {
+		file := filepath.Join(p.folder, processesFile)
+		if _, err := os.Stat(file); err == nil {
+			files = append(files, file)
+		}
+	}
+	return files
 }
 
 // OOMKilled reports whether the kernel has ended a process of the group for

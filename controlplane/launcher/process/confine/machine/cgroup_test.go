@@ -25,6 +25,9 @@ func cgroup(t *testing.T, l Limits) *Cgroup {
 	if l.CPU > 0 && a.CPU != nil {
 		t.Skipf("CPU cannot be limited here: %v", a.CPU)
 	}
+	if l.Processes > 0 && a.Processes != nil {
+		t.Skipf("processes cannot be limited here: %v", a.Processes)
+	}
 	name := fmt.Sprintf("slipway-test-%d-%s", os.Getpid(), strings.ToLower(t.Name()))
 	c, err := NewCgroup(name, l)
 	if err != nil {
@@ -129,6 +132,22 @@ func TestKillingAControlGroupEndsAllOfIt(t *testing.T) {
 	}
 }
 
+func TestASealedControlGroupMakesNoProcesses(t *testing.T) {
+	c := cgroup(t, Limits{Processes: 64})
+	o := order{Spec: confine.Spec{User: mine(), Cgroups: c.Folders()}, Fork: true}
+	if err := o.try(t); err != nil {
+		t.Errorf("within the limit: %v", err)
+	}
+	seals := c.Seals()
+	if len(seals) != 1 {
+		t.Fatalf("seals %v", seals)
+	}
+	write(t, seals[0], "0", 0o644)
+	if err := o.try(t); err == nil {
+		t.Error("a process was made in a sealed group")
+	}
+}
+
 func TestACgroupIsMadeWholeOrNotAtAll(t *testing.T) {
 	c := cgroup(t, Limits{Memory: 64 << 20, CPU: 1000})
 	if _, err := NewCgroup(c.Name(), Limits{Memory: 1 << 20}); err == nil {
@@ -145,15 +164,15 @@ func TestACgroupIsMadeWholeOrNotAtAll(t *testing.T) {
 // on machines that have it, by the tests above.
 func TestLimitsOfVersion2(t *testing.T) {
 	dir := t.TempDir()
-	files := []string{"memory.max", "memory.swap.max", "memory.oom.group", "cpu.max", "cgroup.procs"}
+	files := []string{"memory.max", "memory.swap.max", "memory.oom.group", "cpu.max", "pids.max", "cgroup.procs"}
 	for _, f := range files {
 		confinetest.Write(t, filepath.Join(dir, f), "", 0o600)
 	}
 	p := part{dir, unified}
-	if err := p.limit(Limits{Memory: 512 << 20, CPU: 1500}); err != nil {
+	if err := p.limit(Limits{Memory: 512 << 20, CPU: 1500, Processes: 100}); err != nil {
 		t.Fatal(err)
 	}
-	for n, want := range []string{"536870912", "0", "1", "150000 100000", ""} {
+	for n, want := range []string{"536870912", "0", "1", "150000 100000", "100", ""} {
 		if b, _ := os.ReadFile(filepath.Join(dir, files[n])); string(b) != want {
 			t.Errorf("%s is %q, want %q", files[n], b, want)
 		}
@@ -175,16 +194,18 @@ func TestParseHierarchies(t *testing.T) {
 32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct
 33 31 0:30 / /sys/fs/cgroup/cpuset rw,relatime - cgroup cgroup rw,cpuset
 35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
+36 31 0:33 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids
 41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw
 `
 	for _, c := range []struct {
 		name, mounts, own string
 		want              hierarchySet
 	}{
-		{"version 1 beside 2", v1, "4:memory:/a/b\n2:cpu,cpuacct:/\n0::/x\n", hierarchySet{
+		{"version 1 beside 2", v1, "8:pids:/c\n4:memory:/a/b\n2:cpu,cpuacct:/\n0::/x\n", hierarchySet{
 			unified: hierarchy{"/sys/fs/cgroup/unified", "x"},
 			memory:  hierarchy{"/sys/fs/cgroup/memory", "a/b"},
 			cpu:     hierarchy{"/sys/fs/cgroup/cpu,cpuacct", "."},
+			pids:    hierarchy{"/sys/fs/cgroup/pids", "c"},
 		}},
 		{"version 2", "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n", "0::/user.slice/x.scope\n", hierarchySet{
 			unified: hierarchy{"/sys/fs/cgroup", "user.slice/x.scope"},

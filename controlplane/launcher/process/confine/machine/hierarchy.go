@@ -27,7 +27,7 @@ func (h hierarchy) own() string { return filepath.Join(h.mount, h.path) }
 // hierarchySet is what this machine has. unified is set only where version 2
 // has the controllers of memory and CPU; a hierarchy of version 2 beside those
 // of version 1 has none that matter here.
-type hierarchySet struct{ unified, memory, cpu hierarchy }
+type hierarchySet struct{ unified, memory, cpu, pids hierarchy }
 
 var errNoController = errors.New("no controller of memory or CPU is mounted")
 
@@ -90,6 +90,8 @@ func parseHierarchies(mounts, own string) hierarchySet {
 			h.memory = at("memory")
 		case tail[0] == "cgroup" && slices.Contains(options, "cpu"):
 			h.cpu = at("cpu")
+		case tail[0] == "cgroup" && slices.Contains(options, "pids"):
+			h.pids = at("pids")
 		}
 	}
 	return h
@@ -135,7 +137,8 @@ func (h hierarchySet) delegated() (string, error) {
 	return "", fmt.Errorf("hand controllers on in %s: %w; start slipway in a group of its own: a unit with Delegate=yes, or `systemd-run --scope -p Delegate=yes`", own, err)
 }
 
-// grant gives the groups inside the controllers of memory and CPU.
+// grant gives the groups inside the controllers of memory and CPU, and of the
+// number of processes where the folder has that.
 func grant(folder string) error {
 	file := filepath.Join(folder, "cgroup.subtree_control")
 	b, err := os.ReadFile(file)
@@ -143,10 +146,18 @@ func grant(folder string) error {
 		return err
 	}
 	has := strings.Fields(string(b))
-	if slices.Contains(has, "memory") && slices.Contains(has, "cpu") {
+	if b, err = os.ReadFile(filepath.Join(folder, "cgroup.controllers")); err != nil {
+		return err
+	}
+	want := []string{"memory", "cpu"}
+	if slices.Contains(strings.Fields(string(b)), "pids") {
+		want = append(want, "pids")
+	}
+	want = slices.DeleteFunc(want, func(c string) bool { return slices.Contains(has, c) })
+	if len(want) == 0 {
 		return unix.Access(folder, unix.W_OK)
 	}
-	return os.WriteFile(file, []byte("+memory +cpu"), 0)
+	return os.WriteFile(file, []byte("+"+strings.Join(want, " +")), 0)
 }
 
 // moveAside moves the caller to a group inside its own, which others may not
@@ -211,7 +222,7 @@ func find(wanted func(name string) bool) (map[string]*Cgroup, error) {
 	for _, at := range []struct {
 		kind
 		hierarchy
-	}{{unified, h.unified}, {memoryV1, h.memory}, {cpuV1, h.cpu}} {
+	}{{unified, h.unified}, {memoryV1, h.memory}, {cpuV1, h.cpu}, {pidsV1, h.pids}} {
 		if at.mount == "" {
 			continue
 		}

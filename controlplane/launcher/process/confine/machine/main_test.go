@@ -42,6 +42,7 @@ type order struct {
 	Eat   int           // bytes of memory
 	Spin  time.Duration // of CPU
 	Sleep time.Duration
+	Fork  bool // start a process
 }
 
 func (o order) confine() {
@@ -73,6 +74,13 @@ func (o order) act() {
 		used = time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	}
 	time.Sleep(o.Sleep)
+	if o.Fork {
+		cmd := exec.Command("/proc/self/exe", "-test.run=^$")
+		cmd.Env = []string{"PATH="} // without the order
+		if err := cmd.Run(); err != nil {
+			panic(err)
+		}
+	}
 }
 
 // ordinary is who tests are where they try what an ordinary user may.

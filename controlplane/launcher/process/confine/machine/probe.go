@@ -19,10 +19,11 @@ import (
 // Abilities are what this process is permitted to do here. Each is nil, or
 // says why not.
 type Abilities struct {
-	Users  error // give instances users of their own
-	Mounts error // make mount namespaces, in user namespaces where not root
-	Memory error // limit memory
-	CPU    error // limit CPU
+	Users     error // give instances users of their own
+	Mounts    error // make mount namespaces, in user namespaces where not root
+	Memory    error // limit memory
+	CPU       error // limit CPU
+	Processes error // limit processes by control groups
 }
 
 // probeTime is how long a process may take that Probe starts.
@@ -38,6 +39,7 @@ func Probe(ctx context.Context, folder string) Abilities {
 	a.Mounts = probeMounts(ctx, folder)
 	a.Memory = probeCgroup("memory", Limits{Memory: 64 << 20})
 	a.CPU = probeCgroup("cpu", Limits{CPU: 1000})
+	a.Processes = probeCgroup("processes", Limits{Processes: 1000})
 	return a
 }
 
