@@ -93,7 +93,7 @@ func (h *Handler) explain(q controlplane.ExplainRequest) (*controlplane.Explanat
 		}
 		if steps = append(steps, authorizedStep(d.Instance, &a)); !a.allowed() {
 			h.refused(e, steps, r, d, &a)
-		} else if _, p, bad := refusalOfOwn(r, d); bad {
+		} else if _, p, bad := h.refusalOfOwn(r, d); bad {
 			answered(e, steps, p, r)
 		} else {
 			e.Status, e.Type = http.StatusOK, statusType

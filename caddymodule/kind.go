@@ -41,13 +41,13 @@ type arrival struct {
 }
 
 // kind tells what a request is. What wakes nobody comes first: a probe that
-// looks like a page is one all the same.
+// looks like a page, or like a preflight, is one all the same.
 func (a arrival) kind() kind {
 	switch {
-	case a.isPreflight():
-		return kindPreflight
 	case a.isProbe():
 		return kindProbe
+	case a.isPreflight():
+		return kindPreflight
 	case a.webSocket:
 		return kindWebSocket
 	case (&upstream.Request{Request: a.Request}).IsGRPC():

@@ -39,6 +39,8 @@ func TestWhatARequestIs(t *testing.T) {
 		{"respond-async of a page", "GET", "/", navigation + "|Prefer: respond-async", kindAsync},
 		{"another preference", "GET", "/", "Prefer: return=minimal", kindRequest},
 		{"a preflight", "OPTIONS", "/", "Origin: https://a.example|Access-Control-Request-Method: PUT", kindPreflight},
+		{"a preflight of the icon", "OPTIONS", "/favicon.ico", "Origin: https://a.example|Access-Control-Request-Method: GET", kindProbe},
+		{"a probe's preflight", "OPTIONS", "/", "Origin: https://a.example|Access-Control-Request-Method: PUT|User-Agent: Our-Probe/7", kindProbe},
 		{"OPTIONS", "OPTIONS", "/", "", kindRequest},
 		{"HEAD", "HEAD", "/", navigation, kindProbe},
 		{"the icon", "GET", "/favicon.ico", "Sec-Fetch-Mode: no-cors", kindProbe},

@@ -25,7 +25,7 @@ const (
 // to whoever may open the instance, its state, which wakes nobody, and the
 // events of its start, which does. Every other name there is 404.
 func (h *Handler) own(w http.ResponseWriter, r *http.Request, v *visit, d routing.Decision) error {
-	if o, p, bad := refusalOfOwn(r, d); bad {
+	if o, p, bad := h.refusalOfOwn(r, d); bad {
 		return h.end(w, r, v, o, p)
 	}
 	if d.Own == "wait" {
@@ -57,8 +57,9 @@ func writeState(w http.ResponseWriter, r *http.Request, status int, s *waitingpa
 	return nil
 }
 
-// refusalOfOwn is the answer to what is not a question there.
-func refusalOfOwn(r *http.Request, d routing.Decision) (o outcome, p page, bad bool) {
+// refusalOfOwn is the answer to what is not a question there, or is asked by what
+// wakes nothing where the answer would.
+func (h *Handler) refusalOfOwn(r *http.Request, d routing.Decision) (o outcome, p page, bad bool) {
 	refused := page{status: http.StatusMethodNotAllowed, code: "method_not_allowed"}
 	switch {
 	case d.Own == "status" && r.Method != http.MethodGet && r.Method != http.MethodHead:
@@ -69,6 +70,8 @@ func refusalOfOwn(r *http.Request, d routing.Decision) (o outcome, p page, bad b
 		return outDenied, refused, true
 	case d.Own != "status" && d.Own != "wait":
 		return outcomeOf(d), pageOf(d), true
+	case d.Own == "wait" && !hold.Running(d.Instance) && h.kindOf(r, d, false) == kindProbe:
+		return outAsleep, asleep, true
 	}
 	return o, p, false
 }

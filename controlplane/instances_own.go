@@ -13,12 +13,14 @@ const MaxBusy = 24 * time.Hour
 // maxSaid is how many bytes of an app's own words are kept.
 const maxSaid = 200
 
-// sayApart is the least time between two reports of progress that are told:
-// every edge hears of each.
+// sayApart is the least time between two reports of progress that are told, since
+// every edge hears of each, and by which a busy instance must move the end for
+// that to be written.
 const sayApart = time.Second
 
 // SetBusy keeps an instance awake for that long, at most MaxBusy; 0 takes it
-// back. The actor is the instance itself (AuthenticateInstance).
+// back. What changes the end by less than a second changes nothing. The actor is
+// the instance itself (AuthenticateInstance).
 func (s *Service) SetBusy(ctx context.Context, actor Actor, how time.Duration, reason string) (*Instance, error) {
 	if how < 0 {
 		return nil, Errorf(CodeInvalid, "busy for %s", how).WithHint("give a time above 0, or 0 for no longer")
@@ -36,7 +38,11 @@ func (s *Service) SetBusy(ctx context.Context, actor Actor, how time.Duration, r
 			}
 			return was, nil
 		}
-		in.Busy = &Busy{Until: now.Add(min(how, MaxBusy)), Reason: said(reason)}
+		busy := &Busy{Until: now.Add(min(how, MaxBusy)), Reason: said(reason)}
+		if was && busy.Reason == in.Busy.Reason && busy.Until.Sub(in.Busy.Until).Abs() < sayApart {
+			return false, nil // who says it in a loop writes once a second
+		}
+		in.Busy = busy
 		if !was { // who says it every second fills no list of events
 			text := "it is busy until " + in.Busy.Until.Format(time.RFC3339)
 			if in.Busy.Reason != "" {

@@ -221,6 +221,21 @@ func TestFollowAuditEnds(t *testing.T) {
 			t.Errorf("%d ends", n)
 		}
 	})
+	t.Run("where no server is", func(t *testing.T) {
+		asked := 0
+		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			asked++
+			w.WriteHeader(http.StatusServiceUnavailable)
+		})
+		for _, err := range c.FollowEvents(t.Context(), "2efe") {
+			if CodeOf(err) != controlplane.CodeUnavailable {
+				t.Errorf("error %v", err)
+			}
+		}
+		if asked != 1 {
+			t.Errorf("asked %d times", asked)
+		}
+	})
 	t.Run("at what is no stream", func(t *testing.T) {
 		c := serve(t, func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, 200, v1.List[v1.AuditRecord]{}) })
 		for _, err := range c.FollowAudit(t.Context(), AuditFilter{}, "") {

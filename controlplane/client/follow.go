@@ -30,11 +30,13 @@ type following struct {
 }
 
 // follow yields what the events hold, until ctx ends. A stream that breaks off
-// is resumed where it was.
+// is resumed where it was. One of which nothing is known yet, and that cannot
+// even be opened, is an error at once: nobody waits a minute to hear that no
+// server is there.
 func follow[T any](ctx context.Context, c *Client, f following) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
-		failures := 0
+		failures, begun := 0, f.after != ""
 		for {
 			got, stopped, err := followOnce(ctx, c, &f, yield)
 			switch {
@@ -44,11 +46,11 @@ func follow[T any](ctx context.Context, c *Client, f following) iter.Seq2[T, err
 				yield(none, c.unreachable(ctx, ctx.Err()))
 				return
 			case got:
-				failures = 0
+				failures, begun = 0, true
 			default:
 				failures++
 			}
-			if err != nil && CodeOf(err) != controlplane.CodeUnavailable || failures > maxRetries {
+			if err != nil && CodeOf(err) != controlplane.CodeUnavailable || !begun || failures > maxRetries {
 				yield(none, err)
 				return
 			}

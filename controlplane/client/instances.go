@@ -72,7 +72,9 @@ func (c *Client) Events(ctx context.Context, id string) ([]v1.Event, error) {
 }
 
 // FollowEvents yields the last events of an instance and then each new one,
-// until ctx ends. When the instance is gone the error is CodeNotFound.
+// until ctx ends. When the instance is gone the error is CodeNotFound. A stream
+// that breaks off is resumed where it was; a server that is not there to begin
+// with, or stays away for about a minute, is an error.
 func (c *Client) FollowEvents(ctx context.Context, id string) iter.Seq2[v1.Event, error] {
 	k := call{method: http.MethodGet, path: []string{"instances", id, "events"}, query: url.Values{"follow": {"true"}}}
 	return follow[v1.Event](ctx, c, following{call: k, event: "instance"})

@@ -55,6 +55,25 @@ func failed() *controlplane.Progress {
 	return &controlplane.Progress{Reason: &controlplane.Reason{Code: controlplane.Crashed, Text: "exit status 3, in /secret/path"}, RetryAt: now.Add(90 * time.Second)}
 }
 
+func TestWhoWakesASleepingApp(t *testing.T) {
+	for _, c := range []struct {
+		wake  routing.WakePolicy
+		owner bool
+		want  string
+	}{
+		{routing.WakeVisitors, false, "The app slept, and a visit wakes it."},
+		{routing.WakeOwner, true, "The app slept, and a visit wakes it."},
+		{routing.WakeOwner, false, "The app sleeps until its owner opens it."},
+		{routing.WakeNever, true, "The app sleeps until it is started by hand."},
+	} {
+		s := seen(routing.Suspended, nil)
+		s.Instance.Wake, s.Owner = c.wake, c.owner
+		if got := waitingpage.StateOf(s, now).Message; got != c.want {
+			t.Errorf("%v, owner %v: %q", c.wake, c.owner, got)
+		}
+	}
+}
+
 func TestThePageIsSmallAndNeedsNothingElse(t *testing.T) {
 	outside := regexp.MustCompile(`(?i)<iframe|<form|@import|url\(|https?://[^c]`)
 	for name, s := range map[string]waitingpage.State{

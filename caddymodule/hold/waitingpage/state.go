@@ -69,7 +69,7 @@ func StateOf(seen Seen, now time.Time) State {
 			s.RetryMS = max(0, p.RetryAt.Sub(now).Milliseconds())
 		}
 	}
-	s.Message = messageOf(in.Status, &s)
+	s.Message = messageOf(&seen, &s)
 	return s
 }
 

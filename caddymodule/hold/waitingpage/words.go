@@ -38,7 +38,8 @@ func stageAt(stage string) int {
 	return -1
 }
 
-func messageOf(status routing.Status, s *State) string {
+func messageOf(seen *Seen, s *State) string {
+	status := seen.Instance.Status
 	switch {
 	case status == routing.Deployed || status == routing.Unknown:
 		return "The app is ready."
@@ -56,6 +57,12 @@ func messageOf(status routing.Status, s *State) string {
 	case routing.Suspending:
 		return "The app is going to sleep, and is woken after that."
 	case routing.Suspended:
+		switch wake := seen.Instance.Wake; {
+		case wake == routing.WakeNever:
+			return "The app sleeps until it is started by hand."
+		case wake == routing.WakeOwner && !seen.Owner:
+			return "The app sleeps until its owner opens it."
+		}
 		return "The app slept, and a visit wakes it."
 	}
 	return "The app is being started."

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -141,15 +139,7 @@ func (l *auditLines) print(r *v1.AuditRecord) error {
 	if l.p.output != "json" {
 		return l.line(auditCells(r, l.p.output == "wide"))
 	}
-	data, err := encodeJSON(r)
-	if err != nil {
-		return err
-	}
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, data); err != nil {
-		return fmt.Errorf("encode output: %w", err)
-	}
-	return l.p.write(append(compact.Bytes(), '\n'))
+	return l.p.writeLine(r)
 }
 
 func (l *auditLines) line(cells []string) error {

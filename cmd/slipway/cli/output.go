@@ -123,6 +123,19 @@ func encodeJSON(v any) ([]byte, error) {
 	return []byte(safe.String()), nil
 }
 
+// writeLine writes a value as JSON on a line of its own.
+func (p *program) writeLine(v any) error {
+	data, err := encodeJSON(v)
+	if err != nil {
+		return err
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, data); err != nil {
+		return fmt.Errorf("encode output: %w", err)
+	}
+	return p.write(append(compact.Bytes(), '\n'))
+}
+
 // showing makes c a command that shows what fetch returns, with -o and --watch.
 func (p *program) showing(c *cobra.Command, fetch func(context.Context, *client.Client, []string) (view, error)) *cobra.Command {
 	p.outputFlag(c)

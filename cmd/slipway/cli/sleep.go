@@ -52,6 +52,13 @@ old.`,
 		Args: takes(1, 1, "the instance's ID"),
 	}
 	return p.showing(c, func(ctx context.Context, api *client.Client, args []string) (view, error) {
+		if p.output == "name" {
+			in, err := api.Instance(ctx, args[0])
+			if err != nil {
+				return view{}, err
+			}
+			return p.instanceView(in), nil
+		}
 		why, err := api.Why(ctx, args[0])
 		if err != nil {
 			return view{}, err
@@ -184,11 +191,7 @@ func (p *program) eventTable(list []v1.Event) view {
 
 func (p *program) eventLine(e *v1.Event) error {
 	if p.output == "json" {
-		data, err := encodeJSON(e)
-		if err != nil {
-			return err
-		}
-		return p.write(data)
+		return p.writeLine(e)
 	}
 	row := eventCells(e)
 	for i := range row {
