@@ -142,7 +142,7 @@ func TestASealedControlGroupMakesNoProcesses(t *testing.T) {
 	if len(seals) != 1 {
 		t.Fatalf("seals %v", seals)
 	}
-	write(t, seals[0], "0", 0o644)
+	confinetest.Write(t, seals[0], "0", 0o644)
 	if err := o.try(t); err == nil {
 		t.Error("a process was made in a sealed group")
 	}
