@@ -27,18 +27,25 @@ func (t *tx) Instance(id string) (*controlplane.Instance, error) {
 
 // ReadAhead implements controlplane.Tx.
 func (t *tx) ReadAhead(of ...*controlplane.Instance) error {
-	keys := map[string]bool{}
+	if t.ahead == nil {
+		t.ahead = make(map[string]read, 4*len(of))
+	}
+	ask := map[string]bool{}
 	for _, in := range of {
-		for _, key := range []string{
-			instanceKey(in.ID), eventsKey(in.ID), RecordRouteKey(RecordOfProgress(in.ID)), appStartsKey(in.AppID),
-		} {
-			keys[key] = true
+		keys := []string{instanceKey(in.ID), eventsKey(in.ID), RecordRouteKey(RecordOfProgress(in.ID)), appStartsKey(in.AppID)}
+		// Of a record that others have changed since, the rest is old as well.
+		if reads, ok := t.store.recent.all(keys); ok && !t.afresh && reads[0].revision == in.Revision {
+			t.recalled = true
+			for i, key := range keys {
+				t.ahead[key] = reads[i]
+			}
+			continue
+		}
+		for _, key := range keys {
+			ask[key] = true
 		}
 	}
-	if t.ahead == nil {
-		t.ahead = make(map[string]read, len(keys))
-	}
-	for some := range slices.Chunk(slices.Collect(maps.Keys(keys)), maxOps) {
+	for some := range slices.Chunk(slices.Collect(maps.Keys(ask)), maxOps) {
 		gets := make([]clientv3.Op, len(some))
 		for i, key := range some {
 			gets[i] = clientv3.OpGet(t.store.prefix + key)

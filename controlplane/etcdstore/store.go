@@ -43,6 +43,7 @@ type Store struct {
 	page   int64
 	log    *zap.Logger
 	fence  *fence        // of a leader's store
+	recent *recent       // of a leader's store
 	turn   chan struct{} // who has lost an update holds it until it is made
 }
 

@@ -107,6 +107,7 @@ func (t *term) renew(ctx context.Context) error {
 // fenced is the store as the leader writes to it.
 func (t *term) fenced(leading context.Context) *Store {
 	s, key := *t.store, t.store.prefix+leaderKey
+	s.recent = &recent{reads: map[string]read{}}
 	s.fence = &fence{
 		leading: leading, key: key,
 		compares: []clientv3.Cmp{

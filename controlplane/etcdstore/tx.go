@@ -25,7 +25,8 @@ func (s *Store) Update(ctx context.Context, f func(controlplane.Tx) error) (int6
 	if err := s.fence.over(); err != nil {
 		return 0, err
 	}
-	for n := range maxAttempts {
+	afresh := false // what was read in earlier transactions did not hold
+	for n := 0; n < maxAttempts; {
 		if n == 1 { // one at a time from now on, or all but one lose each time
 			select {
 			case s.turn <- struct{}{}:
@@ -34,20 +35,32 @@ func (s *Store) Update(ctx context.Context, f func(controlplane.Tx) error) (int6
 				return 0, errBusy
 			}
 		}
-		t := &tx{ctx: ctx, store: s, reads: map[string]read{}, writes: map[string][]byte{}}
-		if err := f(t); err != nil {
+		t := &tx{ctx: ctx, store: s, reads: map[string]read{}, writes: map[string][]byte{}, afresh: afresh}
+		err := f(t)
+		if err == nil {
+			err = t.err
+		}
+		if t.recalled && (err != nil || len(t.writes) == 0) {
+			s.recent.forget(t.ahead) // it may have been decided upon something old
+			afresh = true
+			continue
+		}
+		if err != nil {
 			return 0, err
 		}
-		if t.err != nil {
-			return 0, t.err
-		}
 		revision, ok, err := t.commit()
-		if err != nil {
+		switch {
+		case err != nil:
 			return 0, storeError(err)
-		}
-		if ok {
+		case ok:
+			s.recent.keep(t.ahead, t.writes, revision)
 			return revision, nil
+		case t.recalled:
+			s.recent.forget(t.ahead)
+		default:
+			n++
 		}
+		afresh = true
 	}
 	return 0, errBusy
 }
@@ -60,6 +73,8 @@ type tx struct {
 	store    *Store
 	reads    map[string]read
 	ahead    map[string]read // what ReadAhead found
+	afresh   bool            // ReadAhead asks the store
+	recalled bool            // it did not, for some
 	compares []clientv3.Cmp
 	writes   map[string][]byte // nil: delete
 	ttls     map[string]int64  // of writes that go away by themselves, in seconds

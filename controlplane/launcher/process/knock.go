@@ -10,7 +10,7 @@ import (
 )
 
 // Until its port is open a workload is asked often, since visitors wait for it:
-// at first every minKnock, then every fiftieth of what the start has taken, up to
+// at first every minKnock, then half a percent of what the start has taken, up to
 // maxKnock.
 const (
 	minKnock = time.Millisecond
@@ -20,7 +20,7 @@ const (
 // knockPause is how long to wait, this long after the start, before the port is
 // tried again.
 func knockPause(since time.Duration) time.Duration {
-	return min(max(since/50, minKnock), maxKnock)
+	return min(max(since/200, minKnock), maxKnock)
 }
 
 // closed reports whether surely nobody listens at an address of this machine.

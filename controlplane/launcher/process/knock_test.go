@@ -36,8 +36,8 @@ func TestKnocksStayFrequent(t *testing.T) {
 	for _, c := range []struct{ since, want time.Duration }{
 		{-time.Hour, time.Millisecond}, // the clock was set
 		{0, time.Millisecond},
-		{100 * time.Millisecond, 2 * time.Millisecond},
-		{250 * time.Millisecond, 5 * time.Millisecond},
+		{400 * time.Millisecond, 2 * time.Millisecond},
+		{time.Second, 5 * time.Millisecond},
 		{time.Minute, 5 * time.Millisecond},
 	} {
 		if got := knockPause(c.since); got != c.want {
