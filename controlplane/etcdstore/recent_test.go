@@ -128,3 +128,31 @@ func TestALeaderAsksForWhatIsNewer(t *testing.T) {
 		in = fresh
 	}
 }
+
+func TestALeaderClearsTheIntentThatItSaw(t *testing.T) {
+	w := newWorld(t)
+	in := newInstance(newApp("demo"))
+	key := "wake/" + in.ID
+	if err := w.Wake(t.Context(), controlplane.WakeIntent{InstanceID: in.ID, Edge: "one"}, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	revision := w.revision(key)
+	l := w.campaign("one", w.Store).leads(t)
+	for _, c := range []struct {
+		revision int64
+		runs     int
+		left     bool
+	}{{revision - 1, 2, true}, {revision, 1, false}, {revision, 2, false}} {
+		runs := 0
+		if _, err := l.Store.Update(t.Context(), func(tx controlplane.Tx) error {
+			runs++
+			tx.ClearWake(in.ID, c.revision)
+			return tx.Put(newAlias("mine", ""))
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if left := w.raw(key) != ""; left != c.left || runs != c.runs {
+			t.Errorf("cleared at %d of %d: %d runs, left %v; want %d, %v", c.revision, revision, runs, left, c.runs, c.left)
+		}
+	}
+}

@@ -2,7 +2,9 @@ package etcdstore
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -87,17 +89,30 @@ type eventsRecord struct {
 }
 
 func (t *tx) AddEvent(instanceID string, e controlplane.Event) {
-	var r eventsRecord
+	var r struct {
+		Items []json.RawMessage `json:"items"` // they stay as they are
+	}
 	if _, _, err := t.load(eventsKey(instanceID), &r); err != nil {
 		t.fail(err)
 		return
 	}
-	r.Items = append(r.Items, e)
+	raw, err := json.Marshal(e)
+	if err != nil {
+		t.fail(fmt.Errorf("write event of instance %s: %w", instanceID, err))
+		return
+	}
+	r.Items = append(r.Items, raw)
 	r.Items = slices.Delete(r.Items, 0, max(0, len(r.Items)-controlplane.MaxEvents))
 	t.putPlain(eventsKey(instanceID), r)
 }
 
 func (t *tx) ClearWake(instanceID string, revision int64) {
+	if t.store.recent != nil && !t.afresh { // most probably it is there still
+		t.reads[wakeKey(instanceID)] = read{revision: revision}
+		t.delete(wakeKey(instanceID))
+		t.recalled = true
+		return
+	}
 	r, err := t.get(wakeKey(instanceID))
 	switch {
 	case err != nil:
