@@ -177,6 +177,13 @@ func TestAnEdgesUserCanDoWhatAnEdgeDoes(t *testing.T) {
 	if err := g.server.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	// Whom it has forgotten it asks for the password again, one after the other,
+	// and compares that slowly on purpose.
+	g.eventually("the store knows all again", func() bool {
+		_, err := g.raw.Get(t.Context(), g.prefix+"certs/x")
+		_, edge := g.edge.Newer(t.Context(), etcdstore.RoutesPrefix, 1)
+		return err == nil && edge == nil && g.Ping(t.Context()) == nil
+	})
 	works(2)
 	e.stop()
 	if g.world.raw("edges/edge-1") != "" || len(e.keysOfReports()) > 0 {
