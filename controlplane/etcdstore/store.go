@@ -131,6 +131,7 @@ func (c Config) tls() (*tls.Config, error) {
 
 // Prefix is the prefix of all keys; it ends with a slash.
 func (s *Store) Prefix() string { return s.prefix }
+
 func (c Config) password() (string, error) {
 	if c.Username == "" {
 		return "", nil
