@@ -213,7 +213,7 @@ func (i *instance) settle(ctx context.Context, all map[int]procgroup.Proc, marke
 		r.state.Reason = reason(controlplane.Crashed, "the machine was restarted while the process ran")
 	default:
 		r.state.Reason = crashed(i.id, exit{}, s.Ready)
-		if oom, err := r.oom(); err == nil && oom {
+		if r.oomKills() > s.OOMKills {
 			r.state.Reason = outOfMemory(i.id, s.MemoryLimit)
 		}
 	}
