@@ -514,7 +514,6 @@ func TestAStoreThatIsAwayIsUnavailable(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	for name, call := range map[string]func() error{
-		"ping": func() error { return store.Ping(ctx) },
 		"read": func() error { _, err := store.App(ctx, uuid.NewString()); return err },
 		"list": func() error { _, err := store.Apps(ctx, controlplane.Page{}); return err },
 		"wake": func() error {
