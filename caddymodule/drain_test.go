@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -44,7 +45,13 @@ func (e *edge) ack(revision int64, id string, wanted func(a controlplane.Activit
 	found := false
 	e.store.WatchEdges(ctx, func(b controlplane.EdgeBatch) {
 		for _, edge := range b.Put {
-			if a, has = edge.DrainingOf(id); edge.Revision >= revision && wanted(a, has) {
+			i := slices.IndexFunc(edge.Draining, func(d controlplane.Activity) bool { return d.InstanceID == id })
+			if has = i >= 0; has {
+				a = edge.Draining[i]
+			} else {
+				a = controlplane.Activity{InstanceID: id, ActiveMS: -1, PresentMS: -1}
+			}
+			if edge.Revision >= revision && wanted(a, has) {
 				found = true
 				cancel()
 				return

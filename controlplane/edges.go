@@ -28,20 +28,8 @@ type Edge struct {
 	// not reported. ActiveMS and PresentMS are of what was not, or still lasts.
 	Draining []Activity `json:"draining,omitempty"`
 	// More is of how many further ones there is something, that had no room: then
-	// nothing is known of an instance that is not in Draining. See DrainingOf.
+	// an instance that is not in Draining is taken to have something open.
 	More int `json:"draining_more,omitempty"`
-}
-
-// DrainingOf is what the edge has of an instance that was marked as SUSPENDING at
-// a revision which the edge has applied; false: nothing. Where there are too many
-// to tell of each, it is taken to have something open.
-func (e *Edge) DrainingOf(instanceID string) (Activity, bool) {
-	for _, a := range e.Draining {
-		if a.InstanceID == instanceID {
-			return a, true
-		}
-	}
-	return Activity{InstanceID: instanceID, ActiveMS: -1, PresentMS: -1, Open: 1}, e.More > 0
 }
 
 // EdgeStore knows the live edges; etcdstore.Store does.

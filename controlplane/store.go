@@ -115,7 +115,8 @@ type Tx interface {
 	Tag(name string) (*Tag, error)
 	// Starts are when the last starts by a user or source were, the oldest first.
 	Starts(kind StartKind, of string) ([]time.Time, error)
-	// AppStarts are how long the last starts of an app took, the oldest first.
+	// AppStarts are how long the last starts of an app took, the oldest first. They
+	// are for estimates, and not compared: a race may lose one.
 	AppStarts(appID string) ([]time.Duration, error)
 	// Progress is what edges show of an instance's start; nil: nothing.
 	Progress(instanceID string) (*Progress, error)

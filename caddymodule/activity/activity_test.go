@@ -2,7 +2,6 @@ package activity_test
 
 import (
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -320,17 +319,6 @@ func TestTooManyThatDrainAreToldAsMore(t *testing.T) {
 	}
 	if slices.ContainsFunc(items, func(a controlplane.Activity) bool { return a.Open == 0 }) {
 		t.Error("one without anything open keeps others from being told")
-	}
-	edge := controlplane.Edge{Draining: items, More: more}
-	if a, has := edge.DrainingOf(items[0].InstanceID); !has || a != items[0] {
-		t.Errorf("of one that is told: %+v, %v", a, has)
-	}
-	if a, has := edge.DrainingOf(strings.Repeat("f", 32)); !has || a.Open != 1 {
-		t.Errorf("of one that had no room: %+v, %v", a, has)
-	}
-	edge.More = 0
-	if _, has := edge.DrainingOf("other"); has {
-		t.Error("there is something of one that is not told")
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -534,5 +535,29 @@ func TestAStoreThatIsAwayIsNoRefusal(t *testing.T) {
 	h.handler.ServeHTTP(w, r)
 	if w.Code != http.StatusServiceUnavailable || w.Header().Get("WWW-Authenticate") != "" {
 		t.Errorf("status %d, header %v", w.Code, w.Header())
+	}
+}
+
+// deadlines notes what a handler asks of the connection.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	set []time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error {
+	d.set = append(d.set, t)
+	return nil
+}
+
+// A deadline for the body that outlives it would end calls that take longer.
+func TestACallMayTakeLongerThanItsBody(t *testing.T) {
+	h := newHouse(t)
+	r := httptest.NewRequestWithContext(t.Context(), "POST", "/api/v1/instances", strings.NewReader(`{"app_id":"`+h.app+`"}`))
+	r.Header.Set("Authorization", "Bearer "+h.admin)
+	r.Header.Set("Content-Type", "application/json")
+	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	h.handler.ServeHTTP(w, r)
+	if w.Code != 202 || len(w.set) > 0 {
+		t.Errorf("status %d, deadlines %v", w.Code, w.set)
 	}
 }

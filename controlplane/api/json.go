@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -51,6 +52,11 @@ type readAgain struct {
 }
 
 func (r readAgain) BodyReader() io.Reader { return r.body }
+
+// SetReadDeadline is huma's, for the body, which is here already. It would count
+// on: past it the server takes the connection for broken and ends the request's
+// context, five seconds into a call that takes longer.
+func (r readAgain) SetReadDeadline(time.Time) error { return nil }
 
 // Unwrap is what humago.Unwrap looks for.
 func (r readAgain) Unwrap() huma.Context { return r.humaContext }

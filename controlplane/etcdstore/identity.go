@@ -106,7 +106,6 @@ func (t *tx) compareRange(prefix string, revision int64) {
 	t.compares = append(t.compares, clientv3.Compare(clientv3.ModRevision(prefix), "<", revision+1).WithPrefix())
 }
 
-// startsRecord is the value of starts/<user>.
 func (t *tx) InstancesOwned(owner string) (int, error) { return t.count(ownedInstances(owner)) }
 func (t *tx) AppsOwned(owner string) (int, error)      { return t.count(ownedApps(owner)) }
 

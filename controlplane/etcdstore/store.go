@@ -53,8 +53,8 @@ var _ controlplane.Store = (*Store)(nil)
 // longer than an election, so that a new leader is waited for.
 const callTimeout = 10 * time.Second
 
-// Open makes a store. It reaches for etcd in the background: use Ping to learn
-// whether it answers.
+// Open makes a store. It reaches for etcd in the background, now and whenever it
+// is away.
 func Open(c Config) (*Store, error) {
 	if len(c.Endpoints) == 0 {
 		return nil, errors.New("open store: no etcd endpoint given")
@@ -132,6 +132,7 @@ func (c Config) tls() (*tls.Config, error) {
 
 // Prefix is the prefix of all keys; it ends with a slash.
 func (s *Store) Prefix() string { return s.prefix }
+
 func (c Config) password() (string, error) {
 	if c.Username == "" {
 		return "", nil
@@ -149,12 +150,6 @@ func (c Config) password() (string, error) {
 
 // Close ends the connection. Feeds must have ended before.
 func (s *Store) Close() error { return s.client.Close() }
-
-// Ping asks etcd for something small and returns why it does not answer.
-func (s *Store) Ping(ctx context.Context) error {
-	_, err := s.client.Get(ctx, s.prefix+"ping", clientv3.WithCountOnly())
-	return storeError(err)
-}
 
 // storeError turns an error of the client into one that users may see.
 func storeError(err error) error {

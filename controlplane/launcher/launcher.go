@@ -117,10 +117,31 @@ type Workload struct {
 	// OpenBundle opens the app's archive; launchers that run no code ignore it.
 	OpenBundle func(context.Context) (controlplane.Blob, error)
 	// HealthTimeout is how long the workload may take from its start to be
-	// ready; 0 is 90 s.
+	// ready; 0 is DefaultHealthTimeout.
 	HealthTimeout time.Duration
-	// StopGrace is the time between asking and forcing; 0 is 30 s.
+	// StopGrace is the time between asking and forcing; 0 is DefaultStopGrace.
 	StopGrace time.Duration
+}
+
+// The defaults of a workload.
+const (
+	DefaultHealthTimeout = 90 * time.Second
+	DefaultStopGrace     = 30 * time.Second
+)
+
+// Complete checks what every launcher needs of a workload, and fills in the
+// defaults.
+func (w *Workload) Complete() error {
+	if w.InstanceID == "" || w.Generation <= 0 || w.App == nil {
+		return errors.New("a workload has an InstanceID, an App and a Generation above 0")
+	}
+	if w.HealthTimeout <= 0 {
+		w.HealthTimeout = DefaultHealthTimeout
+	}
+	if w.StopGrace <= 0 {
+		w.StopGrace = DefaultStopGrace
+	}
+	return nil
 }
 
 // State is what a launcher knows of one workload.

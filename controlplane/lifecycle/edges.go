@@ -10,6 +10,7 @@ import (
 type edge struct {
 	revision int64
 	open     map[string]int // requests and connections under way, by instance
+	more     bool           // of others, too, of which it had no room to tell
 }
 
 // edges takes in what edges have applied, and what they have of instances that
@@ -25,7 +26,7 @@ func (m *Manager) edges(b controlplane.EdgeBatch) {
 		delete(m.live, name)
 	}
 	for _, e := range b.Put {
-		seen := edge{revision: e.Revision, open: make(map[string]int, len(e.Draining))}
+		seen := edge{revision: e.Revision, open: make(map[string]int, len(e.Draining)), more: e.More > 0}
 		for _, a := range e.Draining {
 			seen.open[a.InstanceID] = a.Open
 			m.used(a, now)
@@ -72,12 +73,17 @@ func (m *Manager) used(a controlplane.Activity, now time.Time) *task {
 }
 
 // drained is whether every live edge knows that an instance goes to sleep, and
-// how much they have of it under way. The mutex is held.
+// how much they have of it under way: something, where an edge has more to tell
+// than it has room for. The mutex is held.
 func (m *Manager) drained(id string, revision int64) (acked bool, open int) {
 	acked = true
 	for _, e := range m.live {
 		acked = acked && e.revision >= revision
-		open += e.open[id]
+		n, told := e.open[id]
+		if !told && e.more {
+			n = 1
+		}
+		open += n
 	}
 	return acked, open
 }

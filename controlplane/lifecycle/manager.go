@@ -218,10 +218,7 @@ func (m *Manager) looked(t *task) {
 // kick has a worker look at an instance. The mutex is held.
 func (m *Manager) kick(id string) {
 	t := m.tasks[id]
-	if t == nil || m.stopped || len(m.waiting) > 0 {
-		return
-	}
-	if t.working {
+	if t == nil || t.working || m.stopped || len(m.waiting) > 0 {
 		return
 	}
 	t.working = true

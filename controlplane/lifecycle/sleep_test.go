@@ -112,7 +112,11 @@ func TestASuspendWaitsForEdges(t *testing.T) {
 	if _, ready, _ := p.yard.state(id); !ready {
 		t.Error("it was stopped under requests")
 	}
+	// The other one has more to tell than it has room for.
+	p.raw("edges/two", controlplane.Edge{Name: "two", Revision: everything, More: 1})
 	p.edge("one", everything)
+	p.stays(id, controlplane.Suspending)
+	p.edge("two", everything)
 	in := p.becomes(id, controlplane.Suspended)
 	if !in.Sleep.Stopping || in.Endpoint != "" {
 		t.Errorf("suspended: %+v", in)

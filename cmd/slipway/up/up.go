@@ -67,7 +67,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		}
 		return nil
 	case err := <-r.etcd.Err():
-		return fail(err, "the embedded etcd has ended").WithHint("look into %s", r.logFile())
+		return fail(err, "the store has ended").WithHint("%s", r.mend(err))
 	}
 }
 
@@ -127,7 +127,7 @@ func (r *run) start(ctx context.Context) (err error) {
 	}
 	r.etcd, err = embedded.Start(ctx, embedded.Config{DataDir: filepath.Join(r.data, "etcd"), SocketDir: r.sockets, Log: log})
 	if err != nil {
-		return fail(err, "the store does not start").WithHint("look into %s", r.logFile())
+		return fail(err, "the store does not start").WithHint("%s", r.mend(err))
 	}
 	r.app.Etcd.Endpoints = []string{r.etcd.Endpoint()}
 	if err := r.adminToken(ctx, log); err != nil {
@@ -160,11 +160,11 @@ func (r *run) logFile() string { return filepath.Join(r.data, "slipway.log") }
 func (r *run) openLog() (*zap.Logger, error) {
 	f, err := os.OpenFile(r.logFile(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, fail(err, "cannot write the log")
+		return nil, fail(err, "cannot write the log").WithHint("%s", r.mend(err))
 	}
 	r.log = f
 	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.Lock(f), zap.InfoLevel)
-	return zap.New(core), nil
+	return zap.New(core, lastWords{r, os.Stderr, os.Exit}.options()...), nil
 }
 
 // adminToken writes the command line's context. A token that is still good is
@@ -210,7 +210,7 @@ func (r *run) adminToken(ctx context.Context, log *zap.Logger) error {
 		return fail(err, "cannot store the admin's token")
 	}
 	if err := cli.WriteContext(path, r.site.Origin(), r.token); err != nil {
-		return fail(err, "cannot write %s", path)
+		return fail(err, "cannot write %s", path).WithHint("%s", r.mend(err))
 	}
 	return nil
 }

@@ -56,11 +56,21 @@ func emptyLogs(t *testing.T, f *Fixture) {
 	}
 }
 
+// followLogs reads by a launcher that does not lead, where there can be one.
 func followLogs(t *testing.T, f *Fixture) {
 	o := Observe(t, f.Launcher)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	r, err := f.Launcher.Logs(ctx, ID, launcher.LogOptions{Follow: true})
+	asked := f.Launcher
+	if f.Reopen != nil {
+		asked = f.Reopen(t)
+		defer func() {
+			if err := asked.Close(context.Background(), false, 0); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	r, err := asked.Logs(ctx, ID, launcher.LogOptions{Follow: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,6 +91,9 @@ func followLogs(t *testing.T, f *Fixture) {
 	f.start(t, 2, Serves)
 	await("serves has started")
 	await("it serves")
+	if text := readLogs(t, asked, launcher.LogOptions{Previous: true}); !strings.Contains(text, "it will not do") {
+		t.Errorf("previous log is %q", text)
+	}
 	if err := f.Launcher.Remove(t.Context(), ID); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +107,7 @@ func followLogs(t *testing.T, f *Fixture) {
 	for _, end := range []string{"close", "context"} {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		r, err := f.Launcher.Logs(ctx, ID, launcher.LogOptions{Follow: true})
+		r, err := asked.Logs(ctx, ID, launcher.LogOptions{Follow: true})
 		if err != nil {
 			t.Fatal(err)
 		}

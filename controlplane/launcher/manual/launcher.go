@@ -31,8 +31,6 @@ type Config struct {
 // failures is how many probes in a row fail before a ready workload has ended.
 const failures = 3
 
-const defaultHealthTimeout = 90 * time.Second
-
 var errClosed = errors.New("the manual launcher is closed")
 
 // Launcher watches addresses.
@@ -162,8 +160,8 @@ func (l *Launcher) Check(app *controlplane.App) []controlplane.Reason {
 
 // Start begins to probe w's address.
 func (l *Launcher) Start(_ context.Context, w launcher.Workload) error {
-	if w.Generation <= 0 || w.App == nil || w.InstanceID == "" {
-		return errors.New("start instance: a workload has an InstanceID, an App and a Generation above 0")
+	if err := w.Complete(); err != nil {
+		return fmt.Errorf("start instance: %w", err)
 	}
 	if reasons := l.Check(w.App); len(reasons) > 0 {
 		return &launcher.StartError{Reason: reasons[0]}
@@ -171,9 +169,6 @@ func (l *Launcher) Start(_ context.Context, w launcher.Workload) error {
 	t, err := parseTarget(w.App.Manifest.Runtime.Address)
 	if err != nil {
 		return &launcher.StartError{Reason: refusal(err)}
-	}
-	if w.HealthTimeout <= 0 {
-		w.HealthTimeout = defaultHealthTimeout
 	}
 	term, err := l.leading()
 	if err != nil {

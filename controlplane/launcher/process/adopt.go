@@ -129,9 +129,8 @@ func (t *term) keep() error {
 }
 
 // survey lists all processes and the markers of those that carry this folder's.
-// A hand with a marker is one that will find this term, and end. One that has
-// become its program may have given the lock back before its new environment
-// can be read; that is over within microseconds.
+// A hand that has become its program may have given the lock back before its new
+// environment can be read; that is over within microseconds.
 func (t *term) survey() (all map[int]procgroup.Proc, marked map[int]string, err error) {
 	for pause := time.Millisecond; ; pause *= 4 {
 		if all, err = procgroup.Processes(); err != nil {
@@ -144,7 +143,7 @@ func (t *term) survey() (all map[int]procgroup.Proc, marked map[int]string, err 
 				continue
 			}
 			m, readable := procgroup.MarkerOf(pid)
-			if strings.HasPrefix(m, t.folder+"/") && !t.isHand(pid) {
+			if strings.HasPrefix(m, t.folder+"/") {
 				marked[pid] = m
 			}
 			// Kernel threads are children of 2 and have no environment.
@@ -183,7 +182,9 @@ func (i *instance) settle(ctx context.Context, all map[int]procgroup.Proc, marke
 	intent := s.Process.PID == 0
 	if intent {
 		for pid, m := range marked {
-			if m == r.marker() && all[pid].Session == pid {
+			// What calls itself a hand is one of an earlier term, which will become
+			// no program any more, or somebody's pretence: it is killed.
+			if m == r.marker() && all[pid].Session == pid && !i.t.isHand(pid) {
 				r.state.Process = procgroup.Ident{PID: pid, Start: all[pid].Start, BootID: procgroup.BootID()}
 			}
 		}
@@ -213,7 +214,7 @@ func (i *instance) settle(ctx context.Context, all map[int]procgroup.Proc, marke
 		r.state.Reason = reason(controlplane.Crashed, "the machine was restarted while the process ran")
 	default:
 		r.state.Reason = crashed(i.id, exit{}, s.Ready)
-		if oom, err := r.oom(); err == nil && oom {
+		if r.oomKills() > s.OOMKills {
 			r.state.Reason = outOfMemory(i.id, s.MemoryLimit)
 		}
 	}

@@ -30,6 +30,8 @@ const (
 	unhealthy launchertest.Behaviour = "unhealthy"  // answers 500
 	inspects  launchertest.Behaviour = "inspects"   // prints what it finds, then serves
 	hungry    launchertest.Behaviour = "hungry"     // takes 512 MiB of memory once it serves
+	loses     launchertest.Behaviour = "loses"      // loses a child that takes 512 MiB once it serves, and ends after LIVES (a duration)
+	eats      launchertest.Behaviour = "eats"       // takes 512 MiB of memory
 	keeps     launchertest.Behaviour = "keeps"      // adds to the files KEPT, prints the files READ, then serves
 	chatty    launchertest.Behaviour = "chatty"     // writes 4 MiB, then serves
 	onIPv6    launchertest.Behaviour = "on-ipv6"    // listens on [::1] only
@@ -88,16 +90,24 @@ var behaviours = map[launchertest.Behaviour]func(){
 		launchertest.Serve(os.Getenv("PORT"))
 	},
 	hungry: func() {
+		go eat()
+		launchertest.Serve(os.Getenv("PORT"))
+	},
+	loses: func() {
 		go func() {
-			time.Sleep(300 * time.Millisecond) // once it is ready
-			eaten := make([]byte, 512<<20)
-			for n := 0; n < len(eaten); n += 4096 {
-				eaten[n] = 1
+			child := exec.Command("/proc/self/exe", "sample-app")
+			child.Env = []string{launchertest.EnvBehaviour + "=" + string(eats)}
+			fmt.Println("lost a child:", child.Run())
+			lives, err := time.ParseDuration(os.Getenv("LIVES"))
+			if err != nil {
+				panic(err)
 			}
-			runtime.KeepAlive(eaten)
+			time.Sleep(lives)
+			os.Exit(3)
 		}()
 		launchertest.Serve(os.Getenv("PORT"))
 	},
+	eats: eat,
 	keeps: func() {
 		for _, path := range strings.Split(os.Getenv("KEPT"), ":") {
 			before, _ := os.ReadFile(path)
@@ -130,6 +140,16 @@ var behaviours = map[launchertest.Behaviour]func(){
 		launchertest.Serve(os.Getenv("PORT"))
 	},
 	suicide: func() { syscall.Kill(os.Getpid(), syscall.SIGKILL); time.Sleep(time.Minute) },
+}
+
+// eat takes 512 MiB of memory, once an app that does so would be ready.
+func eat() {
+	time.Sleep(300 * time.Millisecond)
+	eaten := make([]byte, 512<<20)
+	for n := 0; n < len(eaten); n += 4096 {
+		eaten[n] = 1
+	}
+	runtime.KeepAlive(eaten)
 }
 
 type inspection struct {

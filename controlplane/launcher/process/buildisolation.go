@@ -5,6 +5,7 @@ package process
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -87,9 +88,9 @@ func (b *buildIsolation) end() error {
 // clearMarks takes away what an installation could have left where the mark of
 // a whole environment comes: it says nothing of itself.
 func clearMarks(folder string) error {
-	marks, err := filepath.Glob(filepath.Join(folder, "*", ".complete*"))
+	marks, err := fs.Glob(os.DirFS(folder), "*/.complete*")
 	for _, mark := range marks {
-		err = errors.Join(err, os.RemoveAll(mark))
+		err = errors.Join(err, os.RemoveAll(filepath.Join(folder, mark)))
 	}
 	return err
 }

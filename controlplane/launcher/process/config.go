@@ -63,12 +63,6 @@ type Config struct {
 	reached func(step string) // of tests, which stop and kill the process there
 }
 
-// The defaults of a workload (launcher.Workload).
-const (
-	defaultHealthTimeout = 90 * time.Second
-	defaultStopGrace     = 30 * time.Second
-)
-
 func (c Config) withDefaults() Config {
 	if c.Environ == nil {
 		c.Environ = os.Environ()

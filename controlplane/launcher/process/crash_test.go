@@ -12,11 +12,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/launchertest"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/hand"
 	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
 
@@ -208,4 +210,45 @@ func TestACopyOfAFolderLeavesTheFirstOnesProcessesAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	launchertest.Observe(t, copied).Ready("one", 2)
+}
+
+// A process that nobody accounts for does not live on by the name of a hand.
+func TestAProcessThatCallsItselfAHandIsReaped(t *testing.T) {
+	dir := tempDir(t)
+	l := opened(t, dir)
+	script := t.TempDir()
+	if err := os.WriteFile(filepath.Join(script, hand.Arg), []byte("read line\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/bin/sh", hand.Arg, l.cfg.DataDir)
+	cmd.Dir = script
+	cmd.Env = []string{procgroup.MarkerName + "=" + marker(l.folder, "one", 1, "nonce")}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	wait, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer wait.Close()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); !l.isHand(cmd.Process.Pid); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not look like a hand")
+		}
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	l.Resign()
+	if err := l.Lead(t.Context(), epochs.Add(1)); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if err == nil || err.Error() != "signal: killed" {
+			t.Errorf("it ended: %v", err)
+		}
+	case <-time.After(time.Minute):
+		t.Error("it lives on")
+	}
 }

@@ -205,7 +205,7 @@ func (b *base) lockHolders() []int {
 }
 
 // isHand reports whether the process is a hand on this folder, and not yet the
-// program that it may become.
+// program that it may become, by its own word: whoever says so is spared nothing.
 func (b *base) isHand(pid int) bool {
 	cmdline, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
 	args := strings.Split(string(cmdline), "\x00")

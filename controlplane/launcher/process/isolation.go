@@ -233,16 +233,9 @@ func (r *run) confine(c *command) *controlplane.Reason {
 	s, rt := r.i.t.isolation, r.w.App.Manifest.Runtime
 	spec := &confine.Spec{Dir: c.dir, Processes: s.most}
 	c.confine = spec
-	limits, err := s.limits(rt)
-	if err != nil {
+	var err error
+	if r.limits, err = s.limits(rt); err != nil {
 		return reason(controlplane.BadBundle, "%v", err)
-	}
-	if limits != (machine.Limits{}) {
-		r.state.Cgroup, r.state.MemoryLimit = s.cgroupName(r.i.id, r.state.Folder), rt.MemoryLimit
-		if r.cgroup, err = machine.NewCgroup(r.state.Cgroup, limits); err != nil {
-			return broken(err)
-		}
-		spec.Cgroups = r.cgroup.Folders()
 	}
 	if s.able.Users == nil {
 		user, err := s.users.Of(r.i.id)

@@ -239,6 +239,44 @@ func TestTooMuchMemoryIsTheReason(t *testing.T) {
 	}
 }
 
+// An app that has lost a child, and ends much later, does not end for want of
+// memory; whoever finds it ended later knows it as well.
+func TestALackOfMemoryThatWasSurvivedIsNotTheReason(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it takes as long as a lack of memory counts")
+	}
+	l := apart(t)
+	if l.able.Memory != nil {
+		t.Skip(l.able.Memory)
+	}
+	later := 2*oomLook + 500*time.Millisecond
+	for id, lives := range map[string]time.Duration{"at-once": 0, "later": later, "unwatched": later + time.Second} {
+		w := workload(id, 1, loses, "LIVES="+lives.String())
+		w.App.Manifest.Runtime.MemoryLimit = "128Mi"
+		start(t, l, w)
+	}
+	o := launchertest.Observe(t, l)
+	wants := func(id string, code controlplane.ReasonCode) {
+		t.Helper()
+		if end := o.Ended(id, 1); end.Reason == nil || end.Reason.Code != code {
+			t.Errorf("%s: %v, want %s; its log: %s", id, end.Reason, code, currentLog(t, l, id))
+		}
+	}
+	wants("at-once", controlplane.OOM)
+	wants("later", controlplane.Crashed)
+	l.Resign()
+	for until := time.Now().Add(20 * time.Second); len(markedBy(t, l.folder)) > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("it does not end")
+		}
+	}
+	if err := l.Lead(t.Context(), 1<<40); err != nil {
+		t.Fatal(err)
+	}
+	o = launchertest.Observe(t, l)
+	wants("unwatched", controlplane.Crashed)
+}
+
 func TestAControlGroupIsAdoptedAndSwept(t *testing.T) {
 	l := apart(t)
 	if l.able.Memory != nil {

@@ -153,8 +153,8 @@ func (l *Launcher) Start(ctx context.Context, w launcher.Workload) error {
 	if err := checkID(w.InstanceID); err != nil {
 		return err
 	}
-	if w.Generation <= 0 || w.App == nil {
-		return fmt.Errorf("start instance %s: a workload has an App and a Generation above 0", w.InstanceID)
+	if err := w.Complete(); err != nil {
+		return fmt.Errorf("start instance %s: %w", w.InstanceID, err)
 	}
 	t, err := l.leading()
 	if err != nil {
@@ -162,12 +162,6 @@ func (l *Launcher) Start(ctx context.Context, w launcher.Workload) error {
 	}
 	if reasons := l.Check(w.App); len(reasons) > 0 {
 		return &launcher.StartError{Reason: reasons[0]}
-	}
-	if w.HealthTimeout <= 0 {
-		w.HealthTimeout = defaultHealthTimeout
-	}
-	if w.StopGrace <= 0 {
-		w.StopGrace = defaultStopGrace
 	}
 	return t.within(ctx, w.InstanceID, func(i *instance) error { return i.start(w) })
 }

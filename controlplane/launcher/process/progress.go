@@ -4,6 +4,7 @@ package process
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -136,23 +137,23 @@ func canonical(name string) string {
 
 // sitePackages is where an environment's packages are.
 func sitePackages(env string) string {
-	found, err := filepath.Glob(filepath.Join(env, "lib", "python*", "site-packages"))
+	found, err := fs.Glob(os.DirFS(env), "lib/python*/site-packages")
 	if err != nil || len(found) == 0 {
 		return ""
 	}
-	return found[0]
+	return filepath.Join(env, found[0])
 }
 
 // tellsRaw reports whether the pip that is installed there knows
 // --progress-bar=raw, which came with 24.1. With an older one the progress of a
 // download is not known.
 func tellsRaw(site string) bool {
-	found, err := filepath.Glob(filepath.Join(site, "pip-*.dist-info"))
+	found, err := fs.Glob(os.DirFS(site), "pip-*.dist-info")
 	if err != nil || len(found) == 0 {
 		return false
 	}
 	var major, minor int
-	if n, _ := fmt.Sscanf(filepath.Base(found[0]), "pip-%d.%d", &major, &minor); n != 2 {
+	if n, _ := fmt.Sscanf(found[0], "pip-%d.%d", &major, &minor); n != 2 {
 		return false
 	}
 	return major > 24 || major == 24 && minor >= 1

@@ -33,6 +33,7 @@ type run struct {
 	adopts *child            // nil in a run that is started here
 	state  runState          // but for Generation and StopGrace, loop's own
 
+	limits machine.Limits
 	cgroup *machine.Cgroup // nil: it has none
 	stage  launcher.Fact   // what was told of the stage that the start is at
 
@@ -250,6 +251,9 @@ func (r *run) attempt(c command, fixed int, output *os.File) outcome {
 	if c.network != nil {
 		defer c.network.Close()
 	}
+	if err := r.enclose(&c); err != nil {
+		return outcome{reason: broken(err)}
+	}
 	r.state.Port, r.state.Nonce = port, rand.Text()
 	r.state.StartedAt, r.state.Process = time.Now(), procgroup.Ident{}
 	if err := r.i.record(r.state); err != nil {
@@ -296,6 +300,22 @@ func (r *run) fix(c *command, port int, output *os.File) (outcome, bool) {
 	c.network, c.confine = n, &spec
 	r.state.Address = n.Inside.String()
 	return outcome{}, true
+}
+
+// enclose makes the control groups of an attempt. Those of an attempt before it
+// are sealed.
+func (r *run) enclose(c *command) (err error) {
+	if r.limits == (machine.Limits{}) {
+		return nil
+	}
+	r.tidy()
+	r.state.Cgroup = r.i.t.cgroupName(r.i.id, r.state.Folder)
+	r.state.MemoryLimit = r.w.App.Manifest.Runtime.MemoryLimit
+	if r.cgroup, err = machine.NewCgroup(r.state.Cgroup, r.limits); err != nil {
+		return err
+	}
+	c.confine.Cgroups = r.cgroup.Folders()
+	return nil
 }
 
 // tidy removes what the run had of the machine. Its processes have ended.

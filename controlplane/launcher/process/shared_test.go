@@ -3,7 +3,6 @@
 package process
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,48 +20,6 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/launchertest"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/hand"
 )
-
-// Control planes of one folder, whoever leads, read the same logs.
-func TestLogsAreReadWhereverOneAsks(t *testing.T) {
-	dir := tempDir(t)
-	leads, asks := opened(t, dir), unled(t, dir)
-	defer asks.Close(t.Context(), false, 0)
-	r, err := asks.Logs(t.Context(), "one", launcher.LogOptions{Follow: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	lines := bufio.NewScanner(r)
-	await := func(want string) {
-		t.Helper()
-		for lines.Scan() {
-			if lines.Text() == want {
-				return
-			}
-		}
-		t.Fatalf("ended before %q: %v", want, lines.Err())
-	}
-	start(t, leads, workload("one", 1, launchertest.Crashes)).Ended("one", 1)
-	await("it will not do")
-	start(t, leads, workload("one", 2, launchertest.Serves)).Ready("one", 2)
-	await("it serves")
-	previous, err := asks.Logs(t.Context(), "one", launcher.LogOptions{Previous: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer previous.Close()
-	if first := firstLine(previous); first != "crashes has started" {
-		t.Errorf("the previous log begins with %q", first)
-	}
-	if err := leads.Remove(t.Context(), "one"); err != nil {
-		t.Fatal(err)
-	}
-	for lines.Scan() {
-	}
-	if err := lines.Err(); err != nil {
-		t.Error(err)
-	}
-}
 
 // Of all that runs leave, the last one's log stays, and nothing else.
 func TestWhatRunsLeaveIsCleared(t *testing.T) {
@@ -222,7 +179,7 @@ func TestAFolderOfAnEarlierLayoutIsTakenOver(t *testing.T) {
 		t.Fatalf("states %v, %v", files, err)
 	}
 	if err := errors.Join(os.WriteFile(filepath.Join(in, oldState), old, 0o600), os.Remove(filepath.Join(in, files[0].name)),
-		os.Remove(filepath.Join(dir, hand.EpochFile)), os.Remove(keptName(dir, readKept(dir))), os.Remove(run)); err != nil {
+		os.Remove(filepath.Join(dir, hand.EpochFile)), os.Remove(keptName(dir, readKept(dir))), os.RemoveAll(run)); err != nil {
 		t.Fatal(err)
 	}
 

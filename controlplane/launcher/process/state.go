@@ -44,6 +44,7 @@ type runState struct {
 	Address       string          `json:"address,omitempty"` // in a network of its own; empty is the loopback
 	Cgroup        string          `json:"cgroup,omitempty"`
 	MemoryLimit   string          `json:"memory_limit,omitempty"` // that the control group enforces
+	OOMKills      int64           `json:"oom_kills,omitempty"`    // that it has survived, see oomWatch
 	HealthPath    string          `json:"health_path,omitempty"`
 	HealthTimeout time.Duration   `json:"health_timeout"`
 	StopGrace     time.Duration   `json:"stop_grace"`

@@ -36,12 +36,12 @@ func readKept(folder string) (last int64) {
 }
 
 func keptBy(folder string) (epochs []int64) {
-	found, err := filepath.Glob(filepath.Join(folder, keptPrefix+"*"))
+	found, err := fs.Glob(os.DirFS(folder), keptPrefix+"*")
 	if err != nil {
 		return nil
 	}
 	for _, name := range found {
-		if epoch, err := strconv.ParseInt(strings.TrimPrefix(filepath.Base(name), keptPrefix), 10, 64); err == nil {
+		if epoch, err := strconv.ParseInt(strings.TrimPrefix(name, keptPrefix), 10, 64); err == nil {
 			epochs = append(epochs, epoch)
 		}
 	}

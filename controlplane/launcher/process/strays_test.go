@@ -68,3 +68,18 @@ func TestStraysGoAndNothingElse(t *testing.T) {
 		t.Errorf("what runs is %+v", now)
 	}
 }
+
+func TestTheLastLeaderThatKeptAllIsFound(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a [folder]*") // no pattern
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, epoch := range []int64{7, 12} {
+		if err := writeKept(dir, epoch); err != nil {
+			t.Fatal(err)
+		}
+		if kept := keptBy(dir); len(kept) != 1 || readKept(dir) != epoch {
+			t.Errorf("kept by %v, want %d alone", kept, epoch)
+		}
+	}
+}

@@ -40,6 +40,13 @@ func (r *run) supervise(c *child) (o outcome) {
 	if !r.state.Ready {
 		helpers.Go(func() { verdicts <- r.awaitReady(ctx, g) })
 	}
+	memory := oomWatch{r.state.OOMKills, r.state.OOMKills}
+	var looks <-chan time.Time
+	if r.cgroup != nil && r.state.MemoryLimit != "" {
+		tick := time.NewTicker(oomLook)
+		defer tick.Stop()
+		looks = tick.C
+	}
 
 	for {
 		select {
@@ -47,9 +54,7 @@ func (r *run) supervise(c *child) (o outcome) {
 			if !r.kill(g) || r.i.t.ctx.Err() != nil && !r.stopping() {
 				return outcome{abandoned: true} // the next term finds it ended
 			}
-			if oom, err := r.oom(); err != nil {
-				r.log("look why an instance has ended", err)
-			} else if oom {
+			if memory.justNow(r.oomKills()) {
 				return outcome{reason: outOfMemory(r.i.id, r.state.MemoryLimit)}
 			}
 			if l, ok := taken(r.state.Port); ok && !r.state.Ready && r.state.Address == "" {
@@ -63,6 +68,8 @@ func (r *run) supervise(c *child) (o outcome) {
 			case v.stranger != nil || v.reason != nil:
 				return outcome{stranger: v.stranger, reason: v.reason, abandoned: !r.kill(g)}
 			}
+		case <-looks:
+			r.watchOOM(&memory)
 		case <-r.ctx.Done():
 			if !r.stopping() {
 				return outcome{abandoned: true}
@@ -70,13 +77,6 @@ func (r *run) supervise(c *child) (o outcome) {
 			return outcome{abandoned: !r.terminate(g, exits)}
 		}
 	}
-}
-
-func (r *run) oom() (bool, error) {
-	if r.cgroup == nil {
-		return false, nil
-	}
-	return r.cgroup.OOMKilled()
 }
 
 // ready publishes first and records then: a record that is lost is made again

@@ -106,9 +106,6 @@ func ofRuntime(file string) bool {
 	return strings.HasPrefix(file, "anon_inode:[event") || strings.HasPrefix(file, "/sys/fs/cgroup/")
 }
 
-// ordinary is who tests are where they try what an ordinary user may.
-var ordinary = User{61001, 61001}
-
 // command is the order as a process, yet to be started.
 func (o order) command(t *testing.T) (*exec.Cmd, *bytes.Buffer, *bytes.Buffer) {
 	t.Helper()

@@ -186,9 +186,9 @@ func (c *Cgroup) Seals() []string {
 	return files
 }
 
-// OOMKilled reports whether the kernel has ended a process of the group for
-// want of memory within its limit.
-func (c *Cgroup) OOMKilled() (bool, error) {
+// OOMKills is how many processes of the group the kernel has ended for want of
+// memory; 0 where nothing counts them.
+func (c *Cgroup) OOMKills() (int64, error) {
 	for _, p := range c.parts {
 		file := map[kind]string{unified: "memory.events", memoryV1: "memory.oom_control"}[p.kind]
 		if file == "" {
@@ -198,11 +198,9 @@ func (c *Cgroup) OOMKilled() (bool, error) {
 		if errors.Is(err, fs.ErrNotExist) { // no such controller, or removed
 			continue
 		}
-		if n > 0 || err != nil {
-			return n > 0, err
-		}
+		return n, err
 	}
-	return false, nil
+	return 0, nil
 }
 
 // count reads a line "field number".

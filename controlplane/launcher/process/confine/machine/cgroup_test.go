@@ -52,8 +52,8 @@ func TestAMemoryLimitKillsAndIsSeen(t *testing.T) {
 	if err := (order{Spec: confine.Spec{User: mine(), Cgroups: c.Folders()}, Eat: 16 << 20}).try(t); err != nil {
 		t.Errorf("within the limit: %v", err)
 	}
-	if killed, err := c.OOMKilled(); killed || err != nil {
-		t.Errorf("within the limit: killed %v, %v", killed, err)
+	if kills, err := c.OOMKills(); kills != 0 || err != nil {
+		t.Errorf("within the limit: %d were killed, %v", kills, err)
 	}
 	err := order{Spec: confine.Spec{User: mine(), Cgroups: c.Folders()}, Eat: 256 << 20}.try(t)
 	if err == nil || !strings.Contains(err.Error(), "signal: killed") {
@@ -63,8 +63,8 @@ func TestAMemoryLimitKillsAndIsSeen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if killed, err := again.OOMKilled(); !killed || err != nil {
-		t.Errorf("over the limit: killed %v, %v", killed, err)
+	if kills, err := again.OOMKills(); kills != 1 || err != nil {
+		t.Errorf("over the limit: %d were killed, %v", kills, err)
 	}
 }
 
@@ -178,13 +178,13 @@ func TestLimitsOfVersion2(t *testing.T) {
 		}
 	}
 	c := &Cgroup{"x", []part{p}}
-	for text, want := range map[string]bool{
-		"low 0\nhigh 0\nmax 5\noom 1\noom_kill 1\noom_group_kill 1\n": true,
-		"low 0\nhigh 0\nmax 5\noom 1\noom_kill 0\noom_group_kill 0\n": false,
+	for text, want := range map[string]int64{
+		"low 0\nhigh 0\nmax 5\noom 1\noom_kill 2\noom_group_kill 1\n": 2,
+		"low 0\nhigh 0\nmax 5\noom 1\noom_kill 0\noom_group_kill 0\n": 0,
 	} {
 		confinetest.Write(t, filepath.Join(dir, "memory.events"), text, 0o600)
-		if killed, err := c.OOMKilled(); killed != want || err != nil {
-			t.Errorf("killed %v, %v with %q", killed, err, text)
+		if kills, err := c.OOMKills(); kills != want || err != nil {
+			t.Errorf("%d were killed, %v with %q", kills, err, text)
 		}
 	}
 }

@@ -83,9 +83,6 @@ func (o order) act() {
 	}
 }
 
-// ordinary is who tests are where they try what an ordinary user may.
-var ordinary = confine.User{UID: 61001, GID: 61001}
-
 // command is the order as a process, yet to be started.
 func (o order) command(t *testing.T) *exec.Cmd {
 	t.Helper()
