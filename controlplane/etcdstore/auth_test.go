@@ -180,9 +180,10 @@ func TestAnEdgesUserCanDoWhatAnEdgeDoes(t *testing.T) {
 	// Whom it has forgotten it asks for the password again, one after the other,
 	// and compares that slowly on purpose.
 	g.eventually("the store knows all again", func() bool {
-		_, err := g.raw.Get(t.Context(), g.prefix+"certs/x")
+		_, raw := g.raw.Get(t.Context(), g.prefix+"certs/x")
 		_, edge := g.edge.Newer(t.Context(), etcdstore.RoutesPrefix, 1)
-		return err == nil && edge == nil && g.Ping(t.Context()) == nil
+		_, own := g.Newer(t.Context(), etcdstore.RoutesPrefix, 1)
+		return errors.Join(raw, edge, own) == nil
 	})
 	works(2)
 	e.stop()
