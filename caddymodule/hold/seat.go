@@ -37,10 +37,11 @@ func (r *Room) Wait(ctx context.Context, v *Visit) (*routing.Instance, error) {
 	if err != nil {
 		return nil, err // it costs no place
 	}
-	if s.group, err = r.join(v.Instance, false); err != nil {
+	source := v.Visitor.CountedSource()
+	if s.group, err = r.join(v.Instance, source); err != nil {
 		return nil, err
 	}
-	defer r.leave(v.Instance, s.group)
+	defer r.leave(s.group, source)
 	deadline := time.NewTimer(v.Limit)
 	defer deadline.Stop()
 	for {
@@ -89,10 +90,11 @@ func (r *Room) Refusal(v *Visit) error {
 func (r *Room) Watch(ctx context.Context, v *Visit, heartbeat time.Duration, tell func(in *routing.Instance, news bool) error) error {
 	s := seat{room: r, visit: v, since: time.Now(), watches: true}
 	var err error
-	if s.group, err = r.join(v.Instance, false); err != nil {
+	source := v.Visitor.CountedSource()
+	if s.group, err = r.join(v.Instance, source); err != nil {
 		return err
 	}
-	defer r.leave(v.Instance, s.group)
+	defer r.leave(s.group, source)
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for news := true; ; {
