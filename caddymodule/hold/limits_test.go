@@ -273,7 +273,6 @@ func TestAnAsynchronousVisitWakesAndGoes(t *testing.T) {
 	})
 }
 
-// watch counts what is told.
 func TestAWatchTellsOfTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(routing.Suspended, 1)
