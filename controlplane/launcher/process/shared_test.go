@@ -222,7 +222,7 @@ func TestAFolderOfAnEarlierLayoutIsTakenOver(t *testing.T) {
 		t.Fatalf("states %v, %v", files, err)
 	}
 	if err := errors.Join(os.WriteFile(filepath.Join(in, oldState), old, 0o600), os.Remove(filepath.Join(in, files[0].name)),
-		os.Remove(filepath.Join(dir, hand.EpochFile)), os.Remove(keptName(dir, readKept(dir))), os.Remove(run)); err != nil {
+		os.Remove(filepath.Join(dir, hand.EpochFile)), os.Remove(keptName(dir, readKept(dir))), os.RemoveAll(run)); err != nil {
 		t.Fatal(err)
 	}
 
