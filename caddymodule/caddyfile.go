@@ -72,7 +72,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		hold | page_grace | drain | stop_grace DURATION
 //		first_byte_timeout | health_timeout | presence_timeout DURATION
 //		instance_timeout DURATION|never
-//		waiters_per_instance | waiters_per_edge | starts_at_once NUMBER
+//		waiters_per_instance | waiters_per_source | waiters_per_edge | starts_at_once NUMBER
 //		probes TEXT...
 //		max_upload BYTES
 //		public_mode | base_url_sharing | user_aliases [on|off]
@@ -173,6 +173,8 @@ func (p *parser) option() error {
 		return p.durationOrNever(&s.InstanceTimeout)
 	case "waiters_per_instance":
 		return p.number(&s.WaitersPerInstance)
+	case "waiters_per_source":
+		return p.number(&s.WaitersPerSource)
 	case "waiters_per_edge":
 		return p.number(&s.WaitersPerEdge)
 	case "starts_at_once":

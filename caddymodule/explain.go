@@ -96,7 +96,7 @@ func (h *Handler) explain(q controlplane.ExplainRequest) (*controlplane.Explanat
 		} else if _, p, bad := h.refusalOfOwn(r, d); bad {
 			answered(e, steps, p, r)
 		} else {
-			e.Status, e.Type = http.StatusOK, statusType
+			e.Status, e.Type = http.StatusOK, stateType
 			if d.Own == "wait" {
 				e.Type = eventsType
 			}

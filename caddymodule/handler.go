@@ -227,10 +227,14 @@ func (h *Handler) outgoing(r *http.Request, d routing.Decision, webSocket bool) 
 		Forwarded: h.trusted.forwarded(r), FirstByte: h.firstByte,
 	}
 	if d.Instance.Mode == routing.BaseURL {
-		out.Prefix = d.Path[:len(d.Path)-len(d.Rest)] + "/"
+		out.Prefix = baseOf(d) + "/"
 	}
 	return out
 }
+
+// baseOf is the path that an instance's own paths are below: empty where it has a
+// host of its own.
+func baseOf(d routing.Decision) string { return d.Path[:len(d.Path)-len(d.Rest)] }
 
 // instances is the present route table at each call.
 type instances interface {

@@ -46,18 +46,18 @@ func (h house) Limited(v controlplane.Visitor) (until time.Time, limited bool) {
 	return until, limited
 }
 
-// limitsOf names the records that say that somebody starts nothing for now. A
-// source on this machine is a proxy, or its user, and not counted.
+// limitsOf names the records that say that somebody starts nothing for now.
 func limitsOf(v controlplane.Visitor) (names []string) {
 	if v.User != "" {
 		names = append(names, etcdstore.RecordOfLimit(controlplane.StartsOfUser, v.User))
 	}
-	if ip, err := netip.ParseAddr(v.Source); v.Source == "" || err == nil && ip.IsLoopback() {
+	source := v.CountedSource()
+	if source == "" {
 		return names
 	}
-	names = append(names, etcdstore.RecordOfLimit(controlplane.StartsOfSource, v.Source))
+	names = append(names, etcdstore.RecordOfLimit(controlplane.StartsOfSource, source))
 	if v.User == "" {
-		names = append(names, etcdstore.RecordOfLimit(controlplane.StartsOfAnonymous, v.Source))
+		names = append(names, etcdstore.RecordOfLimit(controlplane.StartsOfAnonymous, source))
 	}
 	return names
 }
@@ -69,7 +69,7 @@ func affectedBy(records []string) func(controlplane.Visitor) bool {
 	}
 }
 
-// sourceOf is what starts are counted by of a client's address: an IPv4
+// sourceOf is what limits are counted by of a client's address: an IPv4
 // address, or the /64 of an IPv6 address; "" of what is no address.
 func sourceOf(client string) string {
 	ip, err := netip.ParseAddr(client)
@@ -77,7 +77,7 @@ func sourceOf(client string) string {
 		return ""
 	}
 	ip = ip.Unmap().WithZone("")
-	if ip.Is4() || ip.IsLoopback() {
+	if ip.Is4() {
 		return ip.String()
 	}
 	network, err := ip.Prefix(64)

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
@@ -113,15 +112,7 @@ func (h *Handler) favicon(w http.ResponseWriter, r *http.Request, v *visit, d ro
 	if png == nil {
 		return false
 	}
-	header := w.Header()
-	header.Set("Cache-Control", "no-store") // awake, the app has its own
-	header.Set("Content-Type", "image/png")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Content-Length", strconv.Itoa(len(png)))
-	w.WriteHeader(http.StatusOK)
-	if r.Method == http.MethodGet {
-		_, _ = w.Write(png) // a visitor who left needs no answer
-	}
+	ownAnswer{http.StatusOK, "image/png", png}.write(w, r) // awake, the app has its own
 	h.done(w, r, v, outAsleep, http.StatusOK)
 	return true
 }

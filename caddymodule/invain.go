@@ -27,8 +27,14 @@ func pageOfWait(err error, s *waitingpage.State) page {
 	}
 	if full, ok := errors.AsType[*hold.FullError](err); ok {
 		p.code, p.retryAfter = "too_many_waiters", jittered(2)
-		if p.text = "Too many requests wait for this app. Nothing reached it; try again."; full.Edge {
+		switch full.Taken {
+		case hold.PlacesOfInstance:
+			p.text = "Too many requests wait for this app. Nothing reached it; try again."
+		case hold.PlacesOfEdge:
 			p.text = "Too many requests wait here. Nothing reached the app; try again."
+		case hold.PlacesOfSource:
+			p.status = http.StatusTooManyRequests
+			p.text = "Too many requests of you or your network wait here. Nothing reached the app; try again."
 		}
 		return p
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/seed-dbc68772/slipway/caddymodule/hold"
@@ -17,7 +16,7 @@ import (
 )
 
 const (
-	statusType = "application/json"
+	stateType  = "application/json"
 	eventsType = "text/event-stream"
 )
 
@@ -45,15 +44,7 @@ func writeState(w http.ResponseWriter, r *http.Request, status int, s *waitingpa
 	if err != nil {
 		return err
 	}
-	header := w.Header()
-	header.Set("Cache-Control", "no-store")
-	header.Set("Content-Type", statusType)
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // a visitor who left needs no answer
-	}
+	ownAnswer{status, stateType, body}.write(w, r)
 	return nil
 }
 
@@ -112,7 +103,7 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request, v *visit, d rou
 		}
 		return s.send("event: state\ndata: " + string(body) + "\n\n")
 	})
-	if !s.begun && err != nil && !errors.Is(err, hold.ErrNoWaking) {
+	if !s.begun && err != nil {
 		return h.end(w, r, v, outcomeOfWait(err), pageOfWait(err, nil))
 	}
 	if err == nil || errors.Is(err, hold.ErrGone) || isLimited(err) {

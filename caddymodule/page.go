@@ -72,23 +72,35 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, p page) error {
 		}
 	}
 	header := w.Header()
-	header.Set("Cache-Control", "no-store")
-	header.Set("Content-Type", contentType)
 	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Vary", "Accept, Sec-Fetch-Mode")
-	header.Set("Content-Length", strconv.Itoa(body.Len()))
 	if p.status == http.StatusMethodNotAllowed {
 		header.Set("Allow", cmp.Or(p.allow, allow))
 	}
 	if p.retryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(p.retryAfter))
 	}
-	w.WriteHeader(p.status)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(body.Bytes()) // a visitor who left needs no answer
-	}
+	ownAnswer{p.status, contentType, body.Bytes()}.write(w, r)
 	return nil
+}
+
+// ownAnswer is an answer of the edge itself, which nobody may keep.
+type ownAnswer struct {
+	status      int
+	contentType string
+	body        []byte
+}
+
+func (a ownAnswer) write(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Set("Content-Type", a.contentType)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Content-Length", strconv.Itoa(len(a.body)))
+	w.WriteHeader(a.status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(a.body) // a visitor who left needs no answer
+	}
 }
 
 // addStart tells a program how far the start is: stage, eta_ms, queue, reason

@@ -111,7 +111,7 @@ func (rt *Runtime) awaitTable(ctx context.Context) *routing.Table {
 // start opens the store and begins to feed the table, once.
 func (rt *Runtime) start(app *App) error {
 	rt.explains.Store(app.edge)
-	rt.room.SetLimits(app.WaitersPerInstance, app.WaitersPerEdge)
+	rt.room.SetLimits(hold.Limits{Instance: app.WaitersPerInstance, Source: app.WaitersPerSource, Edge: app.WaitersPerEdge})
 	rt.startOnce.Do(func() {
 		rt.startErr = rt.open(app)
 		rt.opened.Store(rt.startErr == nil)

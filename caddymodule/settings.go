@@ -31,9 +31,11 @@ type Settings struct {
 	// How long a page load waits for a sleeping instance before it gets the
 	// waiting page. Default: 800ms. Edge.
 	PageGrace caddy.Duration `json:"page_grace,omitempty"`
-	// How many requests may wait for one instance, and for all. Defaults: 10000
-	// and 50000. Edge.
+	// How many requests may wait for one instance, from one source address (IPv6:
+	// /64; loopback is not counted), and in all. Defaults: 10000, 1000 and 50000.
+	// Edge.
 	WaitersPerInstance int64 `json:"waiters_per_instance,omitempty"`
+	WaitersPerSource   int64 `json:"waiters_per_source,omitempty"`
 	WaitersPerEdge     int64 `json:"waiters_per_edge,omitempty"`
 	// What the User-Agent of link unfurlers and uptime probes contains, without
 	// regard to case, beside those that docs/waking.md lists: their visits wake
@@ -118,6 +120,7 @@ func (s *Settings) setDefaults() {
 	setDefault(&s.Hold, caddy.Duration(time.Minute))
 	setDefault(&s.PageGrace, caddy.Duration(800*time.Millisecond))
 	setDefault(&s.WaitersPerInstance, 10_000)
+	setDefault(&s.WaitersPerSource, 1000)
 	setDefault(&s.WaitersPerEdge, 50_000)
 	setDefault(&s.FirstByteTimeout, caddy.Duration(5*time.Minute))
 	setDefault(&s.HealthTimeout, caddy.Duration(90*time.Second))
@@ -166,7 +169,7 @@ func (s *Settings) validate() error {
 		"max_upload": s.MaxUpload, "instances_per_user": s.InstancesPerUser, "instances_per_visitor": s.InstancesPerVisitor,
 		"versions_per_user": s.VersionsPerUser, "starts_per_user": s.StartsPerUser,
 		"starts_per_source": s.StartsPerSource, "anonymous_starts": s.AnonymousStarts, "starts_at_once": s.StartsAtOnce,
-		"waiters_per_instance": s.WaitersPerInstance, "waiters_per_edge": s.WaitersPerEdge,
+		"waiters_per_instance": s.WaitersPerInstance, "waiters_per_source": s.WaitersPerSource, "waiters_per_edge": s.WaitersPerEdge,
 	} {
 		if n < 0 {
 			errs = append(errs, fmt.Errorf("%s is a number above 0, not %d", name, n))

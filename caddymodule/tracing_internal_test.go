@@ -85,7 +85,7 @@ func TestTheSpansOfAWait(t *testing.T) {
 			}
 			attributes := map[string]string{}
 			for _, a := range wake.Attributes() {
-				attributes[string(a.Key)] = a.Value.Emit()
+				attributes[string(a.Key)] = a.Value.String()
 			}
 			if attributes["slipway.wake.outcome"] != c.outcome || attributes["slipway.instance.id"] != waits.String() || attributes["slipway.wake.kind"] != c.kind.String() ||
 				(attributes["slipway.instance.generation"] == "7") != (c.in != nil) {

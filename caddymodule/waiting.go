@@ -155,15 +155,15 @@ func (h *Handler) waitingPage(w http.ResponseWriter, r *http.Request, v *visit, 
 	if s == nil {
 		return h.end(w, r, v, outNoRoute, notFound)
 	}
-	own := d.Path[:len(d.Path)-len(d.Rest)] + "/.slipway/"
+	base := baseOf(d)
 	query := ""
 	if d.HasQuery {
 		query = "?" + d.Query
 	}
 	t := h.runtime.Table()
 	p := waitingpage.Page{
-		State: *s, WaitPath: own + "wait", StatusPath: own + "status",
-		Icon: h.runtime.iconOf(r.Context(), d.Instance), IconPath: d.Path[:len(d.Path)-len(d.Rest)] + "/favicon.ico",
+		State: *s, WaitPath: base + "/.slipway/wait", StatusPath: base + "/.slipway/status",
+		Icon: h.runtime.iconOf(r.Context(), d.Instance), IconPath: base + "/favicon.ico",
 		Address: t.CanonicalURL(h.site, d.Instance, d.Rest, query),
 	}
 	if policy := t.Policy(d.Instance.App); policy != nil {
@@ -177,16 +177,11 @@ func (h *Handler) waitingPage(w http.ResponseWriter, r *http.Request, v *visit, 
 		return err
 	}
 	header := w.Header()
-	header.Set("Cache-Control", "no-store")
-	header.Set("Content-Type", htmlType)
 	header.Set("Content-Security-Policy", waitingpage.Policy)
-	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "same-origin")
 	header.Set("Vary", "Accept, Sec-Fetch-Mode")
-	header.Set("Content-Length", strconv.Itoa(len(body)))
 	header.Set("Retry-After", strconv.Itoa(retryAfter(s)))
-	w.WriteHeader(http.StatusServiceUnavailable)
-	_, _ = w.Write(body) // a visitor who left needs no answer
+	ownAnswer{http.StatusServiceUnavailable, htmlType, body}.write(w, r)
 	h.done(w, r, v, outWaiting, http.StatusServiceUnavailable)
 	return nil
 }

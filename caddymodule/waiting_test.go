@@ -358,7 +358,7 @@ func TestABrokenAppIsRefusedAtOnce(t *testing.T) {
 }
 
 func TestStartsAndPlacesAreLimited(t *testing.T) {
-	e := startEdge(t, settings{"waiters_per_instance": 1, "trusted_proxies": []string{"127.0.0.1"}})
+	e := startEdge(t, settings{"waiters_per_instance": 1, "waiters_per_source": 1, "trusted_proxies": []string{"127.0.0.1"}})
 	in := instance(1, "")
 	in.Status = controlplane.Suspended
 	e.put(in)
@@ -388,6 +388,10 @@ func TestStartsAndPlacesAreLimited(t *testing.T) {
 	eventually(t, "an intent", func() bool { return e.intent(in.ID) != nil })
 	resp := e.do("GET", urlOf(in)+"/")
 	if body := text(resp); resp.StatusCode != 503 || !strings.Contains(body, "too_many_waiters") || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("%d %s", resp.StatusCode, body)
+	}
+	resp = e.do("GET", urlOf(in)+"/", "X-Forwarded-For", "198.51.100.1")
+	if body := text(resp); resp.StatusCode != 429 || !strings.Contains(body, "too_many_waiters") || resp.Header.Get("Retry-After") == "" {
 		t.Errorf("%d %s", resp.StatusCode, body)
 	}
 	limit(controlplane.StartsOfAnonymous, "198.51.100.1") // his intent is taken back

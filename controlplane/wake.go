@@ -1,6 +1,9 @@
 package controlplane
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // WakePolicy says whose visits wake an instance (spec instances.md §3).
 type WakePolicy string
@@ -21,6 +24,16 @@ type Visitor struct {
 	// Source is the client's address: an IPv4 address, or the /64 of an IPv6
 	// address in the form 2001:db8::/64.
 	Source string `json:"source,omitempty"`
+}
+
+// CountedSource is the source that limits are counted by: empty where it is not
+// known, or is this machine, which is a proxy or its user.
+func (v Visitor) CountedSource() string {
+	at, err := netip.ParseAddr(v.Source)
+	if err == nil && at.IsLoopback() || v.Source == "::/64" { // where ::1 is
+		return ""
+	}
+	return v.Source
 }
 
 // WakeIntent is an edge's wish that an instance be woken (wake/<ID>). The first

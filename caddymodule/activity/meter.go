@@ -81,7 +81,7 @@ const drainApart = 1000
 
 func (m *meter) drainNews(now int64) {
 	if from := m.draining.Load(); from != 0 && now >= from && m.draining.CompareAndSwap(from, now+drainApart) {
-		m.all.tell()
+		m.all.news()
 	}
 }
 
@@ -90,7 +90,7 @@ func (m *meter) begin(lane uint8) bool { return m.open.Add(1<<(lane*laneBits)) >
 
 func (m *meter) end(lane uint8) {
 	if m.open.Add(-1<<(lane*laneBits)) == 0 && m.draining.Load() != 0 {
-		m.all.tell()
+		m.all.news()
 	}
 }
 

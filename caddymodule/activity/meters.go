@@ -40,8 +40,6 @@ func New(news func()) *Meters {
 	return &Meters{began: time.Now(), news: news, marked: map[routing.ID]*meter{}}
 }
 
-func (ms *Meters) tell() { ms.news() }
-
 // at is a time in milliseconds, from 1.
 func (ms *Meters) at(t time.Time) int64 { return max(0, t.Sub(ms.began).Milliseconds()) + 1 }
 

@@ -32,8 +32,8 @@ func (r *running) places() map[string]controlplane.Place {
 func (c *candidate) awaitPlaces(ctx context.Context) bool {
 	for told := ""; ctx.Err() == nil; pause(ctx, placeLook) {
 		err := c.checkPlaces(ctx, c.Store, false)
-		var elsewhere *elsewhereError
-		if !errors.As(err, &elsewhere) {
+		elsewhere, is := errors.AsType[*elsewhereError](err)
+		if !is {
 			return ctx.Err() == nil // who leads asks again, in its own transaction
 		}
 		c.settled.open()

@@ -2,7 +2,7 @@ package controlmodule
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -91,7 +91,7 @@ func (t *tracer) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), traceLimit)
 	defer cancel()
 	if err := t.provider.Shutdown(ctx); err != nil {
-		return errors.New("send the last spans: " + err.Error())
+		return fmt.Errorf("send the last spans: %w", err)
 	}
 	return nil
 }

@@ -11,7 +11,8 @@
 // the next visitor who waits; one that went away is registered again as long as
 // somebody waits.
 //
-// A room has places for so many waiters of one instance, and of all. What can
+// A room has places for so many waiters of one instance, from one source address,
+// and of all. What can
 // be refused is refused at once and costs no place: an instance whose back-off
 // lasts, a visitor who may not wake it or starts nothing for now.
 package hold

@@ -2,10 +2,10 @@ package hold
 
 import (
 	"context"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -25,11 +25,11 @@ type House interface {
 	Wake(ctx context.Context, intent controlplane.WakeIntent) error
 }
 
-// The defaults of the settings waiters_per_instance and waiters_per_edge.
-const (
-	defaultPerInstance = 10_000
-	defaultPerEdge     = 50_000
-)
+// Limits say how many requests may wait: the settings waiters_per_instance,
+// waiters_per_source and waiters_per_edge.
+type Limits struct {
+	Instance, Source, Edge int64
+}
 
 // refusalDelay is how long a FAILED instance may take to be started again for
 // a visitor: longer, and its back-off is not over.
@@ -50,11 +50,12 @@ const intentFresh = 5 * time.Second
 
 // Room holds the requests that wait, for all instances.
 type Room struct {
-	house                House
-	perInstance, perEdge atomic.Int64
+	house House
 
 	mu      sync.Mutex
+	limits  Limits
 	groups  map[routing.ID]*group
+	sources map[string]int64 // waiters by counted source; those without are not there
 	waiters int64
 	most    int64       // waiters at a time, since the last crowd
 	tidy    *time.Timer // runs giveBack after a crowd
@@ -80,17 +81,19 @@ type attempt struct {
 	err        error
 }
 
-// New makes an empty room.
+// New makes an empty room, without limits.
 func New(house House) *Room {
-	r := &Room{house: house, groups: map[routing.ID]*group{}}
-	r.SetLimits(defaultPerInstance, defaultPerEdge)
-	return r
+	return &Room{
+		house: house, groups: map[routing.ID]*group{}, sources: map[string]int64{},
+		limits: Limits{math.MaxInt64, math.MaxInt64, math.MaxInt64},
+	}
 }
 
-// SetLimits says how many requests may wait for one instance, and for all.
-func (r *Room) SetLimits(perInstance, perEdge int64) {
-	r.perInstance.Store(perInstance)
-	r.perEdge.Store(perEdge)
+// SetLimits says how many requests may wait from now on; who waits goes on.
+func (r *Room) SetLimits(limits Limits) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.limits = limits
 }
 
 // Changed releases the requests that wait for these instances, to look again.
@@ -143,19 +146,25 @@ func (r *Room) Waiters() int64 {
 	return r.waiters
 }
 
-// join takes a place; with unlimited, there always is one.
-func (r *Room) join(id routing.ID, unlimited bool) (*group, error) {
+// join takes a place for a visitor from that source, if there is one.
+func (r *Room) join(id routing.ID, source string) (*group, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	g := r.groups[id]
-	if !unlimited {
-		switch {
-		case r.waiters >= r.perEdge.Load():
-			return nil, &FullError{Edge: true}
-		case g != nil && g.waiters >= r.perInstance.Load():
-			return nil, &FullError{}
-		}
+	switch {
+	case r.sources[source] >= r.limits.Source:
+		return nil, &FullError{Taken: PlacesOfSource}
+	case r.waiters >= r.limits.Edge:
+		return nil, &FullError{Taken: PlacesOfEdge}
+	case g != nil && g.waiters >= r.limits.Instance:
+		return nil, &FullError{Taken: PlacesOfInstance}
 	}
+	return r.enter(id, source), nil
+}
+
+// enter takes a place, as if there always were one. The mutex is held.
+func (r *Room) enter(id routing.ID, source string) *group {
+	g := r.groups[id]
 	if g == nil {
 		g = &group{id: id, changed: make(chan struct{}), told: make(chan struct{})}
 		r.groups[id] = g
@@ -163,15 +172,21 @@ func (r *Room) join(id routing.ID, unlimited bool) (*group, error) {
 	g.waiters++
 	r.waiters++
 	r.most = max(r.most, r.waiters)
-	return g, nil
+	if source != "" {
+		r.sources[source]++
+	}
+	return g
 }
 
-func (r *Room) leave(id routing.ID, g *group) {
+func (r *Room) leave(g *group, source string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.waiters--
+	if r.sources[source]--; r.sources[source] <= 0 {
+		delete(r.sources, source)
+	}
 	if g.waiters--; g.waiters == 0 {
-		delete(r.groups, id)
+		delete(r.groups, g.id)
 		if g.renewal != nil {
 			g.renewal.Stop()
 		}

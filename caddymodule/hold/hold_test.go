@@ -260,6 +260,47 @@ func TestAFailedWakeIsToldAndTriedAgain(t *testing.T) {
 	})
 }
 
+// The store goes away for a while after it has taken the intent: who waits for
+// that goes on, and who comes meanwhile learns that nobody can be woken.
+func TestAFailedRenewalIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(routing.Suspended, 1)
+		var away atomic.Bool
+		h.onWake = func(context.Context) error {
+			if away.Load() {
+				time.Sleep(time.Second)
+				return errors.New("away")
+			}
+			return nil
+		}
+		patient := []<-chan outcome{h.visit(t.Context(), time.Minute), h.visit(t.Context(), time.Minute), h.visit(t.Context(), 20*time.Second)}
+		synctest.Wait()
+		away.Store(true)
+		time.Sleep(7 * time.Second) // the renewal fails after 6 s
+		if got := <-h.visit(t.Context(), time.Minute); !errors.Is(got.err, hold.ErrNoWaking) || got.after != time.Second {
+			t.Errorf("who came meanwhile got %v after %s", got.err, got.after)
+		}
+		if n := h.wakes.Load(); n != 3 {
+			t.Errorf("%d intents after 8 s, want the first, its renewal and the newcomer's", n)
+		}
+		if got := <-patient[2]; !errors.Is(got.err, hold.ErrTimeout) || got.after != 20*time.Second {
+			t.Errorf("got %v after %s", got.err, got.after)
+		}
+		if n := h.wakes.Load(); n != 5 {
+			t.Errorf("%d intents after 20 s, want two more renewals", n)
+		}
+		away.Store(false)
+		time.Sleep(5 * time.Second)
+		h.becomes(routing.Resuming, 2)
+		h.becomes(routing.Deployed, 2)
+		for _, v := range patient[:2] {
+			if got := <-v; got.err != nil {
+				t.Error(got.err)
+			}
+		}
+	})
+}
+
 // Somebody who joined a start that another edge caused outlives the failure of
 // the intent; it is not the next visitor's failure.
 func TestAFailedWakeIsNotTheNextVisitors(t *testing.T) {

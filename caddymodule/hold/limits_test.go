@@ -110,30 +110,81 @@ func TestAnIntentThatWasTakenBackIsRegisteredForTheNext(t *testing.T) {
 	})
 }
 
+func visitFrom(source string) hold.Visit {
+	return hold.Visit{Limit: time.Minute, Visitor: controlplane.Visitor{Source: source}}
+}
+
 func TestPlacesAreLimited(t *testing.T) {
-	for name, edge := range map[string]bool{"of the instance": false, "of the edge": true} {
+	for name, c := range map[string]struct {
+		limits hold.Limits
+		taken  hold.Places
+	}{
+		"of the instance": {hold.Limits{Instance: 2, Source: 1000, Edge: 1000}, hold.PlacesOfInstance},
+		"of the edge":     {hold.Limits{Instance: 1000, Source: 1000, Edge: 2}, hold.PlacesOfEdge},
+		"of the source":   {hold.Limits{Instance: 1000, Source: 2, Edge: 1000}, hold.PlacesOfSource},
+		"of all of them":  {hold.Limits{Instance: 2, Source: 2, Edge: 2}, hold.PlacesOfSource},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHouse(routing.Pending, 1)
-				if h.SetLimits(2, 1000); edge {
-					h.SetLimits(1000, 2)
-				}
-				one, two := h.visit(t.Context(), time.Minute), h.visit(t.Context(), time.Minute)
+				h.SetLimits(c.limits)
+				visit := func() <-chan outcome { return h.visitOf(t.Context(), visitFrom("203.0.113.7")) }
+				one, two := visit(), visit()
 				synctest.Wait()
-				got := <-h.visit(t.Context(), time.Minute)
-				full, ok := errors.AsType[*hold.FullError](got.err)
-				if !ok || full.Edge != edge || got.after != 0 {
-					t.Errorf("got %v after %s", got.err, got.after)
+				for range 2 {
+					got := <-visit()
+					full, ok := errors.AsType[*hold.FullError](got.err)
+					if !ok || full.Taken != c.taken || got.after != 0 {
+						t.Errorf("got %v after %s", got.err, got.after)
+					}
 				}
 				h.becomes(routing.Deployed, 1)
 				<-one
 				<-two
 				h.becomes(routing.Pending, 1)
-				three := h.visit(t.Context(), time.Minute)
+				three := visit()
 				synctest.Wait()
 				h.becomes(routing.Deployed, 1)
 				if got := <-three; got.err != nil {
 					t.Errorf("places were not given back: %v", got.err)
+				}
+			})
+		})
+	}
+}
+
+func TestWhoIsCountedAsASource(t *testing.T) {
+	for name, c := range map[string]struct {
+		source string
+		served bool
+	}{
+		"the source":       {"203.0.113.7", false},
+		"another":          {"203.0.113.8", true},
+		"another's /64":    {"2001:db8::/64", true},
+		"this machine":     {"127.0.0.1", true},
+		"this machine's 6": {"::/64", true},
+		"not known":        {"", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHouse(routing.Pending, 1)
+				h.SetLimits(hold.Limits{Instance: 1000, Source: 2, Edge: 1000})
+				var all []<-chan outcome
+				for range 2 {
+					all = append(all, h.visitOf(t.Context(), visitFrom("203.0.113.7")), h.visitOf(t.Context(), visitFrom("127.0.0.1")),
+						h.visitOf(t.Context(), visitFrom("::/64")), h.visitOf(t.Context(), visitFrom("")))
+				}
+				synctest.Wait()
+				v := h.visitOf(t.Context(), visitFrom(c.source))
+				synctest.Wait()
+				h.becomes(routing.Deployed, 1)
+				if got := <-v; (got.err == nil) != c.served {
+					t.Error(got.err)
+				}
+				for _, v := range all {
+					if got := <-v; got.err != nil {
+						t.Error(got.err)
+					}
 				}
 			})
 		})
@@ -222,7 +273,6 @@ func TestAnAsynchronousVisitWakesAndGoes(t *testing.T) {
 	})
 }
 
-// watch counts what is told.
 func TestAWatchTellsOfTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(routing.Suspended, 1)

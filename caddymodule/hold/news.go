@@ -11,8 +11,10 @@ import (
 // most for limit, and returns what the table has then: nil if the instance is
 // gone. It wakes nobody.
 func (r *Room) News(ctx context.Context, was *routing.Instance, limit time.Duration) *routing.Instance {
-	g, _ := r.join(was.ID, true) // the request has been under way already
-	defer r.leave(was.ID, g)
+	r.mu.Lock()
+	g := r.enter(was.ID, "") // the request has been under way already
+	r.mu.Unlock()
+	defer r.leave(g, "")
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
 	for {

@@ -3,6 +3,7 @@ package hold
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,13 +29,14 @@ func TestNothingStaysInTheRoom(t *testing.T) {
 		room := New(&h)
 		for i := range 256 {
 			h.status = []routing.Status{routing.Suspended, routing.Pending, routing.Failed}[i%3]
-			_, err := room.Wait(t.Context(), &Visit{Instance: routing.ID{byte(i)}, Limit: time.Second})
+			from := controlplane.Visitor{Source: fmt.Sprintf("203.0.113.%d", i)}
+			_, err := room.Wait(t.Context(), &Visit{Instance: routing.ID{byte(i)}, Visitor: from, Limit: time.Second})
 			if err == nil {
 				t.Fatal("served")
 			}
 		}
-		if n := len(room.groups); n != 0 || room.Waiters() != 0 {
-			t.Errorf("%d groups and %d waiters stay", n, room.Waiters())
+		if len(room.groups) != 0 || len(room.sources) != 0 || room.Waiters() != 0 {
+			t.Errorf("%d groups, %d sources and %d waiters stay", len(room.groups), len(room.sources), room.Waiters())
 		}
 		room.Changed([]routing.ID{{1}}) // nobody is there
 	})

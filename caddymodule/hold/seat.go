@@ -22,6 +22,7 @@ type seat struct {
 	started bool             // a start was seen
 	refused <-chan time.Time // when a FAILED instance is not started again any more
 	mine    *attempt         // that it waits for
+	taken   bool             // an attempt before that has registered the intent
 }
 
 // Wait returns the instance when it runs, or why it does not, at the latest
@@ -37,10 +38,11 @@ func (r *Room) Wait(ctx context.Context, v *Visit) (*routing.Instance, error) {
 	if err != nil {
 		return nil, err // it costs no place
 	}
-	if s.group, err = r.join(v.Instance, false); err != nil {
+	source := v.Visitor.CountedSource()
+	if s.group, err = r.join(v.Instance, source); err != nil {
 		return nil, err
 	}
-	defer r.leave(v.Instance, s.group)
+	defer r.leave(s.group, source)
 	deadline := time.NewTimer(v.Limit)
 	defer deadline.Stop()
 	for {
@@ -89,10 +91,11 @@ func (r *Room) Refusal(v *Visit) error {
 func (r *Room) Watch(ctx context.Context, v *Visit, heartbeat time.Duration, tell func(in *routing.Instance, news bool) error) error {
 	s := seat{room: r, visit: v, since: time.Now(), watches: true}
 	var err error
-	if s.group, err = r.join(v.Instance, false); err != nil {
+	source := v.Visitor.CountedSource()
+	if s.group, err = r.join(v.Instance, source); err != nil {
 		return err
 	}
-	defer r.leave(v.Instance, s.group)
+	defer r.leave(s.group, source)
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for news := true; ; {
@@ -159,7 +162,7 @@ func (s *seat) start() error {
 	if !s.started {
 		s.visit.Began = time.Since(s.since)
 	}
-	s.started, s.refused, s.mine = true, nil, nil
+	s.started, s.refused, s.mine, s.taken = true, nil, nil, false
 	if s.visit.Async {
 		return ErrAccepted
 	}
@@ -181,15 +184,21 @@ func (s *seat) refusal(in *routing.Instance, p *controlplane.Progress) error {
 }
 
 // ask has the intent registered, once for all who wait, and reports whether
-// that is done. The outcome of an attempt that was waited for counts.
+// that is done. Who waited for an attempt that failed is refused, but not if
+// the intent was registered before: then it may be there still, and they wait
+// until it is tried again.
 func (s *seat) ask(ctx context.Context, in *routing.Instance, queued bool) (done bool, err error) {
 	r, g := s.room, s.group
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s.mine != nil && s.mine.err != nil {
+	switch {
+	case s.mine == nil || !s.mine.done:
+	case s.mine.err == nil:
+		s.taken = true
+	case !s.taken:
 		return false, errors.Join(ErrNoWaking, s.mine.err)
 	}
-	if g.last.covers(in.Generation) {
+	if g.last.covers(in.Generation, s.taken) {
 		s.mine = g.last
 		return g.last.done, nil
 	}
@@ -218,7 +227,7 @@ func (r *Room) register(ctx context.Context, g *group, a *attempt) {
 		g.renewal.Stop()
 		g.renewal = nil
 	}
-	if err == nil && g.waiters > 0 {
+	if g.waiters > 0 {
 		g.renewal = time.AfterFunc(time.Until(a.began.Add(intentFresh)), func() {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -229,13 +238,14 @@ func (r *Room) register(ctx context.Context, g *group, a *attempt) {
 	}
 }
 
-// covers reports whether the attempt makes another one needless.
-func (a *attempt) covers(generation int64) bool {
+// covers reports whether the attempt makes another one needless for now. One that
+// failed does for those whose intent was taken before.
+func (a *attempt) covers(generation int64, taken bool) bool {
 	switch {
 	case a == nil:
 		return false
 	case !a.done:
 		return true
 	}
-	return a.err == nil && a.generation == generation && time.Since(a.began) < intentFresh
+	return (a.err == nil || taken) && a.generation == generation && time.Since(a.began) < intentFresh
 }

@@ -29,16 +29,21 @@ func (e *LimitedError) Error() string {
 	return fmt.Sprintf("the visitor starts nothing before %s", e.Until.Format(time.RFC3339))
 }
 
+// Places are which of them are taken.
+type Places uint8
+
+// The places that there are limits of, see [Limits].
+const (
+	PlacesOfInstance Places = iota
+	PlacesOfEdge
+	PlacesOfSource
+)
+
 // FullError refuses a place.
-type FullError struct {
-	Edge bool // all places are taken, not only those for this instance
-}
+type FullError struct{ Taken Places }
 
 func (e *FullError) Error() string {
-	if e.Edge {
-		return "too many requests wait at this edge"
-	}
-	return "too many requests wait for this instance"
+	return "too many requests wait " + [...]string{"for this instance", "at this edge", "from this source"}[e.Taken]
 }
 
 // Visit is one request that waits.

@@ -172,13 +172,13 @@ func (s *server) followEvents(ctx context.Context, q *eventsQuery) (*huma.Stream
 		lists, done := make(chan []controlplane.Event), make(chan struct{})
 		go func() {
 			defer close(done)
-			err := s.Service.WatchInstanceEvents(ctx, actorOf(ctx), in.ID, func(list []controlplane.Event) {
+			// Whatever ends it, the caller asks again what became of the instance.
+			_ = s.Service.WatchInstanceEvents(ctx, actorOf(ctx), in.ID, func(list []controlplane.Event) {
 				select {
 				case lists <- list:
 				case <-ctx.Done():
 				}
 			})
-			_ = err // the stream ends, and the caller asks again what became of the instance
 		}()
 		defer func() {
 			end()

@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -72,10 +71,7 @@ func (m *Manager) overLimit(tx controlplane.Tx, v view) (over bool, err error) {
 		all = append(all, counted{kind, of, append(starts, now)})
 		return nil
 	}
-	user, source := v.wake.User, v.wake.Source
-	if isLoopback(source) {
-		source = ""
-	}
+	user, source := v.wake.User, v.wake.CountedSource()
 	anonymous := source
 	if user != "" {
 		anonymous = ""
@@ -106,16 +102,6 @@ func (m *Manager) overLimit(tx controlplane.Tx, v view) (over bool, err error) {
 		}
 	}
 	return over, nil
-}
-
-// isLoopback reports whether a source is this machine: an IPv4 address or the
-// /64 of an IPv6 address (see controlplane.Visitor).
-func isLoopback(source string) bool {
-	if prefix, err := netip.ParsePrefix(source); err == nil {
-		return prefix.Masked().Addr() == netip.IPv6Unspecified()
-	}
-	at, err := netip.ParseAddr(source)
-	return err == nil && at.IsLoopback()
 }
 
 // refuse takes back an intent that is to wake nothing, and says so.

@@ -49,11 +49,11 @@ func TestParseSockets(t *testing.T) {
    3: 0000000000000000FFFF00000100007F:0051 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1141 1 0
 `))
 	at := netip.MustParseAddrPort
-	want := []TCPSocket{
-		{at("127.0.0.1:8080"), at("0.0.0.0:0"), 10, 1138},
-		{at("127.0.0.1:8081"), at("127.0.0.1:1"), 1, 1139},
-		{at("[::1]:80"), at("[::]:0"), 10, 1140},
-		{at("127.0.0.1:81"), at("[::]:0"), 10, 1141},
+	want := []Socket{
+		{Local: at("127.0.0.1:8080"), Remote: at("0.0.0.0:0"), State: 10, Inode: 1138},
+		{Local: at("127.0.0.1:8081"), Remote: at("127.0.0.1:1"), State: 1, Inode: 1139},
+		{Local: at("[::1]:80"), Remote: at("[::]:0"), State: 10, Inode: 1140},
+		{Local: at("127.0.0.1:81"), Remote: at("[::]:0"), State: 10, Inode: 1141},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v", got)
@@ -64,15 +64,15 @@ func TestAnswers(t *testing.T) {
 	at := netip.MustParseAddrPort
 	for _, c := range []struct {
 		name, ask string
-		all       []Listener
+		all       []Socket
 		want      []uint64
 	}{
-		{"bound to it", "127.0.0.1:80", []Listener{{at("0.0.0.0:80"), 1}, {at("127.0.0.1:80"), 2}}, []uint64{2}},
-		{"bound to all", "127.0.0.1:80", []Listener{{at("0.0.0.0:80"), 1}, {at("[::]:80"), 2}}, []uint64{1}},
-		{"both families at once", "127.0.0.1:80", []Listener{{at("[::]:80"), 2}}, []uint64{2}},
-		{"IPv6 is not reached by IPv4 sockets", "[::1]:80", []Listener{{at("0.0.0.0:80"), 1}}, nil},
-		{"another port", "127.0.0.1:80", []Listener{{at("127.0.0.1:81"), 1}}, nil},
-		{"another address", "127.0.0.1:80", []Listener{{at("10.0.0.1:80"), 1}}, nil},
+		{"bound to it", "127.0.0.1:80", []Socket{{Local: at("0.0.0.0:80"), Inode: 1}, {Local: at("127.0.0.1:80"), Inode: 2}}, []uint64{2}},
+		{"bound to all", "127.0.0.1:80", []Socket{{Local: at("0.0.0.0:80"), Inode: 1}, {Local: at("[::]:80"), Inode: 2}}, []uint64{1}},
+		{"both families at once", "127.0.0.1:80", []Socket{{Local: at("[::]:80"), Inode: 2}}, []uint64{2}},
+		{"IPv6 is not reached by IPv4 sockets", "[::1]:80", []Socket{{Local: at("0.0.0.0:80"), Inode: 1}}, nil},
+		{"another port", "127.0.0.1:80", []Socket{{Local: at("127.0.0.1:81"), Inode: 1}}, nil},
+		{"another address", "127.0.0.1:80", []Socket{{Local: at("10.0.0.1:80"), Inode: 1}}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var got []uint64

@@ -7,25 +7,41 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// TCPSocket is one line of proc_pid_net(5) tcp or tcp6. IPv4 addresses of IPv6
+// Socket is what the system says of one TCP socket. IPv4 addresses of IPv6
 // sockets are IPv4 addresses.
-type TCPSocket struct {
-	Local, Remote netip.AddrPort
-	State         uint8  // include/net/tcp_states.h
-	Inode         uint64 // 0: no process has it
+type Socket struct {
+	Local netip.AddrPort
+	State uint8  // [Established], [Listening], …
+	Inode uint64 // 0: nobody has accepted it, or its program has closed it
+
+	Remote netip.AddrPort // by proc(5) alone
+
+	// By Diag alone.
+	Only6  bool // a listener on every address that IPv4 does not reach
+	User   uint32
+	Cookie uint64 // never used again while the machine runs
 }
 
-// TCPSockets lists the TCP sockets of the network namespace that the process
-// is in, those that listen before all others of their family.
-func TCPSockets(pid int) ([]TCPSocket, error) {
-	var all []TCPSocket
+// The TCP states that matter here, as in include/net/tcp_states.h.
+const (
+	Established = 1
+	SynReceived = 3
+	Listening   = 10
+)
+
+// TCPSockets lists the TCP sockets of the network namespace that the process is
+// in by proc_pid_net(5), those that listen before all others of their family.
+func TCPSockets(pid int) ([]Socket, error) {
+	var all []Socket
 	for _, name := range []string{"tcp", "tcp6"} {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, name))
 		if os.IsNotExist(err) && name == "tcp6" {
@@ -40,8 +56,8 @@ func TCPSockets(pid int) ([]TCPSocket, error) {
 }
 
 // parseSockets passes over lines that it does not understand.
-func parseSockets(b []byte) []TCPSocket {
-	var all []TCPSocket
+func parseSockets(b []byte) []Socket {
+	var all []Socket
 	lines := bufio.NewScanner(bytes.NewReader(b))
 	for lines.Scan() {
 		f := strings.Fields(lines.Text())
@@ -53,34 +69,36 @@ func parseSockets(b []byte) []TCPSocket {
 		state, err := strconv.ParseUint(f[3], 16, 8)
 		inode, err2 := strconv.ParseUint(f[9], 10, 64)
 		if ok && ok2 && err == nil && err2 == nil {
-			all = append(all, TCPSocket{local, remote, uint8(state), inode})
+			all = append(all, Socket{Local: local, Remote: remote, State: uint8(state), Inode: inode})
 		}
 	}
 	return all
 }
 
-// Listener is one TCP socket in state LISTEN.
-type Listener struct {
-	Address netip.AddrPort
-	Inode   uint64
-}
-
-const stateListen = 10
-
 // Listeners lists the listening TCP sockets of the network namespace that the
 // process is in.
-func Listeners(pid int) ([]Listener, error) {
+func Listeners(pid int) ([]Socket, error) {
 	all, err := TCPSockets(pid)
 	if err != nil {
 		return nil, err
 	}
-	var found []Listener
-	for _, s := range all {
-		if s.State == stateListen {
-			found = append(found, Listener{s.Local, s.Inode})
-		}
+	return slices.DeleteFunc(all, func(s Socket) bool { return s.State != Listening }), nil
+}
+
+// ListenersAt lists the TCP sockets that listen on a port, in the network
+// namespace of this process: by Diag, and where netlink is forbidden by proc(5).
+func ListenersAt(port int) ([]Socket, error) {
+	var d Diag
+	defer d.Close()
+	found, err := d.ListenersAt(uint16(port))
+	if err == nil {
+		return found, nil
 	}
-	return found, nil
+	all, procErr := Listeners(os.Getpid())
+	if procErr != nil {
+		return nil, errors.Join(procErr, err)
+	}
+	return slices.DeleteFunc(all, func(s Socket) bool { return int(s.Local.Port()) != port }), nil
 }
 
 // parseHexAddress reads "0100007F:1F90": 32-bit words in the machine's order.
@@ -127,11 +145,11 @@ func SocketsOf(pid int, into map[uint64]bool) error {
 
 // Answers are the listeners that a connection to address reaches: those bound
 // to it, or else those bound to every address.
-func Answers(all []Listener, address netip.AddrPort) []Listener {
-	var exact, any4, any6 []Listener
+func Answers(all []Socket, address netip.AddrPort) []Socket {
+	var exact, any4, any6 []Socket
 	for _, l := range all {
-		switch ip := l.Address.Addr(); {
-		case l.Address.Port() != address.Port():
+		switch ip := l.Local.Addr(); {
+		case l.Local.Port() != address.Port():
 		case ip == address.Addr():
 			exact = append(exact, l)
 		case ip.IsUnspecified() && ip.Is4():

@@ -75,12 +75,13 @@ func (s *slipway) state(id string) (state struct {
 	return state
 }
 
-// TestWhoWaitsIsLimited: waiters_per_instance, waiters_per_edge and
-// starts_at_once (spec instances.md §3).
+// TestWhoWaitsIsLimited: waiters_per_instance, waiters_per_source,
+// waiters_per_edge and starts_at_once (spec instances.md §3). Visitors come by a
+// proxy, and those without an address of their own are not counted.
 func TestWhoWaitsIsLimited(t *testing.T) {
 	t.Parallel()
 	s := newSlipway(t)
-	s.configure("waiters_per_instance 2\nwaiters_per_edge 4\nstarts_at_once 1")
+	s.configure("trusted_proxies 127.0.0.1\nwaiters_per_instance 2\nwaiters_per_source 1\nwaiters_per_edge 4\nstarts_at_once 1")
 	s.start()
 	g := newGate(t)
 	logName, starts := startLog(t)
@@ -92,9 +93,9 @@ func TestWhoWaitsIsLimited(t *testing.T) {
 	defer all.Wait()
 	defer g.open()
 	served, waiting := make(chan error, 4), 0
-	wait := func(id string) {
+	wait := func(id string, header ...string) {
 		all.Go(func() {
-			a, err := s.ask(request{host: s.host(id), target: "/"})
+			a, err := s.ask(request{host: s.host(id), target: "/", header: header})
 			if err == nil {
 				_, err = a.decode()
 			}
@@ -119,8 +120,15 @@ func TestWhoWaitsIsLimited(t *testing.T) {
 			t.Errorf("gRPC: %v", err)
 		}
 	})
-	wait(second)
+	wait(second, "X-Forwarded-For: 2001:db8::1")
 	eventually(t, "the second one queues", func() bool { return s.state(second).Stage == "queued" })
+	t.Run("of a source", func(t *testing.T) {
+		r := request{host: s.host(third), target: "/", header: []string{"X-Forwarded-For: 2001:db8::2"}}
+		s.refusals(t, r, refusal{http.StatusTooManyRequests, "too_many_waiters", 2, 4})
+		if a := s.send(t, r); !strings.Contains(string(a.body), "of you or your network") {
+			t.Errorf("%s", a.body)
+		}
+	})
 	wait(third)
 	t.Run("of an edge", func(t *testing.T) {
 		s.refusals(t, request{host: s.host(fourth), target: "/"}, tooManyWaiters)

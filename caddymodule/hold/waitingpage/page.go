@@ -22,8 +22,7 @@ var (
 
 // Policy is the page's Content-Security-Policy: its own style and script, its
 // own origin to ask and for the tab's icon, the icon that is in the page, and
-// nothing else. Apps that are shown in frames are woken
-// in them.
+// nothing else. Apps that are shown in frames are woken in them.
 var Policy = "default-src 'none'; style-src '" + hashOf(style) + "'; script-src '" + hashOf(script) +
 	"'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'"
 

@@ -25,7 +25,7 @@ type Checker struct {
 const logPause = 10 * time.Second
 
 // New makes a checker that reports strangers to log.
-func New(log *zap.Logger) *Checker { return &Checker{log: log} }
+func New(log *zap.Logger) *Checker { return &Checker{log: log, system: newSystem()} }
 
 // Check returns nil if the program at the other end of conn is the instance's,
 // or if in has no identity. Call it once for each new connection, before a

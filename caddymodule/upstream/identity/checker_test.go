@@ -239,14 +239,14 @@ func TestWhetherAnAddressCanBeShared(t *testing.T) {
 		port := freePort(t)
 		p := start(t, c.how, fmt.Sprintf(c.listens, port))
 		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port))
-		found, err := new(diag).listeners(at)
+		found, err := new(procgroup.Diag).ListenersAt(at.Port())
 		if err != nil || len(found) != 1 {
 			t.Fatalf("%v, %v", found, err)
 		}
 		if got := unshared(found[0], at); got != c.alone {
 			t.Errorf("%s at %s: alone is %v", c.how, c.listens, got)
 		}
-		found[0].user++
+		found[0].User++
 		if unshared(found[0], at) {
 			t.Errorf("%s at %s: another user's sockets were tried with ours", c.how, c.listens)
 		}
@@ -380,11 +380,22 @@ func TestAnInstanceThatNoLongerListens(t *testing.T) {
 	}
 }
 
+// forbidden is netlink where it is.
+type forbidden struct{}
+
+var errForbidden = errors.New("forbidden")
+
+func (forbidden) Find(_, _ netip.AddrPort) (procgroup.Socket, bool, error) {
+	return procgroup.Socket{}, false, errForbidden
+}
+func (forbidden) ListenersAt(uint16) ([]procgroup.Socket, error) { return nil, errForbidden }
+func (forbidden) Close()                                         {}
+
 func TestWithoutNetlink(t *testing.T) {
 	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	own := start(t, "serve", address)
 	checker := newChecker(t)
-	checker.system.diag.open = func() (int, error) { return -1, errors.New("forbidden") }
+	checker.system.diag = forbidden{}
 	for range 5 {
 		if err := ask(t, checker, address, own.instance()); err != nil {
 			t.Error(err)
@@ -417,7 +428,7 @@ func TestAnEdgeOfAnotherUser(t *testing.T) {
 	}
 	told := own.identity
 	for _, l := range all {
-		if l.Address.String() == address {
+		if l.Local.String() == address {
 			told.Sockets = append(told.Sockets, l.Inode)
 		}
 	}

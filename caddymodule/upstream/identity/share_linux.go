@@ -15,10 +15,14 @@ import (
 // and are of one user: so a socket of ours is refused exactly if a stranger's
 // is. It is never connected to, for it never listens.
 func unshared(l socket, address netip.AddrPort) bool {
-	if l.user != uint32(os.Geteuid()) {
+	if l.User != uint32(os.Geteuid()) {
 		return false
 	}
-	fd, err := unix.Socket(int(family(address.Addr())), unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	family := unix.AF_INET6
+	if address.Addr().Is4() {
+		family = unix.AF_INET
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return false
 	}
@@ -43,12 +47,12 @@ func surveyProc(l link) (listeners []socket, peer socket, err error) {
 	if err != nil {
 		return nil, socket{}, err
 	}
-	for _, t := range all {
-		s := socket{local: t.Local, state: t.State, inode: t.Inode, cookie: t.Inode | 1<<63, user: nobody}
+	for _, s := range all {
+		s.Cookie, s.User = s.Inode|1<<63, nobody
 		switch {
-		case t.State == listen && reaches(l.far, s):
+		case s.State == procgroup.Listening && reaches(l.far, s):
 			listeners = append(listeners, s)
-		case t.State != listen && t.Local == l.far && t.Remote == l.near:
+		case s.State != procgroup.Listening && s.Local == l.far && s.Remote == l.near:
 			peer = s
 		}
 	}

@@ -17,7 +17,16 @@ type system struct {
 	known memory
 }
 
-func (s *system) close() { s.diag.close() }
+// diag says which sockets there are: procgroup.Diag.
+type diag interface {
+	Find(from, to netip.AddrPort) (s procgroup.Socket, ok bool, err error)
+	ListenersAt(port uint16) ([]procgroup.Socket, error)
+	Close()
+}
+
+func newSystem() system { return system{diag: &procgroup.Diag{}} }
+
+func (s *system) close() { s.diag.Close() }
 
 // stranger is the error for a socket that is not the instance's.
 type stranger struct {
@@ -40,6 +49,9 @@ func (*system) who(err error) string {
 	return fmt.Sprintf("process %d, %s", pid, name)
 }
 
+// socket is one at either end of it.
+type socket = procgroup.Socket
+
 // link is the connection in question: from here to the endpoint.
 type link struct {
 	near, far netip.AddrPort
@@ -55,9 +67,9 @@ func (s *system) check(conn net.Conn, began time.Time, identity string) error {
 	}
 	l := link{near: plain(near), far: plain(far), began: began, identity: identity}
 	// Who would take a connection from here now: no other one can have port 0.
-	now, ok, err := s.diag.find(netip.AddrPortFrom(l.near.Addr(), 0), l.far)
-	if err == nil && ok && now.state == listen {
-		if h, ok := s.known.recall(identity, now.cookie); ok && h.own && h.sole && !h.seen.After(began) {
+	now, ok, err := s.diag.Find(netip.AddrPortFrom(l.near.Addr(), 0), l.far)
+	if err == nil && ok && now.State == procgroup.Listening {
+		if h, ok := s.known.recall(identity, now.Cookie); ok && h.own && h.sole && !h.seen.After(began) {
 			return nil
 		}
 	}
@@ -89,7 +101,7 @@ func (s *system) look(l link) error {
 	for i, h := range holders {
 		switch {
 		case !h.own && first.inode == 0:
-			first = &stranger{listeners[i].inode, fmt.Sprintf("the socket %d that listens there is not the instance's", listeners[i].inode)}
+			first = &stranger{listeners[i].Inode, fmt.Sprintf("the socket %d that listens there is not the instance's", listeners[i].Inode)}
 		case h.own:
 			own++
 			if !h.seen.After(l.began) {
@@ -101,7 +113,7 @@ func (s *system) look(l link) error {
 	if all && before == own {
 		return nil
 	}
-	if peer.unaccepted() {
+	if unaccepted(peer) {
 		// One that is closed has no inode either, and the kernel reads the
 		// inode after the state: so ask again.
 		if peer, err = s.peer(l); err != nil {
@@ -109,17 +121,17 @@ func (s *system) look(l link) error {
 		}
 	}
 	switch {
-	case all && peer.unaccepted():
+	case all && unaccepted(peer):
 		return nil
-	case peer.inode == 0 && all:
+	case peer.Inode == 0 && all:
 		first.why = "the connection is closed already"
-	case peer.inode != 0 && (own > 0 || len(holders) == 0):
+	case peer.Inode != 0 && (own > 0 || len(holders) == 0):
 		// Whoever listens, this one was accepted.
 		var open map[uint64]bool
-		if open, unread = groupOf(id).Sockets(peer.inode); open[peer.inode] {
+		if open, unread = groupOf(id).Sockets(peer.Inode); open[peer.Inode] {
 			return nil
 		}
-		first = &stranger{peer.inode, fmt.Sprintf("the socket %d that answers is not the instance's", peer.inode)}
+		first = &stranger{peer.Inode, fmt.Sprintf("the socket %d that answers is not the instance's", peer.Inode)}
 	}
 	if unread != nil {
 		first.why += fmt.Sprintf(", as far as can be seen: %v; an edge needs the instances' user, or root", unread)
@@ -129,29 +141,44 @@ func (s *system) look(l link) error {
 
 // survey lists who listens, and says what has become of the other end since.
 func (s *system) survey(l link) (listeners []socket, peer socket, err error) {
-	if listeners, err = s.diag.listeners(l.far); err != nil {
+	if listeners, err = s.diag.ListenersAt(l.far.Port()); err != nil {
 		return surveyProc(l)
 	}
+	listeners = slices.DeleteFunc(listeners, func(s socket) bool { return !reaches(l.far, s) })
 	peer, err = s.peer(l)
 	return listeners, peer, err
 }
 
 // peer is the other end; zero if it is gone.
 func (s *system) peer(l link) (socket, error) {
-	p, ok, err := s.diag.find(l.near, l.far)
+	p, ok, err := s.diag.Find(l.near, l.far)
 	switch {
 	case err != nil:
 		_, p, err = surveyProc(l)
 		return p, err
-	case !ok || p.state == listen:
+	case !ok || p.State == procgroup.Listening:
 		return socket{}, nil
 	}
 	return p, nil
 }
 
+// reaches reports whether a listener is bound to the address, or to all.
+func reaches(address netip.AddrPort, l socket) bool {
+	ip := l.Local.Addr()
+	switch {
+	case l.Local.Port() != address.Port():
+		return false
+	case !ip.IsUnspecified():
+		return ip == address.Addr()
+	case address.Addr().Is4():
+		return !l.Only6
+	}
+	return ip.Is6()
+}
+
 // unaccepted reports whether a connection waits to be accepted.
-func (s socket) unaccepted() bool {
-	return s.inode == 0 && (s.state == established || s.state == synReceived)
+func unaccepted(s socket) bool {
+	return s.Inode == 0 && (s.State == procgroup.Established || s.State == procgroup.SynReceived)
 }
 
 // holders says of each listener whether it is the instance's. unread is why
@@ -161,13 +188,13 @@ func (s *system) holders(l link, id procgroup.Identity, listeners []socket) (hol
 	holders = make([]holder, len(listeners))
 	var unknown []uint64
 	for i, sock := range listeners {
-		h, ok := s.known.recall(l.identity, sock.cookie)
+		h, ok := s.known.recall(l.identity, sock.Cookie)
 		if !ok || !h.own && seen.Sub(h.seen) > strangerAge {
 			h = holder{seen: seen, fresh: true}
-			if slices.Contains(id.Sockets, sock.inode) {
+			if slices.Contains(id.Sockets, sock.Inode) {
 				h.own, h.seen = true, time.Time{} // since the launcher told of it
 			} else {
-				unknown = append(unknown, sock.inode)
+				unknown = append(unknown, sock.Inode)
 			}
 		}
 		holders[i] = h
@@ -182,9 +209,9 @@ func (s *system) holders(l link, id procgroup.Identity, listeners []socket) (hol
 			continue
 		}
 		h.fresh = false
-		h.own = h.own || open[listeners[i].inode]
+		h.own = h.own || open[listeners[i].Inode]
 		h.sole = h.own && len(listeners) == 1 && unshared(listeners[i], l.far)
-		s.known.keep(l.identity, listeners[i].cookie, *h)
+		s.known.keep(l.identity, listeners[i].Cookie, *h)
 	}
 	return holders, unread
 }

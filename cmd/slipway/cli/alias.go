@@ -28,22 +28,12 @@ Admins name any instance, with: slipway admin alias`
 }
 
 func (p *program) aliasList() *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List the aliases", Args: takes(0, 0)}
-	return p.showing(c, func(ctx context.Context, api *client.Client, _ []string) (view, error) {
-		list, err := collect(api.AllAliases(ctx))
-		return p.aliasTable(list), err
-	})
+	return lists(p, "List the aliases", p.aliasTable, (*client.Client).AllAliases)
 }
 
 func (p *program) aliasGet() *cobra.Command {
 	c := &cobra.Command{Use: "get NAME|ID", Short: "Show an alias", Args: takes(1, 1, "the alias's name or ID")}
-	return p.showing(c, func(ctx context.Context, api *client.Client, args []string) (view, error) {
-		a, err := api.Alias(ctx, args[0])
-		if err != nil {
-			return view{}, err
-		}
-		return aliasView(a), nil
-	})
+	return gets(p, c, aliasView, (*client.Client).Alias)
 }
 
 func (p *program) aliasCreate(path string) *cobra.Command {
@@ -75,28 +65,13 @@ other addresses redirect to. Without, it is not primary any more.`,
 // aliasChange completes a command whose arguments are an alias and its target.
 func (p *program) aliasChange(c *cobra.Command, change func(context.Context, *client.Client, string, v1.AssignRequest) (*v1.Alias, error)) *cobra.Command {
 	c.Args = takes(1, 3, "the alias's name")
-	p.outputFlag(c)
-	wait := p.edgeWaitFlags(c, onEdges)
-	c.RunE = func(c *cobra.Command, args []string) error {
+	return changes(p, c, aliasView, func(ctx context.Context, api *client.Client, args []string) (*v1.Alias, error) {
 		target, err := aliasTarget(c, args[1:])
 		if err != nil {
-			return err
+			return nil, err
 		}
-		api, err := p.client()
-		if err != nil {
-			return err
-		}
-		begin := p.now()
-		a, err := change(c.Context(), api, args[0], target)
-		if err != nil {
-			return err
-		}
-		if err := p.changedAlias(a); err != nil {
-			return err
-		}
-		return p.onEveryEdge(c.Context(), api, wait, begin)
-	}
-	return c
+		return p.warned(change(ctx, api, args[0], target))
+	})
 }
 
 // aliasTarget reads [INSTANCE [PRIMARY]]. An empty INSTANCE is none, so that
@@ -116,12 +91,14 @@ func aliasTarget(c *cobra.Command, args []string) (v1.AssignRequest, error) {
 	return r, nil
 }
 
-// changedAlias prints an alias after a change, and what the change did beside.
-func (p *program) changedAlias(a *v1.Alias) error {
-	for _, text := range a.Warnings {
-		p.warn("%s", oneLine(text))
+// warned says what a change of an alias did beside.
+func (p *program) warned(a *v1.Alias, err error) (*v1.Alias, error) {
+	if err == nil {
+		for _, text := range a.Warnings {
+			p.warn("%s", oneLine(text))
+		}
 	}
-	return p.print(aliasView(a))
+	return a, err
 }
 
 func (p *program) aliasPromote() *cobra.Command {
@@ -130,49 +107,20 @@ func (p *program) aliasPromote() *cobra.Command {
 		Short: "Make an alias the primary one of its instance",
 		Args:  takes(1, 1, "the alias's name or ID"),
 	}
-	p.outputFlag(c)
-	wait := p.edgeWaitFlags(c, onEdges)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		api, err := p.client()
-		if err != nil {
-			return err
-		}
-		begin := p.now()
-		a, err := api.PromoteAlias(c.Context(), args[0])
-		if err != nil {
-			return err
-		}
-		if err := p.changedAlias(a); err != nil {
-			return err
-		}
-		return p.onEveryEdge(c.Context(), api, wait, begin)
-	}
-	return c
+	return changes(p, c, aliasView, func(ctx context.Context, api *client.Client, args []string) (*v1.Alias, error) {
+		return p.warned(api.PromoteAlias(ctx, args[0]))
+	})
 }
 
 func (p *program) aliasDelete() *cobra.Command {
 	c := &cobra.Command{Use: "delete NAME|ID", Short: "Delete an alias", Args: takes(1, 1, "the alias's name or ID")}
-	p.outputFlag(c)
-	wait := p.edgeWaitFlags(c, onEdges)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		api, err := p.client()
-		if err != nil {
-			return err
+	return changes(p, c, aliasView, func(ctx context.Context, api *client.Client, args []string) (*v1.Alias, error) {
+		a, err := api.Alias(ctx, args[0])
+		if err == nil {
+			err = api.DeleteAlias(ctx, a.ID)
 		}
-		a, err := api.Alias(c.Context(), args[0])
-		if err != nil {
-			return err
-		}
-		begin := p.now()
-		if err := api.DeleteAlias(c.Context(), a.ID); err != nil {
-			return err
-		}
-		if err := p.print(aliasView(a)); err != nil {
-			return err
-		}
-		return p.onEveryEdge(c.Context(), api, wait, begin)
-	}
-	return c
+		return a, err
+	})
 }
 
 // instanceOf is the alias's instance; unassigned it is the nil UUID, as in

@@ -28,22 +28,12 @@ func (p *program) appCommands(own bool) *cobra.Command {
 }
 
 func (p *program) appList() *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List the apps", Args: takes(0, 0)}
-	return p.showing(c, func(ctx context.Context, api *client.Client, _ []string) (view, error) {
-		list, err := collect(api.AllApps(ctx))
-		return p.appTable(list), err
-	})
+	return lists(p, "List the apps", p.appTable, (*client.Client).AllApps)
 }
 
 func (p *program) appGet() *cobra.Command {
 	c := &cobra.Command{Use: "get ID", Short: "Show an app", Args: takes(1, 1, "the app's ID")}
-	return p.showing(c, func(ctx context.Context, api *client.Client, args []string) (view, error) {
-		app, err := api.App(ctx, args[0])
-		if err != nil {
-			return view{}, err
-		}
-		return appView(app), nil
-	})
+	return gets(p, c, appView, (*client.Client).App)
 }
 
 func (p *program) appRun() *cobra.Command {

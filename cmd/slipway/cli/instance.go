@@ -29,25 +29,15 @@ func (p *program) instanceCommands(admin bool) *cobra.Command {
 }
 
 func (p *program) instanceList() *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List the instances", Args: takes(0, 0)}
-	return p.showing(c, func(ctx context.Context, api *client.Client, _ []string) (view, error) {
-		list, err := collect(api.AllInstances(ctx))
-		return p.instanceTable(list), err
-	})
+	return lists(p, "List the instances", p.instanceTable, (*client.Client).AllInstances)
 }
 
 func (p *program) instanceGet() *cobra.Command {
 	c := &cobra.Command{Use: "get ID", Short: "Show an instance", Args: takes(1, 1, "the instance's ID")}
-	return p.showing(c, func(ctx context.Context, api *client.Client, args []string) (view, error) {
-		in, err := api.Instance(ctx, args[0])
-		if err != nil {
-			return view{}, err
-		}
-		return p.instanceView(in), nil
-	})
+	return gets(p, c, p.instanceView, (*client.Client).Instance)
 }
 
-// instanceChange is suspend or resume: a call, and what it leads to.
+// instanceChange is suspend, resume or restart: a call, and what it leads to.
 func (p *program) instanceChange(use, short string, g goal, change func(*client.Client, context.Context, string) (*v1.Instance, error)) *cobra.Command {
 	c := &cobra.Command{Use: use + " ID", Short: short, Args: takes(1, 1, "the instance's ID")}
 	p.outputFlag(c)
@@ -73,35 +63,23 @@ func (p *program) instanceUpdate() *cobra.Command {
 		Example: `  slipway instance update 2efe9e -v ALL_USERS --wake owner`,
 		Args:    takes(1, 1, "the instance's ID"),
 	}
-	p.outputFlag(c)
 	visibility := newVisibilityFlag(c, "who may open the instance")
 	wake := c.Flags().String("wake", "", "whose visits wake the instance: visitors (who may open it), owner or never")
-	wait := p.edgeWaitFlags(c, onEdges)
-	c.RunE = func(c *cobra.Command, args []string) error {
+	return changes(p, c, p.instanceView, func(ctx context.Context, api *client.Client, args []string) (*v1.Instance, error) {
 		var patch v1.InstancePatch
 		if *visibility != "" {
 			patch.Visibility = new(visibility.String())
 		}
 		switch {
 		case *wake != "" && !controlplane.WakePolicy(*wake).Valid():
-			return usageError(c, "--wake is visitors, owner or never, not %q", *wake)
+			return nil, usageError(c, "--wake is visitors, owner or never, not %q", *wake)
 		case *wake != "":
 			patch.Wake = wake
 		case patch.Visibility == nil:
-			return usageError(c, "there is nothing to change: give -v or --wake")
+			return nil, usageError(c, "there is nothing to change: give -v or --wake")
 		}
-		api, err := p.client()
-		if err != nil {
-			return err
-		}
-		begin := p.now()
-		in, err := api.UpdateInstance(c.Context(), args[0], patch)
-		if err != nil {
-			return err
-		}
-		return p.changed(c.Context(), api, changing{p.instanceView(in), wait, begin})
-	}
-	return c
+		return api.UpdateInstance(ctx, args[0], patch)
+	})
 }
 
 func (p *program) instanceTerminate() *cobra.Command {

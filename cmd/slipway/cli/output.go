@@ -150,6 +150,26 @@ func (p *program) showing(c *cobra.Command, fetch func(context.Context, *client.
 	return c
 }
 
+// lists is a command that lists all that there is.
+func lists[T any](p *program, short string, table func([]T) view, all func(*client.Client, context.Context) iter.Seq2[T, error]) *cobra.Command {
+	c := &cobra.Command{Use: "list", Short: short, Args: takes(0, 0)}
+	return p.showing(c, func(ctx context.Context, api *client.Client, _ []string) (view, error) {
+		list, err := collect(all(api, ctx))
+		return table(list), err
+	})
+}
+
+// gets makes c a command that shows the one thing that its argument names.
+func gets[T any](p *program, c *cobra.Command, of func(*T) view, get func(*client.Client, context.Context, string) (*T, error)) *cobra.Command {
+	return p.showing(c, func(ctx context.Context, api *client.Client, args []string) (view, error) {
+		one, err := get(api, ctx, args[0])
+		if err != nil {
+			return view{}, err
+		}
+		return of(one), nil
+	})
+}
+
 // changes makes c a command that changes something, shows what has become of it,
 // and waits for the edges.
 func changes[T any](p *program, c *cobra.Command, of func(*T) view, change func(context.Context, *client.Client, []string) (*T, error)) *cobra.Command {

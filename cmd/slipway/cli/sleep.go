@@ -258,20 +258,8 @@ func (p *program) disableAutosuspend() *cobra.Command {
 still. --enable takes it back.`,
 		Args: takes(1, 1, "the instance's ID"),
 	}
-	p.outputFlag(c)
-	wait := p.edgeWaitFlags(c, onEdges)
 	enable := c.Flags().Bool("enable", false, "let it sleep again")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		api, err := p.client()
-		if err != nil {
-			return err
-		}
-		begin := p.now()
-		in, err := api.UpdateInstance(c.Context(), args[0], v1.InstancePatch{Autosuspend: enable})
-		if err != nil {
-			return err
-		}
-		return p.changed(c.Context(), api, changing{p.instanceView(in), wait, begin})
-	}
-	return c
+	return changes(p, c, p.instanceView, func(ctx context.Context, api *client.Client, args []string) (*v1.Instance, error) {
+		return api.UpdateInstance(ctx, args[0], v1.InstancePatch{Autosuspend: enable})
+	})
 }

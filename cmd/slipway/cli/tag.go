@@ -28,22 +28,12 @@ func (p *program) tagCommands(admin bool) *cobra.Command {
 }
 
 func (p *program) tagList() *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List the tags", Args: takes(0, 0)}
-	return p.showing(c, func(ctx context.Context, api *client.Client, _ []string) (view, error) {
-		list, err := collect(api.AllTags(ctx))
-		return p.tagTable(list), err
-	})
+	return lists(p, "List the tags", p.tagTable, (*client.Client).AllTags)
 }
 
 func (p *program) tagGet() *cobra.Command {
 	c := &cobra.Command{Use: "get NAME", Short: "Show a tag", Args: takes(1, 1, "the tag's name")}
-	return p.showing(c, func(ctx context.Context, api *client.Client, args []string) (view, error) {
-		t, err := api.Tag(ctx, args[0])
-		if err != nil {
-			return view{}, err
-		}
-		return tagView(t), nil
-	})
+	return gets(p, c, tagView, (*client.Client).Tag)
 }
 
 // tagFlags are what a tag has beside its name.

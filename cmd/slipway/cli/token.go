@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,11 +21,7 @@ func (p *program) tokenCommands() *cobra.Command {
 }
 
 func (p *program) tokenList() *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List your tokens", Args: takes(0, 0)}
-	return p.showing(c, func(ctx context.Context, api *client.Client, _ []string) (view, error) {
-		list, err := collect(api.AllTokens(ctx))
-		return p.tokenTable(list), err
-	})
+	return lists(p, "List your tokens", p.tokenTable, (*client.Client).AllTokens)
 }
 
 func (p *program) tokenTable(list []v1.Token) view {

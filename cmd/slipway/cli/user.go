@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -20,22 +19,12 @@ func (p *program) userCommands() *cobra.Command {
 }
 
 func (p *program) userList() *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List who has signed in", Args: takes(0, 0)}
-	return p.showing(c, func(ctx context.Context, api *client.Client, _ []string) (view, error) {
-		list, err := collect(api.AllUsers(ctx))
-		return p.userTable(list), err
-	})
+	return lists(p, "List who has signed in", p.userTable, (*client.Client).AllUsers)
 }
 
 func (p *program) userGet() *cobra.Command {
 	c := &cobra.Command{Use: "get NAME", Short: "Show a user", Args: takes(1, 1, "the user's name")}
-	return p.showing(c, func(ctx context.Context, api *client.Client, args []string) (view, error) {
-		u, err := api.User(ctx, args[0])
-		if err != nil {
-			return view{}, err
-		}
-		return userView(u), nil
-	})
+	return gets(p, c, userView, (*client.Client).User)
 }
 
 // userSet is disable or enable.

@@ -105,15 +105,15 @@ func bindable(port int) bool {
 }
 
 // taken finds who listens on the port of the loopback or on every address.
-func taken(port int) (procgroup.Listener, bool) {
+func taken(port int) (procgroup.Socket, bool) {
 	all, err := procgroup.ListenersAt(port)
 	if err != nil {
-		return procgroup.Listener{}, false
+		return procgroup.Socket{}, false
 	}
 	for _, ip := range []netip.Addr{loopback4, loopback6} {
 		if found := procgroup.Answers(all, netip.AddrPortFrom(ip, uint16(port))); len(found) > 0 {
 			return found[0], true
 		}
 	}
-	return procgroup.Listener{}, false
+	return procgroup.Socket{}, false
 }

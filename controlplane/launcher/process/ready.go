@@ -69,7 +69,7 @@ func (r *run) awaitReady(ctx context.Context, g group) verdict {
 
 // openPort is openPort of the run's port, wherever that is. In a network of its
 // own nobody else can listen.
-func (r *run) openPort(ctx context.Context, g group) (address netip.AddrPort, own []uint64, stranger *procgroup.Listener) {
+func (r *run) openPort(ctx context.Context, g group) (address netip.AddrPort, own []uint64, stranger *procgroup.Socket) {
 	if r.state.Address == "" {
 		return openPort(ctx, g, r.state.Port)
 	}
@@ -87,7 +87,7 @@ func (r *run) openPort(ctx context.Context, g group) (address netip.AddrPort, ow
 // openPort connects to the port on the loopback and says whose socket answers:
 // own are the inodes of the group's that listen there.
 // Looking that up is dearer than connecting, and comes second.
-func openPort(ctx context.Context, g group, port int) (address netip.AddrPort, own []uint64, stranger *procgroup.Listener) {
+func openPort(ctx context.Context, g group, port int) (address netip.AddrPort, own []uint64, stranger *procgroup.Socket) {
 	for _, ip := range []netip.Addr{loopback4, loopback6} {
 		at := netip.AddrPortFrom(ip, uint16(port))
 		if closed(at) || probe.Connect(ctx, at.String()) != nil {
@@ -112,7 +112,7 @@ func openPort(ctx context.Context, g group, port int) (address netip.AddrPort, o
 	return netip.AddrPort{}, nil, stranger
 }
 
-func inodesOf(sockets []procgroup.Listener) []uint64 {
+func inodesOf(sockets []procgroup.Socket) []uint64 {
 	inodes := make([]uint64, len(sockets))
 	for i, s := range sockets {
 		inodes[i] = s.Inode
@@ -132,7 +132,7 @@ func (r *run) tooLate(g group, opened bool, unhealthy error) *controlplane.Reaso
 		var at []string
 		for _, l := range all {
 			if open[l.Inode] {
-				at = append(at, l.Address.String())
+				at = append(at, l.Local.String())
 			}
 		}
 		if len(at) > 0 {

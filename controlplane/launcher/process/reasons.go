@@ -56,7 +56,7 @@ func unconfinable(f *hand.Fault) *controlplane.Reason {
 	return broken(f)
 }
 
-func portInUse(port int, l procgroup.Listener) *controlplane.Reason {
+func portInUse(port int, l procgroup.Socket) *controlplane.Reason {
 	by := ""
 	if pid, name := procgroup.Owner(l.Inode); pid != 0 {
 		by = fmt.Sprintf(" (process %d, %s)", pid, name)

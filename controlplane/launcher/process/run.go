@@ -128,7 +128,7 @@ func (r *run) deadline() time.Time {
 // to stop; to a port that a stranger has; or to the end of the term.
 type outcome struct {
 	reason    *controlplane.Reason
-	stranger  *procgroup.Listener
+	stranger  *procgroup.Socket
 	abandoned bool
 }
 

@@ -152,6 +152,6 @@ func (r *run) kill(g group) bool {
 type verdict struct {
 	endpoint string
 	sockets  []uint64 // that listen there
-	stranger *procgroup.Listener
+	stranger *procgroup.Socket
 	reason   *controlplane.Reason
 }

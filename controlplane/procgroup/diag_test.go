@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// What netlink says is what proc(5) says.
+// What Diag says is what proc(5) says.
 func TestListenersAt(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0", "0.0.0.0:0", ":0"} {
 		t.Run(address, func(t *testing.T) {
@@ -29,7 +29,7 @@ func TestListenersAt(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			byNetlink, err := diagnose(port)
+			byNetlink, err := new(Diag).ListenersAt(uint16(port))
 			if err != nil {
 				t.Skip(err)
 			}
@@ -37,9 +37,12 @@ func TestListenersAt(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := slices.DeleteFunc(all, func(l Listener) bool { return int(l.Address.Port()) != port })
-			for _, found := range [][]Listener{got, byNetlink, want} {
-				slices.SortFunc(found, func(a, b Listener) int { return cmp.Compare(a.Inode, b.Inode) })
+			want := slices.DeleteFunc(all, func(s Socket) bool { return int(s.Local.Port()) != port })
+			for _, found := range [][]Socket{got, byNetlink, want} {
+				slices.SortFunc(found, func(a, b Socket) int { return cmp.Compare(a.Inode, b.Inode) })
+				for i, s := range found { // what both tell
+					found[i] = Socket{Local: s.Local, State: s.State, Inode: s.Inode}
+				}
 			}
 			if len(want) == 0 || !slices.Equal(got, want) || !slices.Equal(byNetlink, want) {
 				t.Errorf("got %v, by netlink %v, want %v", got, byNetlink, want)

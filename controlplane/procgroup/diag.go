@@ -1,4 +1,6 @@
-package identity
+//go:build linux
+
+package procgroup
 
 import (
 	"encoding/binary"
@@ -11,28 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socket is what the kernel says of one TCP socket.
-type socket struct {
-	local  netip.AddrPort
-	state  uint8 // of the tcp states: established, listen, …
-	only6  bool  // a listener on every address that IPv4 does not reach
-	user   uint32
-	inode  uint64 // 0: nobody has accepted it, or its program has closed it
-	cookie uint64 // never used again while the machine runs
-}
-
-// The TCP states that matter here, as in include/net/tcp_states.h.
-const (
-	established = 1
-	synReceived = 3
-	listen      = 10
-)
-
-// diag asks the kernel about sockets by sock_diag(7), in the network namespace
-// of this process. Any user may ask.
-type diag struct {
-	open func() (fd int, err error) // nil is openNetlink
-
+// Diag asks the kernel about sockets by sock_diag(7), in the network namespace
+// of this process. Any user may ask. A question takes microseconds, and proc(5),
+// which walks the table of all connections, milliseconds on a large machine. The
+// zero value is ready; its methods may be called from several goroutines.
+type Diag struct {
 	mu   sync.Mutex
 	idle []*asker
 }
@@ -50,7 +35,7 @@ type asker struct {
 	buf [32 << 10]byte
 }
 
-func (d *diag) take() (*asker, error) {
+func (d *Diag) take() (*asker, error) {
 	d.mu.Lock()
 	if n := len(d.idle); n > 0 {
 		a := d.idle[n-1]
@@ -59,11 +44,7 @@ func (d *diag) take() (*asker, error) {
 		return a, nil
 	}
 	d.mu.Unlock()
-	open := d.open
-	if open == nil {
-		open = openNetlink
-	}
-	fd, err := open()
+	fd, err := openNetlink()
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +64,7 @@ func openNetlink() (int, error) {
 }
 
 // give takes an asker back. One that failed may have an answer under way still.
-func (d *diag) give(a *asker, err error) {
+func (d *Diag) give(a *asker, err error) {
 	d.mu.Lock()
 	if err == nil && len(d.idle) < maxIdle {
 		d.idle = append(d.idle, a)
@@ -95,7 +76,8 @@ func (d *diag) give(a *asker, err error) {
 	}
 }
 
-func (d *diag) close() {
+// Close gives back what stays open between questions. More may be asked after it.
+func (d *Diag) Close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, a := range d.idle {
@@ -104,16 +86,16 @@ func (d *diag) close() {
 	d.idle = nil
 }
 
-// find returns the socket that a segment from one address to another reaches:
+// Find returns the socket that a segment from one address to another reaches:
 // the connection's of these two, or else the listener that would take it. ok
 // is false if there is none.
-func (d *diag) find(from, to netip.AddrPort) (s socket, ok bool, err error) {
+func (d *Diag) Find(from, to netip.AddrPort) (s Socket, ok bool, err error) {
 	a, err := d.take()
 	if err != nil {
-		return socket{}, false, err
+		return Socket{}, false, err
 	}
 	q := question{family: family(to.Addr()), local: to, remote: from}
-	err = a.ask(q, func(found socket) { s, ok = found, true })
+	err = a.ask(q, func(found Socket) { s, ok = found, true })
 	if errors.Is(err, unix.ENOENT) {
 		err = nil
 	}
@@ -121,23 +103,18 @@ func (d *diag) find(from, to netip.AddrPort) (s socket, ok bool, err error) {
 	return s, ok, err
 }
 
-// listeners lists the listening sockets that could ever take a connection to
-// the address, whichever of them takes it now. It walks the whole table of
-// listening sockets: tens of microseconds, a few for find.
-func (d *diag) listeners(address netip.AddrPort) ([]socket, error) {
-	families := []uint8{unix.AF_INET6}
-	if address.Addr().Is4() {
-		families = []uint8{unix.AF_INET, unix.AF_INET6}
-	}
+// ListenersAt lists the sockets that listen on a port. It walks the whole table of
+// listening sockets: tens of microseconds, a few for Find.
+func (d *Diag) ListenersAt(port uint16) ([]Socket, error) {
 	a, err := d.take()
 	if err != nil {
 		return nil, err
 	}
-	var all []socket
-	for _, f := range families {
-		q := question{family: f, states: 1 << listen, local: netip.AddrPortFrom(netip.Addr{}, address.Port())}
-		if err = a.ask(q, func(s socket) {
-			if reaches(address, s) {
+	var all []Socket
+	for _, f := range []uint8{unix.AF_INET, unix.AF_INET6} {
+		q := question{family: f, states: 1 << Listening, local: netip.AddrPortFrom(netip.Addr{}, port)}
+		if err = a.ask(q, func(s Socket) {
+			if s.Local.Port() == port {
 				all = append(all, s)
 			}
 		}); err != nil {
@@ -146,20 +123,6 @@ func (d *diag) listeners(address netip.AddrPort) ([]socket, error) {
 	}
 	d.give(a, err)
 	return all, err
-}
-
-// reaches reports whether a listener is bound to the address, or to all.
-func reaches(address netip.AddrPort, l socket) bool {
-	ip := l.local.Addr()
-	switch {
-	case l.local.Port() != address.Port():
-		return false
-	case !ip.IsUnspecified():
-		return ip == address.Addr()
-	case address.Addr().Is4():
-		return !l.only6
-	}
-	return ip.Is6()
 }
 
 func family(ip netip.Addr) uint8 {
@@ -187,7 +150,7 @@ const (
 	skV6Only     = 11 // INET_DIAG_SKV6ONLY
 )
 
-func (a *asker) ask(q question, tell func(socket)) error {
+func (a *asker) ask(q question, tell func(Socket)) error {
 	a.seq++
 	var b [questionSize]byte
 	flags := uint16(unix.NLM_F_REQUEST)
@@ -227,7 +190,7 @@ func (a *asker) ask(q question, tell func(socket)) error {
 }
 
 // read takes the messages of one packet and reports whether it was the last.
-func (a *asker) read(b []byte, q question, tell func(socket)) (done bool, err error) {
+func (a *asker) read(b []byte, q question, tell func(Socket)) (done bool, err error) {
 	for len(b) >= headerSize {
 		size := int(binary.NativeEndian.Uint32(b))
 		if size < headerSize || size > len(b) {
@@ -253,14 +216,14 @@ func (a *asker) read(b []byte, q question, tell func(socket)) (done bool, err er
 }
 
 // parseSocket reads an inet_diag_msg and the attributes behind it.
-func parseSocket(b []byte) socket {
+func parseSocket(b []byte) Socket {
 	order := binary.NativeEndian
-	s := socket{
-		state:  b[1],
-		local:  netip.AddrPortFrom(getAddr(b[0], b[8:24]), binary.BigEndian.Uint16(b[4:])),
-		cookie: order.Uint64(b[44:]),
-		user:   order.Uint32(b[64:]),
-		inode:  uint64(order.Uint32(b[68:])),
+	s := Socket{
+		State:  b[1],
+		Local:  netip.AddrPortFrom(getAddr(b[0], b[8:24]), binary.BigEndian.Uint16(b[4:])),
+		Cookie: order.Uint64(b[44:]),
+		User:   order.Uint32(b[64:]),
+		Inode:  uint64(order.Uint32(b[68:])),
 	}
 	for b = b[answerSize:]; len(b) >= 4; {
 		size, kind := int(order.Uint16(b)), order.Uint16(b[2:])
@@ -268,7 +231,7 @@ func parseSocket(b []byte) socket {
 			break
 		}
 		if kind == skV6Only && size > 4 {
-			s.only6 = b[4] != 0
+			s.Only6 = b[4] != 0
 		}
 		b = b[min((size+3)&^3, len(b)):]
 	}
