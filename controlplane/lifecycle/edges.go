@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"math"
 	"time"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -10,6 +11,7 @@ import (
 type edge struct {
 	revision int64
 	open     map[string]int // requests and connections under way, by instance
+	more     bool           // nothing is known of what open does not list
 }
 
 // edges takes in what edges have applied, and what they have of instances that
@@ -25,9 +27,9 @@ func (m *Manager) edges(b controlplane.EdgeBatch) {
 		delete(m.live, name)
 	}
 	for _, e := range b.Put {
-		seen := edge{revision: e.Revision, open: make(map[string]int, len(e.Draining))}
+		seen := edge{revision: e.Revision, open: make(map[string]int, len(e.Draining)), more: e.More > 0}
 		for _, a := range e.Draining {
-			seen.open[a.InstanceID] = a.Open
+			seen.open[a.InstanceID] = max(0, a.Open)
 			m.used(a, now)
 		}
 		m.live[e.Name] = seen
@@ -55,6 +57,9 @@ func (m *Manager) activity(b controlplane.ActivityBatch) {
 	}
 }
 
+// maxCause bounds what an edge says of the cause of an activity, in bytes.
+const maxCause = 32
+
 // used remembers activity. The mutex is held.
 func (m *Manager) used(a controlplane.Activity, now time.Time) *task {
 	t := m.tasks[a.InstanceID]
@@ -62,13 +67,22 @@ func (m *Manager) used(a controlplane.Activity, now time.Time) *task {
 		return nil
 	}
 	now = now.UTC().Round(0)
-	if at := now.Add(-time.Duration(a.ActiveMS) * time.Millisecond); a.ActiveMS >= 0 && at.After(t.use.active) {
+	if at := before(now, a.ActiveMS); a.ActiveMS >= 0 && at.After(t.use.active) {
 		t.use.active, t.use.cause = at, a.Cause
+		if len(a.Cause) > maxCause {
+			t.use.cause = "" // of no edge of ours: records hold it
+		}
 	}
-	if at := now.Add(-time.Duration(a.PresentMS) * time.Millisecond); a.PresentMS >= 0 && at.After(t.use.present) {
+	if at := before(now, a.PresentMS); a.PresentMS >= 0 && at.After(t.use.present) {
 		t.use.present = at
 	}
 	return t
+}
+
+// before is the time so many milliseconds ago; a duration has no more than some
+// 290 years, and what is longer ago is as old.
+func before(now time.Time, ms int64) time.Time {
+	return now.Add(-time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond)
 }
 
 // drained is whether every live edge knows that an instance goes to sleep, and
@@ -77,7 +91,11 @@ func (m *Manager) drained(id string, revision int64) (acked bool, open int) {
 	acked = true
 	for _, e := range m.live {
 		acked = acked && e.revision >= revision
-		open += e.open[id]
+		n, listed := e.open[id]
+		if !listed && e.more {
+			n = 1 // see controlplane.Edge.DrainingOf
+		}
+		open += n
 	}
 	return acked, open
 }
