@@ -97,10 +97,13 @@ func (ms *Meters) Draining(most int) (revision int64, items []controlplane.Activ
 	slices.SortFunc(items, func(a, b controlplane.Activity) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.InstanceID, b.InstanceID))
 	})
-	if more = max(0, len(items)-most); more > 0 {
-		items = items[:most]
+	// Nothing waits for those that only tell what was reported already.
+	for _, a := range items[min(most, len(items)):] {
+		if rank(a) < 2 {
+			more++
+		}
 	}
-	return ms.revision, items, more
+	return ms.revision, items[:min(most, len(items))], more
 }
 
 func rank(a controlplane.Activity) int {

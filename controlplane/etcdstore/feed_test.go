@@ -3,6 +3,7 @@ package etcdstore_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -282,6 +283,15 @@ func TestTheWatchersOfTheControlPlane(t *testing.T) {
 	}
 	if b := <-wakes; len(b.Put) != 1 || b.Put[0].InstanceID != in.ID || b.Put[0].Edge != "edge" || b.Put[0].Revision == 0 {
 		t.Fatalf("a wake: %+v", b)
+	}
+	for name, forged := range map[string]string{
+		"an intent that does not parse":    `{"v":1,"edge":7}`,
+		"one that would fill every record": `{"v":1,"edge":"edge","user":"ada","kind":"` + strings.Repeat("k", 5000) + `"}`,
+	} {
+		w.rawPut("wake/"+in.ID, forged)
+		if b := <-wakes; len(b.Put) != 1 || b.Put[0].InstanceID != in.ID || b.Put[0].Edge+b.Put[0].Kind+b.Put[0].User != "" {
+			t.Fatalf("%s: %+v", name, b)
+		}
 	}
 	w.update(func(tx controlplane.Tx) error { return tx.Delete(in) })
 	same(t, "the wake gone", <-wakes, controlplane.WakeBatch{Gone: []string{in.ID}})

@@ -17,17 +17,20 @@ func TestALeaderRemembersWhatItWrote(t *testing.T) {
 	in := newInstance(app)
 	w.put(app, in)
 	l := w.campaign("one", w.Store).leads(t)
-	// seen is what each run of a transaction found.
+	// seen is the place in the queue that each run of a transaction found.
 	step := func(change func(controlplane.Tx, *controlplane.Instance) error) (seen []int, err error) {
 		_, err = l.Store.Update(t.Context(), func(tx controlplane.Tx) error {
 			if err := tx.ReadAhead(in); err != nil {
 				return err
 			}
-			starts, err := tx.AppStarts(app.ID)
+			p, err := tx.Progress(in.ID)
 			if err != nil {
 				return err
 			}
-			seen = append(seen, len(starts))
+			if p == nil {
+				p = new(controlplane.Progress)
+			}
+			seen = append(seen, p.Queue)
 			now, err := tx.Instance(in.ID)
 			if err != nil {
 				return err
@@ -44,11 +47,9 @@ func TestALeaderRemembersWhatItWrote(t *testing.T) {
 		now.Restarts++
 		return tx.Put(now)
 	}
-	meddle := func(starts int) {
-		w.update(func(tx controlplane.Tx) error {
-			tx.SetAppStarts(app.ID, slices.Repeat([]time.Duration{1}, starts))
-			return nil
-		})
+	queued := func(tx controlplane.Tx, place int) { tx.PutProgress(in.ID, &controlplane.Progress{Queue: place}) }
+	meddle := func(place int) {
+		w.update(func(tx controlplane.Tx) error { queued(tx, place); return nil })
 	}
 	wanted := errors.New("no")
 	for _, c := range []struct {
@@ -62,7 +63,7 @@ func TestALeaderRemembersWhatItWrote(t *testing.T) {
 		{"what others changed of the rest is old once", func() { meddle(1) }, restart, []int{0, 1}, nil},
 		{"and known then", func() {}, restart, []int{1}, nil},
 		{"what it wrote itself", func() {}, func(tx controlplane.Tx, now *controlplane.Instance) error {
-			tx.SetAppStarts(app.ID, []time.Duration{1, 2})
+			queued(tx, 2)
 			return restart(tx, now)
 		}, []int{1}, nil},
 		{"is what it finds", func() {}, restart, []int{2}, nil},
@@ -72,7 +73,7 @@ func TestALeaderRemembersWhatItWrote(t *testing.T) {
 		{"that found something old", func() { meddle(4) },
 			func(controlplane.Tx, *controlplane.Instance) error { return nil }, []int{3, 4}, nil},
 		{"what others deleted", func() {}, restart, []int{4}, nil},
-		{"is not there", func() { w.update(func(tx controlplane.Tx) error { return tx.Delete(in) }) }, restart, []int{4, 4}, nil},
+		{"is not there", func() { w.update(func(tx controlplane.Tx) error { return tx.Delete(in) }) }, restart, []int{4, 0}, nil},
 	} {
 		c.meddle()
 		seen, err := step(c.change)

@@ -167,6 +167,14 @@ func storeError(err error) error {
 			Cause: err,
 		}
 	}
+	if errors.Is(err, rpctypes.ErrNoSpace) {
+		return &controlplane.Error{
+			Code:  controlplane.CodeUnavailable,
+			What:  "the store is full and takes nothing more",
+			Hint:  "etcd has reached its quota; docs/etcd.md has what to do",
+			Cause: err,
+		}
+	}
 	return &controlplane.Error{
 		Code:  controlplane.CodeUnavailable,
 		What:  "the store does not answer",

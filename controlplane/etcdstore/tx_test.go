@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -556,5 +557,27 @@ func TestFieldsOfAnEmbeddedStructAreNoUnknownOnes(t *testing.T) {
 	got, err := store.Instance(t.Context(), in.ID)
 	if err != nil || got.Begun.User != "" {
 		t.Errorf("begun %+v, %v", got.Begun, err)
+	}
+}
+
+// Who works at the store is told what is the matter with it.
+func TestAFullStoreIsToldAsSuch(t *testing.T) {
+	server := etcdtest.New(t)
+	if err := server.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w := worldOn(t, server)
+	alarm := &etcdserverpb.AlarmRequest{Action: etcdserverpb.AlarmRequest_ACTIVATE, Alarm: etcdserverpb.AlarmType_NOSPACE}
+	if _, err := etcdserverpb.NewMaintenanceClient(w.client.ActiveConnection()).Alarm(t.Context(), alarm); err != nil {
+		t.Fatal(err)
+	}
+	in := newInstance(newApp("demo"))
+	_, changed := w.Update(t.Context(), func(tx controlplane.Tx) error { return tx.Put(in) })
+	woken := w.Wake(t.Context(), controlplane.WakeIntent{InstanceID: in.ID}, time.Minute)
+	for what, err := range map[string]error{"a change": changed, "a wake": woken} {
+		var told *controlplane.Error
+		if !errors.As(err, &told) || told.Code != controlplane.CodeUnavailable || !strings.Contains(told.What, "full") {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package etcdstore
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"go.uber.org/zap"
@@ -33,6 +34,10 @@ func (s *Store) WatchInstances(ctx context.Context, sink func(controlplane.Insta
 	})
 }
 
+// maxIntent bounds an intent in bytes: what it says goes into records and events,
+// and edges write it.
+const maxIntent = 4096
+
 // WatchWakes implements controlplane.Watcher.
 func (s *Store) WatchWakes(ctx context.Context, sink func(controlplane.WakeBatch)) {
 	s.Feed(ctx, wakePrefix, func(b Batch) {
@@ -45,7 +50,11 @@ func (s *Store) WatchWakes(ctx context.Context, sink func(controlplane.WakeBatch
 			}
 			// What cannot be read is an intent all the same: by nobody known.
 			intent := new(controlplane.WakeIntent)
-			if err := decode(e.Key, e.Value, intent); err != nil {
+			err := decode(e.Key, e.Value, intent)
+			if len(e.Value) > maxIntent {
+				err = fmt.Errorf("read %s: it has %d bytes, and %d are the most", e.Key, len(e.Value), maxIntent)
+			}
+			if err != nil {
 				s.log.Error("wake intent refused", zap.Error(err))
 				*intent = controlplane.WakeIntent{}
 			}

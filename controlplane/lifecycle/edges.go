@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"math"
 	"time"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -28,7 +29,7 @@ func (m *Manager) edges(b controlplane.EdgeBatch) {
 	for _, e := range b.Put {
 		seen := edge{revision: e.Revision, open: make(map[string]int, len(e.Draining)), more: e.More > 0}
 		for _, a := range e.Draining {
-			seen.open[a.InstanceID] = a.Open
+			seen.open[a.InstanceID] = max(0, a.Open)
 			m.used(a, now)
 		}
 		m.live[e.Name] = seen
@@ -56,6 +57,9 @@ func (m *Manager) activity(b controlplane.ActivityBatch) {
 	}
 }
 
+// maxCause bounds what an edge says of the cause of an activity, in bytes.
+const maxCause = 32
+
 // used remembers activity. The mutex is held.
 func (m *Manager) used(a controlplane.Activity, now time.Time) *task {
 	t := m.tasks[a.InstanceID]
@@ -63,13 +67,22 @@ func (m *Manager) used(a controlplane.Activity, now time.Time) *task {
 		return nil
 	}
 	now = now.UTC().Round(0)
-	if at := now.Add(-time.Duration(a.ActiveMS) * time.Millisecond); a.ActiveMS >= 0 && at.After(t.use.active) {
+	if at := before(now, a.ActiveMS); a.ActiveMS >= 0 && at.After(t.use.active) {
 		t.use.active, t.use.cause = at, a.Cause
+		if len(a.Cause) > maxCause {
+			t.use.cause = "" // of no edge of ours: records hold it
+		}
 	}
-	if at := now.Add(-time.Duration(a.PresentMS) * time.Millisecond); a.PresentMS >= 0 && at.After(t.use.present) {
+	if at := before(now, a.PresentMS); a.PresentMS >= 0 && at.After(t.use.present) {
 		t.use.present = at
 	}
 	return t
+}
+
+// before is the time so many milliseconds ago; a duration has no more than some
+// 290 years, and what is longer ago is as old.
+func before(now time.Time, ms int64) time.Time {
+	return now.Add(-time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond)
 }
 
 // drained is whether every live edge knows that an instance goes to sleep, and

@@ -2,7 +2,9 @@ package lifecycle_test
 
 import (
 	"encoding/json"
+	"math"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -153,6 +155,65 @@ func TestRequestsThatDoNotEndAreWaitedForAsLongAsTheDrain(t *testing.T) {
 	}
 }
 
+// An edge tells of so many, and of how many there are more: those are taken to
+// have something open.
+func TestWhatAnEdgeHasNoRoomToTellOfIsWaitedFor(t *testing.T) {
+	p := newPlant(t)
+	full := controlplane.Edge{Name: "one", Revision: everything, More: 1, Draining: []controlplane.Activity{
+		{InstanceID: "another", ActiveMS: -1, PresentMS: -1, Open: 1},
+	}}
+	p.raw("edges/one", full)
+	p.manage()
+	id := p.deployed()
+	p.ask(p.service.SuspendInstance, id)
+	p.stays(id, controlplane.Suspending)
+	full.More = 0
+	p.raw("edges/one", full)
+	p.becomes(id, controlplane.Suspended)
+}
+
+// What comes from the store was perhaps written by somebody with an edge's rights.
+func TestForgedNewsOfAnEdgeSpoilNoRecord(t *testing.T) {
+	const before = 9_223_372_036_900 // more milliseconds than a duration can be
+	for name, forged := range map[string]controlplane.Activity{
+		"activity older than time":     {ActiveMS: before, PresentMS: -1, Cause: "request"},
+		"presence older than time":     {ActiveMS: -1, PresentMS: before},
+		"the oldest activity of all":   {ActiveMS: math.MaxInt64, PresentMS: math.MaxInt64},
+		"a cause larger than a record": {ActiveMS: 0, PresentMS: -1, Cause: strings.Repeat("x", 1<<20)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlant(t)
+			p.drain = 300 * time.Millisecond
+			p.edge("one", everything)
+			p.manage()
+			id := p.deployed(func(in *controlplane.Instance) {
+				in.Timeout = 200 * time.Millisecond
+				forged.InstanceID = in.ID
+			})
+			p.raw("activity/one/0", controlplane.ActivityReport{Items: []controlplane.Activity{forged}})
+			in := p.becomes(id, controlplane.Suspended)
+			if in.LastActive.After(time.Now()) || in.LastPresent.After(time.Now()) || len(in.ActiveBy) > 100 {
+				t.Errorf("active %v, present %v, by %.20q", in.LastActive, in.LastPresent, in.ActiveBy)
+			}
+		})
+	}
+}
+
+func TestAForgedCountOfOneEdgeHidesNothingOfAnother(t *testing.T) {
+	p := newPlant(t)
+	p.edge("one", everything)
+	p.edge("two", everything)
+	p.manage()
+	id := p.deployed(func(in *controlplane.Instance) {
+		p.edge("one", everything, controlplane.Activity{InstanceID: in.ID, ActiveMS: -1, PresentMS: -1, Open: 1})
+		p.edge("two", everything, controlplane.Activity{InstanceID: in.ID, ActiveMS: -1, PresentMS: -1, Open: -1})
+	})
+	p.ask(p.service.SuspendInstance, id)
+	p.stays(id, controlplane.Suspending)
+	p.edge("one", everything)
+	p.becomes(id, controlplane.Suspended)
+}
+
 // Nobody's start is asked for by who visits what was told to sleep, until it does.
 func TestAVisitWhileItGoesToSleepAsAskedWakesItAfterwards(t *testing.T) {
 	p := newPlant(t)
@@ -168,7 +229,7 @@ func TestAVisitWhileItGoesToSleepAsAskedWakesItAfterwards(t *testing.T) {
 
 func TestIdleInstancesSleep(t *testing.T) {
 	p := newPlant(t)
-	p.sleep.Timeout = 50 * time.Millisecond
+	p.sleep.Timeout = time.Second
 	p.manage()
 	id, long := p.deployed(), p.deployed(timeout(time.Hour))
 	never, protected := p.deployed(timeout(-1)), p.deployed(func(in *controlplane.Instance) { in.NoAutosuspend = true })

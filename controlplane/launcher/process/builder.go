@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -71,21 +72,44 @@ func (b *builder) run(ctx context.Context, path string, args ...string) error {
 	}
 }
 
+// longestLine bounds a line of a step, in bytes: a longer one is taken in parts.
+const longestLine = 64 << 10
+
 // copy appends the lines that the steps have written to the instance's log, but
 // for those that are for programs. One that has no end yet waits for it, unless
-// the step is over.
+// the step is over. What it has copied the log loses where it is too long.
 func (b *builder) copy(over bool) {
-	text, _ := io.ReadAll(io.NewSectionReader(b.log, b.copied, 1<<62))
-	whole := text
-	if !over {
-		whole = text[:bytes.LastIndexByte(text, '\n')+1]
+	chunk := make([]byte, longestLine)
+	// What comes meanwhile is for the next time: a step may write faster.
+	length, _, err := sizes(b.log)
+	if length < b.copied {
+		b.copied = 0 // it was written anew
 	}
-	for line := range bytes.Lines(whole) {
-		if !b.progress.line(string(line)) {
-			_, _ = b.output.Write(line)
+	for err == nil && b.copied < length {
+		var n int
+		var from int64
+		n, from, err = readAt(b.log, chunk, b.copied)
+		whole := chunk[:n]
+		if end := bytes.LastIndexByte(whole, '\n') + 1; end > 0 {
+			whole = whole[:end]
+		} else if n < len(chunk) && !over {
+			whole = nil
+		}
+		for line := range bytes.Lines(whole) {
+			if !b.progress.line(string(line)) {
+				_, _ = b.output.Write(line)
+			}
+		}
+		if b.copied = from + int64(len(whole)); len(whole) == 0 {
+			break
+		}
+		if errors.Is(err, io.EOF) {
+			err = nil
 		}
 	}
-	b.copied += int64(len(whole))
+	if err := trimFile(b.log, b.e.t.cfg.LogLimit); err != nil {
+		b.e.t.cfg.Log.Warn("bound the log of an installation", zap.Error(err))
+	}
 	b.progress.look()
 }
 

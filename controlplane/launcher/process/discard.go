@@ -99,19 +99,3 @@ func (t *term) emptyTrash() {
 		t.cfg.Log.Warn("empty the trash", zap.Error(err))
 	}
 }
-
-// removeTree is os.RemoveAll that also gets past folders without write
-// permission, which a workload may have left.
-func removeTree(dir string) error {
-	if os.RemoveAll(dir) == nil {
-		return nil
-	}
-	// WalkDir calls before it reads a folder, so that it can be opened then.
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, _ error) error {
-		if d != nil && d.IsDir() {
-			return os.Chmod(path, 0o700)
-		}
-		return nil
-	})
-	return errors.Join(err, os.RemoveAll(dir))
-}

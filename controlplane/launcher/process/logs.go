@@ -43,6 +43,10 @@ func trim(path string, limit int64) error {
 		return fmt.Errorf("cut log: %w", err)
 	}
 	defer f.Close()
+	return trimFile(f, limit)
+}
+
+func trimFile(f *os.File, limit int64) error {
 	length, taken, err := sizes(f)
 	if err != nil {
 		return fmt.Errorf("cut log: %w", err)

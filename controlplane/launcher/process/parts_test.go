@@ -4,13 +4,17 @@ package process
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 )
@@ -210,5 +214,104 @@ func TestTheDataFolderIsMadeWithItsParents(t *testing.T) {
 	}
 	if info, err := os.Stat(cfg.DataDir); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("%v, %v", info, err)
+	}
+}
+
+// A workload makes folders as deep as it likes. To remove them takes few of the
+// files that visitors' connections need.
+func TestATreeOfAnyDepthIsRemoved(t *testing.T) {
+	dir, depth := filepath.Join(t.TempDir(), "deep"), 2000
+	tree, closed := filepath.Join(dir, "0", "with a file"), dir+"/0/\xff/closed"
+	for _, folder := range []string{tree, closed} {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bottom, err := os.OpenRoot(tree)
+	for range depth {
+		if err == nil {
+			err = bottom.Mkdir("d", 0o700)
+		}
+		var next *os.Root
+		if err == nil {
+			next, err = bottom.OpenRoot("d")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		bottom.Close()
+		bottom = next
+	}
+	err = errors.Join(bottom.WriteFile("file", nil, 0o400), bottom.Close(), os.Chmod(closed, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var limit, less unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if less = limit; less.Cur > uint64(depth)/4 {
+		less.Cur = uint64(depth) / 4
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &less); err != nil {
+		t.Fatal(err)
+	}
+	err = removeTree(dir)
+	if restored := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); restored != nil {
+		t.Error(restored)
+	}
+	if err != nil {
+		t.Errorf("%.300v", err)
+	}
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("something is left: %v", err)
+		_ = os.RemoveAll(dir) // with all files, so that t's own removal finds nothing
+	}
+}
+
+// Packages bring code that may write what it likes: neither the disk nor the
+// control plane's memory is to be full of it.
+func TestTheLogOfAnInstallationIsBounded(t *testing.T) {
+	open := func(name string) *os.File {
+		f, err := os.OpenFile(filepath.Join(t.TempDir(), name), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	const limit = 1 << 20
+	cfg := config(t, t.TempDir())
+	cfg.LogLimit = limit
+	b := builder{
+		e: &environments{t: &term{base: base{cfg: cfg}}}, log: open("log"), output: open("output"),
+		progress: progress{say: func(words) {}},
+	}
+	var want strings.Builder
+	for _, step := range []struct {
+		name, text string
+		over       bool
+		copied     string // of this step; the lines for programs are not
+	}{
+		{"lines", "one\ntwo\n", false, "one\ntwo\n"},
+		{"a line for programs, and a part of one", "Progress 1 of 2\nthr", false, ""},
+		{"its end", "ee\n", false, "three\n"},
+		{"a line that does not end", strings.Repeat("x", 3*limit), false, strings.Repeat("x", 3*limit)},
+		{"the end of the step", "last", true, "last"},
+	} {
+		if _, err := b.log.WriteString(step.text); err != nil {
+			t.Fatal(err)
+		}
+		b.copy(step.over)
+		want.WriteString(step.copied)
+		if got, err := os.ReadFile(b.output.Name()); err != nil || string(got) != want.String() {
+			t.Fatalf("after %s: %d bytes, want %d: %.40q, %v", step.name, len(got), want.Len(), got, err)
+		}
+		if _, taken, err := sizes(b.log); err != nil || taken > limit {
+			t.Errorf("after %s: the log takes %d bytes, %v", step.name, taken, err)
+		}
+	}
+	if !strings.HasSuffix(b.said(), "xlast") {
+		t.Error("the end of the log is lost")
 	}
 }
