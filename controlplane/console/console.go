@@ -119,6 +119,21 @@ func (s *console) actor(w http.ResponseWriter, r *http.Request) (controlplane.Ac
 	return actor, err
 }
 
+// visitor is who asks for a page that needs a sign-in; false where the answer is
+// written: the way to the sign-in, which leads back to next.
+func (s *console) visitor(w http.ResponseWriter, r *http.Request, next string) (actor controlplane.Actor, ok bool) {
+	actor, err := s.actor(w, r)
+	switch {
+	case err != nil:
+		s.fail(w, r, err)
+	case actor.User == "":
+		redirect(w, s.loginURL(next))
+	default:
+		return actor, true
+	}
+	return actor, false
+}
+
 // formActor is who sent a form of ours; false where the answer is written.
 func (s *console) formActor(w http.ResponseWriter, r *http.Request) (actor controlplane.Actor, ok bool) {
 	if !s.Sessions.ours(r) {

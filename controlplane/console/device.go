@@ -10,18 +10,12 @@ import (
 
 // device shows what a command line asks for, to whoever is signed in.
 func (s *console) device(w http.ResponseWriter, r *http.Request) {
-	actor, err := s.actor(w, r)
-	if err != nil {
-		s.fail(w, r, err)
-		return
+	code, next := controlplane.NormalUserCode(r.URL.Query().Get("code")), "/device"
+	if code != "" {
+		next += "?code=" + code[:min(len(code), 20)]
 	}
-	code := controlplane.NormalUserCode(r.URL.Query().Get("code"))
-	if actor.User == "" {
-		next := "/device"
-		if code != "" {
-			next += "?code=" + code[:min(len(code), 20)]
-		}
-		redirect(w, s.loginURL(next))
+	actor, ok := s.visitor(w, r, next)
+	if !ok {
 		return
 	}
 	if code == "" {

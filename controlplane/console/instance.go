@@ -22,13 +22,8 @@ func (s *console) instance(w http.ResponseWriter, r *http.Request, id string) {
 		s.fail(w, r, noPage(s.Site.ConsoleURL()))
 		return
 	}
-	actor, err := s.actor(w, r)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	if actor.User == "" {
-		redirect(w, s.loginURL("/instances/"+id))
+	actor, ok := s.visitor(w, r, "/instances/"+id)
+	if !ok {
 		return
 	}
 	in, why, err := s.Service.InstanceAndWhy(r.Context(), actor, id)

@@ -23,13 +23,8 @@ func (s *console) open(w http.ResponseWriter, r *http.Request, id string) {
 		s.fail(w, r, controlplane.Errorf(controlplane.CodeInvalid, "this is no way to an instance").WithHint("open the instance by its own address"))
 		return
 	}
-	actor, err := s.actor(w, r)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	if actor.User == "" {
-		redirect(w, s.loginURL("/open/"+id+"?"+escaped("rest", rest, "nonce="+nonce)))
+	actor, ok := s.visitor(w, r, "/open/"+id+"?"+escaped("rest", rest, "nonce="+nonce))
+	if !ok {
 		return
 	}
 	ticket := identity.NewTicket()

@@ -11,13 +11,8 @@ import (
 
 // tokens lists the personal tokens of whoever is signed in.
 func (s *console) tokens(w http.ResponseWriter, r *http.Request) {
-	actor, err := s.actor(w, r)
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	if actor.User == "" {
-		redirect(w, s.loginURL("/tokens"))
+	actor, ok := s.visitor(w, r, "/tokens")
+	if !ok {
 		return
 	}
 	s.showTokens(w, r, &actor, "")
