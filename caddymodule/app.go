@@ -139,6 +139,9 @@ func (a *App) Validate() error {
 	if a.Snapshot != "" && a.ControlPlaneRaw != nil {
 		err = errors.Join(err, errors.New("snapshot belongs to a pure edge: leave it out beside control_plane"))
 	}
+	if a.controlPlane != nil {
+		err = errors.Join(err, a.controlPlane.CheckSettings(a.Settings))
+	}
 	if (a.Etcd.Username == "") != (a.Etcd.PasswordFile == "") {
 		err = errors.Join(err, errors.New("etcd: username and password_file go together"))
 	}

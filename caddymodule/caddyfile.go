@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -55,6 +53,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //			cert FILE KEYFILE
 //		}
 //		blobs DIR
+//		secret_keys FILE
 //		launcher NAME {
 //			...
 //		}
@@ -62,6 +61,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		routing_mode DOMAIN|BASE_URL
 //		oidc ISSUER CLIENT_ID {
 //			client_secret_file FILE
+//			wave_client CLIENT_ID SECRET_FILE
 //			scopes NAME...
 //			ca FILE
 //		}
@@ -75,9 +75,30 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //		waiters_per_instance | waiters_per_source | waiters_per_edge | starts_at_once NUMBER
 //		probes TEXT...
 //		max_upload BYTES
+//		bundle_limits {
+//			upload | unpacked BYTES
+//			entries | ratio NUMBER
+//		}
 //		public_mode | base_url_sharing | user_aliases [on|off]
 //		instances_per_user | instances_per_visitor | versions_per_user | starts_per_user NUMBER
+//		secrets_per_user NUMBER
 //		starts_per_source | anonymous_starts NUMBER
+//		runtime_version NAME {
+//			default
+//			deprecated
+//			image IMAGE
+//			python VERSION
+//		}
+//		launch_profile NAME {
+//			memory_limit | memory_reservation | cpu_limit | cpu_reservation QUANTITY
+//			gpu_count NUMBER
+//			gpu_type TYPE
+//		}
+//		default_resources | max_resources {
+//			...
+//		}
+//		allowed_images | allowed_env | category_tags EXPRESSION...
+//		gpu_types TYPE...
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
@@ -126,7 +147,7 @@ func (p *parser) once(name string) error {
 	if p.seen[name] {
 		return p.Errf("%s is given twice", name)
 	}
-	p.seen[name] = name != "launcher" // each name of those once
+	p.seen[name] = !repeated[name] // each name of those once
 	return nil
 }
 
@@ -195,7 +216,9 @@ func (p *parser) option() error {
 	case "stop_grace":
 		return p.duration(&s.StopGrace)
 	case "max_upload":
-		return p.number(&s.MaxUpload)
+		return p.bytes(&s.MaxUpload)
+	case "bundle_limits":
+		return p.bundleLimits()
 	case "public_mode":
 		return p.onOff(&s.PublicMode)
 	case "base_url_sharing":
@@ -209,6 +232,8 @@ func (p *parser) option() error {
 		return p.number(&s.InstancesPerVisitor)
 	case "versions_per_user":
 		return p.number(&s.VersionsPerUser)
+	case "secrets_per_user":
+		return p.number(&s.SecretsPerUser)
 	case "starts_per_user":
 		return p.number(&s.StartsPerUser)
 	case "etcd":
@@ -222,79 +247,20 @@ func (p *parser) option() error {
 		return p.controlListener()
 	case "control_client":
 		return p.controlClient()
-	case "blobs":
-		var dir string
-		if err := p.one(&dir); err != nil {
+	case "blobs", "secret_keys":
+		name, path := p.Val(), ""
+		if err := p.one(&path); err != nil {
 			return err
 		}
-		p.control["blobs"] = caddyconfig.JSON(dir, nil)
+		p.control[name] = caddyconfig.JSON(path, nil)
 		return nil
 	case "launcher":
 		return p.launcher()
 	}
+	if known, err := p.appOption(); known {
+		return err
+	}
 	return p.Errf("slipway has no setting %q; docs/configuration.md lists them", p.Val())
-}
-
-func (p *parser) one(into *string) error {
-	if !p.Args(into) || p.NextArg() {
-		return p.ArgErr()
-	}
-	return nil
-}
-
-func (p *parser) duration(into *caddy.Duration) error {
-	var text string
-	if err := p.one(&text); err != nil {
-		return err
-	}
-	d, err := caddy.ParseDuration(text)
-	if err != nil || d <= 0 {
-		return p.Errf("%q is not a duration above 0 such as 30s or 5m", text)
-	}
-	*into = caddy.Duration(d)
-	return nil
-}
-
-// durationOrNever takes "never" for below 0.
-func (p *parser) durationOrNever(into *caddy.Duration) error {
-	if *into = -1; len(p.peek()) == 1 && p.peek()[0] == "never" {
-		p.NextArg()
-		return nil
-	}
-	return p.duration(into)
-}
-
-// peek is what else stands on the line.
-func (p *parser) peek() []string {
-	next := *p.Dispenser
-	return next.RemainingArgs()
-}
-
-func (p *parser) number(into *int64) (err error) {
-	var text string
-	if err := p.one(&text); err != nil {
-		return err
-	}
-	if *into, err = strconv.ParseInt(text, 10, 64); err != nil || *into <= 0 {
-		return p.Errf("%q is not a number above 0", text)
-	}
-	return nil
-}
-
-// onOff reads on or off; nothing is on.
-func (p *parser) onOff(into *bool) error {
-	text := "on"
-	if p.NextArg() {
-		text = p.Val()
-	}
-	if p.NextArg() {
-		return p.ArgErr()
-	}
-	if text != "on" && text != "off" {
-		return p.Errf("%q is neither on nor off", text)
-	}
-	*into = text == "on"
-	return nil
 }
 
 func (p *parser) etcd() error {
@@ -330,28 +296,11 @@ func (p *parser) etcd() error {
 	return nil
 }
 
-// launcher reads one launcher's block by the module of that name.
-func (p *parser) launcher() error {
-	var name string
-	if !p.Args(&name) {
-		return p.ArgErr()
-	}
-	if p.launchers[name] != nil {
-		return p.Errf("launcher %s is given twice", name)
-	}
-	unm, err := caddyfile.UnmarshalModule(p.Dispenser, "slipway.launchers."+name)
-	if err != nil {
-		return err
-	}
-	p.launchers[name] = caddyconfig.JSON(unm, nil)
-	return nil
-}
-
 // finish puts the control plane's settings together.
 func (p *parser) finish() error {
 	if !p.runs {
 		if len(p.control) > 0 || len(p.launchers) > 0 {
-			return errors.New("slipway: blobs and launcher belong to a control plane: add control_plane, or leave them out on a pure edge")
+			return errors.New("slipway: blobs, secret_keys and launcher belong to a control plane: add control_plane, or leave them out on a pure edge")
 		}
 		return nil
 	}

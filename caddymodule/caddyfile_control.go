@@ -1,5 +1,10 @@
 package caddymodule
 
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
 // controlListener reads what follows control_plane: an address for other
 // edges, and how they reach it.
 func (p *parser) controlListener() error {
@@ -56,5 +61,22 @@ func (p *parser) pair(cert, key *string) error {
 	if !p.Args(cert, key) || p.NextArg() {
 		return p.ArgErr()
 	}
+	return nil
+}
+
+// launcher reads one launcher's block by the module of that name.
+func (p *parser) launcher() error {
+	var name string
+	if !p.Args(&name) {
+		return p.ArgErr()
+	}
+	if p.launchers[name] != nil {
+		return p.Errf("launcher %s is given twice", name)
+	}
+	unm, err := caddyfile.UnmarshalModule(p.Dispenser, "slipway.launchers."+name)
+	if err != nil {
+		return err
+	}
+	p.launchers[name] = caddyconfig.JSON(unm, nil)
 	return nil
 }

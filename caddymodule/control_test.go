@@ -202,7 +202,7 @@ func TestTheControlPlaneServesOtherEdges(t *testing.T) {
 	e.load()
 	t.Cleanup(stopCaddy(t))
 	eventually(t, "its key", func() bool { return e.raw1("control/first") != "" })
-	if got, want := e.raw1("control/first"), fmt.Sprintf(`{"address":%q,"v":1}`, address); got != want {
+	if got, want := e.raw1("control/first"), fmt.Sprintf(`{"v":1,"address":%q}`, address); got != want {
 		t.Errorf("its key says %s, want %s", got, want)
 	}
 	h := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}

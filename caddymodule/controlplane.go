@@ -15,6 +15,9 @@ import (
 // ControlPlaneModule is a guest module that runs the control plane in the
 // edge's process. Its ID is slipway.control_plane.
 type ControlPlaneModule interface {
+	// CheckSettings finds what is wrong with the settings of a control plane. It
+	// opens nothing.
+	CheckSettings(s Settings) error
 	StartControlPlane(ctx context.Context, d ControlPlaneDeps) (ControlPlane, error)
 }
 

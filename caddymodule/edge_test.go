@@ -31,7 +31,7 @@ import (
 const base = "apps.test"
 
 // patience bounds what a test waits for.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // sharedEtcd is one server for all tests; each has its own prefix.
 var sharedEtcd = sync.OnceValues(func() (*embedded.Server, error) {

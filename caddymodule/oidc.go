@@ -21,6 +21,15 @@ type OIDC struct {
 	ClientSecretFile string `json:"client_secret_file,omitempty"`
 	// Scopes besides openid. Default: profile and email.
 	Scopes []string `json:"scopes,omitempty"`
+	// What the provider knows the Wave servers of apps with EnableOIDC by, which
+	// then sign people in by themselves: a client of its own with
+	// <base URL>/instance/<ID>/_auth/callback as redirect addresses. Each of those
+	// apps can read its secret. Default: none, and those apps learn who visits
+	// them from headers alone.
+	WaveClientID string `json:"wave_client_id,omitempty"`
+	// File of that client's secret, read at each start of such an app. Required
+	// with wave_client_id.
+	WaveSecretFile string `json:"wave_secret_file,omitempty"`
 	// PEM file of the authority of the provider's certificate. Default: those
 	// that the system trusts.
 	CA string `json:"ca,omitempty"`
@@ -38,6 +47,10 @@ func (o *OIDC) validate() error {
 		return fmt.Errorf("oidc: the issuer %s is not on this machine: it needs https", o.Issuer)
 	case o.ClientID == "":
 		return errors.New("oidc: the client ID is missing")
+	case (o.WaveClientID == "") != (o.WaveSecretFile == ""):
+		return errors.New("oidc: wave_client takes an ID and the file of its secret")
+	case o.WaveClientID != "" && o.WaveClientID == o.ClientID:
+		return errors.New("oidc: wave_client is this installation's own client; apps can read its secret, so it needs one of its own")
 	}
 	return nil
 }
@@ -59,7 +72,13 @@ func (p *parser) oidc() error {
 	p.app.OIDC = o
 	return p.block("oidc", map[string]func() error{
 		"client_secret_file": func() error { return p.one(&o.ClientSecretFile) },
-		"ca":                 func() error { return p.one(&o.CA) },
+		"wave_client": func() error {
+			if !p.Args(&o.WaveClientID, &o.WaveSecretFile) || p.NextArg() {
+				return p.ArgErr()
+			}
+			return nil
+		},
+		"ca": func() error { return p.one(&o.CA) },
 		"scopes": func() error {
 			if o.Scopes = p.RemainingArgs(); len(o.Scopes) == 0 {
 				return p.ArgErr()

@@ -82,6 +82,8 @@ type Settings struct {
 	StartsAtOnce int64 `json:"starts_at_once,omitempty"`
 	// Size of the largest bundle, in bytes. Default: 1 GiB. Control plane.
 	MaxUpload int64 `json:"max_upload,omitempty"`
+	// The other limits of bundles. Control plane.
+	BundleLimits BundleLimits `json:"bundle_limits,omitzero"`
 
 	// Show PUBLIC apps to people who are not signed in, too. Default: false, and
 	// they count as ALL_USERS. Control plane.
@@ -99,6 +101,8 @@ type Settings struct {
 	InstancesPerVisitor int64 `json:"instances_per_visitor,omitempty"`
 	// How many versions of apps a user has at most. Default: 10. Control plane.
 	VersionsPerUser int64 `json:"versions_per_user,omitempty"`
+	// How many PRIVATE secrets a user has at most. Default: 100. Control plane.
+	SecretsPerUser int64 `json:"secrets_per_user,omitempty"`
 	// How many instances a user starts within an hour at most. Default: 60.
 	// Control plane.
 	StartsPerUser int64 `json:"starts_per_user,omitempty"`
@@ -107,6 +111,8 @@ type Settings struct {
 	// not counted. Defaults: 60 and 30. Control plane.
 	StartsPerSource int64 `json:"starts_per_source,omitempty"`
 	AnonymousStarts int64 `json:"anonymous_starts,omitempty"`
+
+	AppSettings
 }
 
 func (s *Settings) setDefaults() {
@@ -134,6 +140,7 @@ func (s *Settings) setDefaults() {
 	setDefault(&s.InstancesPerUser, 10)
 	setDefault(&s.InstancesPerVisitor, 5)
 	setDefault(&s.VersionsPerUser, 10)
+	setDefault(&s.SecretsPerUser, 100)
 	setDefault(&s.StartsPerUser, 60)
 	setDefault(&s.StartsPerSource, 60)
 	setDefault(&s.AnonymousStarts, 30)
@@ -167,7 +174,7 @@ func (s *Settings) validate() error {
 	}
 	for name, n := range map[string]int64{
 		"max_upload": s.MaxUpload, "instances_per_user": s.InstancesPerUser, "instances_per_visitor": s.InstancesPerVisitor,
-		"versions_per_user": s.VersionsPerUser, "starts_per_user": s.StartsPerUser,
+		"versions_per_user": s.VersionsPerUser, "secrets_per_user": s.SecretsPerUser, "starts_per_user": s.StartsPerUser,
 		"starts_per_source": s.StartsPerSource, "anonymous_starts": s.AnonymousStarts, "starts_at_once": s.StartsAtOnce,
 		"waiters_per_instance": s.WaitersPerInstance, "waiters_per_source": s.WaitersPerSource, "waiters_per_edge": s.WaitersPerEdge,
 	} {
@@ -178,6 +185,6 @@ func (s *Settings) validate() error {
 	if slices.ContainsFunc(s.Probes, func(probe string) bool { return strings.TrimSpace(probe) == "" }) {
 		errs = append(errs, errors.New("probes: an empty one is contained in every User-Agent"))
 	}
-	errs = append(errs, s.OIDC.validate())
+	errs = append(errs, s.OIDC.validate(), s.BundleLimits.validate())
 	return errors.Join(errs...)
 }

@@ -79,7 +79,10 @@ const (
 	SeeSecretNames
 	WriteOwnSecret
 	WriteSharedSecret // ALL_USERS and APP
+	RevealSecret      // its values; who may write it and owns it
 
+	SeeOffers // runtime versions and launch profiles
+	RefreshAll
 	SeeEdges
 	SeeLeader
 	SeeAudit

@@ -85,6 +85,9 @@ func (s *Service) AssignAlias(ctx context.Context, actor Actor, nameOrID, instan
 		if out.Alias, err = s.aliasFor(tx, actor, found.Name); err != nil {
 			return err
 		}
+		if err := unchanged(ctx, out.Revision); err != nil {
+			return err
+		}
 		before := out.InstanceID
 		if instanceID == "" {
 			if primary {
@@ -189,6 +192,9 @@ func (s *Service) PromoteAlias(ctx context.Context, actor Actor, nameOrID string
 		if out.Alias, err = s.aliasFor(tx, actor, found.Name); err != nil {
 			return err
 		}
+		if err := unchanged(ctx, out.Revision); err != nil {
+			return err
+		}
 		hint := "slipway admin alias assign %s INSTANCE True assigns and promotes it at once"
 		if out.InstanceID == "" {
 			return Errorf(CodeConflict, "alias %q is not assigned to an instance", out.Name).WithHint(hint, out.Name)
@@ -221,6 +227,9 @@ func (s *Service) DeleteAlias(ctx context.Context, actor Actor, nameOrID string)
 	return s.Store.Update(ctx, func(tx Tx) error {
 		a, err := s.aliasFor(tx, actor, found.Name)
 		if err != nil {
+			return err
+		}
+		if err := unchanged(ctx, a.Revision); err != nil {
 			return err
 		}
 		if _, err := s.demote(tx, a); err != nil {

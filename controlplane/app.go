@@ -63,12 +63,23 @@ type App struct {
 	Lifecycle   Lifecycle   `json:"lifecycle"`
 	RoutingMode RoutingMode `json:"routing_mode"` // resolved at import, frozen
 	AppMode     AppMode     `json:"app_mode"`
-	Link        string      `json:"link,omitempty"` // LINK apps: where to
-	Bundle      string      `json:"bundle"`         // SHA-256 of the archive, hexadecimal: its key in Blobs
-	Icon        string      `json:"icon,omitempty"` // that of its icon, likewise; empty: it has none
-	Manifest    Manifest    `json:"manifest"`
-	CreatedAt   time.Time   `json:"created_at"`
-	UpdatedAt   time.Time   `json:"updated_at"`
+	Link        string      `json:"link,omitempty"`        // LINK apps: where to
+	Bundle      string      `json:"bundle"`                // SHA-256 of the archive, hexadecimal: its key in Blobs
+	Icon        string      `json:"icon,omitempty"`        // that of its icon, likewise; empty: it has none
+	Screenshots []Picture   `json:"screenshots,omitempty"` // in their order
+	// LongDescription is the SHA-256 of it as sanitised HTML, likewise.
+	LongDescription string `json:"long_description,omitempty"`
+	// LaunchProfile is for instances that are started without one; empty: none.
+	LaunchProfile string `json:"launch_profile,omitempty"`
+	// RuntimeVersion is what it runs on, resolved at import, and for as long as
+	// that is offered; empty: on none.
+	RuntimeVersion string `json:"runtime_version,omitempty"`
+	// Unmet is why it could not be run when that was checked last, see
+	// Service.RefreshApps.
+	Unmet     []ReasonCode `json:"unmet,omitempty"`
+	Manifest  Manifest     `json:"manifest"`
+	CreatedAt time.Time    `json:"created_at"`
+	UpdatedAt time.Time    `json:"updated_at"`
 
 	// Revision is the store revision that this record was read at; 0 before
 	// it is stored. It is not part of the record.
@@ -95,6 +106,10 @@ type Manifest struct {
 	Env             []EnvVar      `json:"env,omitempty"`
 	Files           []File        `json:"files,omitempty"`
 	LinkAddress     string        `json:"link_address,omitempty"`
+
+	// NoWave is set of an app of mode wave whose requirements.txt names no package
+	// that brings H2O Wave's server.
+	NoWave bool `json:"no_wave,omitempty"`
 }
 
 // Runtime is the [Runtime] table of app.toml. Quantities are kept as written.
@@ -111,15 +126,18 @@ type Runtime struct {
 	MemoryReservation  string      `json:"memory_reservation,omitempty"`
 	CPULimit           string      `json:"cpu_limit,omitempty"`
 	CPUReservation     string      `json:"cpu_reservation,omitempty"`
-	GPUCount           int         `json:"gpu_count,omitempty"`
-	GPUType            string      `json:"gpu_type,omitempty"`
-	EnableOIDC         bool        `json:"enable_oidc,omitempty"`
-	EnableSHM          bool        `json:"enable_shm,omitempty"`
-	CustomImage        string      `json:"custom_image,omitempty"`
-	AppArgs            []string    `json:"app_args,omitempty"`
-	AppEntryPoint      []string    `json:"app_entry_point,omitempty"`
-	HealthPath         string      `json:"health_path,omitempty"` // begins with "/", empty: the port is enough
-	Address            string      `json:"address,omitempty"`     // manual: http://host:port
+	// Asked is what app.toml itself asks for, without the server's defaults; nil
+	// in apps of which that was not noted.
+	Asked         *Resources `json:"asked,omitempty"`
+	GPUCount      int        `json:"gpu_count,omitempty"`
+	GPUType       string     `json:"gpu_type,omitempty"`
+	EnableOIDC    bool       `json:"enable_oidc,omitempty"`
+	EnableSHM     bool       `json:"enable_shm,omitempty"`
+	CustomImage   string     `json:"custom_image,omitempty"`
+	AppArgs       []string   `json:"app_args,omitempty"`
+	AppEntryPoint []string   `json:"app_entry_point,omitempty"`
+	HealthPath    string     `json:"health_path,omitempty"` // begins with "/", empty: the port is enough
+	Address       string     `json:"address,omitempty"`     // manual: http://host:port
 }
 
 // EnvVar is one [[Env]] entry: a literal Value, or a Secret and its SecretKey.

@@ -9,23 +9,11 @@ import (
 
 // App finds an app by its ID or a unique prefix of it.
 func (s *Service) App(ctx context.Context, actor Actor, id string) (*App, error) {
-	v, err := s.viewer(ctx, actor)
+	v, err := s.appViewer(ctx, actor)
 	if err != nil {
 		return nil, err
 	}
 	return find(ctx, actor, v.apps(), id)
-}
-
-// Apps lists the apps that the actor may see.
-func (s *Service) Apps(ctx context.Context, actor Actor, p Page) (out List[*App], err error) {
-	if err := s.mayList(actor, SeeApp); err != nil {
-		return out, err
-	}
-	v, err := s.viewer(ctx, actor)
-	if err != nil {
-		return out, err
-	}
-	return visible(ctx, v.apps(), p)
 }
 
 // AppChange is what of an app is to be changed; nil is to stay.
@@ -33,6 +21,8 @@ type AppChange struct {
 	Visibility *Visibility
 	Tags       *[]string // all that it is to have
 	Image      *string   // of a container app
+	// LaunchProfile is for instances that are started without one; empty: none.
+	LaunchProfile *string
 }
 
 // UpdateApp changes an app.
@@ -45,14 +35,17 @@ func (s *Service) UpdateApp(ctx context.Context, actor Actor, id string, c AppCh
 	_, err = s.Store.Update(ctx, func(tx Tx) error {
 		// Who only gives tags needs the tags' own rights, see setTags.
 		need := UpdateApp
-		if c.Visibility == nil && c.Image == nil && c.Tags != nil {
+		if c.Visibility == nil && c.Image == nil && c.LaunchProfile == nil && c.Tags != nil {
 			need = SeeApp
 		}
 		if app, err = s.appFor(tx, actor, need, found.ID); err != nil {
 			return err
 		}
+		if err := unchanged(ctx, app.Revision); err != nil {
+			return err
+		}
 		var changed []string
-		for _, set := range []func(Tx, Actor, *App, AppChange) (string, error){s.setVisibility, s.setTags, s.setImage} {
+		for _, set := range []func(Tx, Actor, *App, AppChange) (string, error){s.setVisibility, s.setTags, s.setImage, s.setProfile} {
 			detail, err := set(tx, actor, app, c)
 			if err != nil {
 				return err
@@ -65,6 +58,9 @@ func (s *Service) UpdateApp(ctx context.Context, actor Actor, id string, c AppCh
 			return nil
 		}
 		app.UpdatedAt = s.now()
+		if err := s.setUnmet(tx, app); err != nil {
+			return err
+		}
 		s.audit(tx, actor, "app.update", "app/"+app.ID, details(changed...))
 		return tx.Put(app)
 	})
@@ -108,32 +104,6 @@ func (s *Service) setImage(_ Tx, actor Actor, app *App, c AppChange) (detail str
 	return detail, nil
 }
 
-// Reasons says why the app cannot be run now; nothing means that it can.
-func (s *Service) Reasons(app *App) []Reason {
-	if app.Lifecycle == Link {
-		return nil
-	}
-	var reasons []Reason
-	for _, e := range app.Manifest.Env {
-		if e.Secret != "" && !e.Optional {
-			reasons = append(reasons, missingSecret("Env "+e.Name, e.Secret))
-		}
-	}
-	for _, f := range app.Manifest.Files {
-		if f.Secret != "" && !f.Optional {
-			reasons = append(reasons, missingSecret("File "+f.Path, f.Secret))
-		}
-	}
-	if app.Manifest.Runtime.GPUCount > 0 {
-		reasons = append(reasons, Reason{NoCapacity, "no launcher offers a GPU; take GPUCount out of app.toml"})
-	}
-	return append(reasons, s.Launchers.Check(app)...)
-}
-
-func missingSecret(where, secret string) Reason {
-	return Reason{MissingSecret, fmt.Sprintf("%s needs the secret %q, and there is no such secret; give a Value in app.toml or set Optional", where, secret)}
-}
-
 // DeleteApp deletes an app that has no instances. With force, an admin's
 // right, its instances are terminated first; the app goes when they are gone,
 // so that the caller repeats the call until it answers without a conflict.
@@ -145,6 +115,9 @@ func (s *Service) DeleteApp(ctx context.Context, actor Actor, id string, force b
 	var app *App
 	revision, err = s.Store.Update(ctx, func(tx Tx) error {
 		if app, err = s.appFor(tx, actor, DeleteApp, found.ID); err != nil {
+			return err
+		}
+		if err := unchanged(ctx, app.Revision); err != nil {
 			return err
 		}
 		instances, err := tx.InstancesOf(app.ID)
@@ -176,7 +149,11 @@ type hasInstances struct {
 func (e *hasInstances) Error() string { return fmt.Sprintf("app has %d instances", len(e.ids)) }
 
 func (s *Service) refuseDelete(ctx context.Context, actor Actor, busy *hasInstances, force bool) error {
-	refused := Errorf(CodeConflict, "app %s has %d instances", busy.app.Label(), len(busy.ids))
+	has := "an instance"
+	if len(busy.ids) > 1 {
+		has = fmt.Sprintf("%d instances", len(busy.ids))
+	}
+	refused := Errorf(CodeConflict, "app %s has %s", busy.app.Label(), has)
 	if !force {
 		return refused.WithHint("terminate them first: slipway instance terminate %s", busy.ids[0])
 	}
@@ -184,7 +161,7 @@ func (s *Service) refuseDelete(ctx context.Context, actor Actor, busy *hasInstan
 		return Errorf(CodeForbidden, "only admins delete an app with its instances").WithHint("terminate the instances first")
 	}
 	for _, id := range busy.ids {
-		if _, err := s.TerminateInstance(ctx, actor, id); err != nil && CodeOf(err) != CodeNotFound {
+		if _, err := s.TerminateInstance(unconditional(ctx), actor, id); err != nil && CodeOf(err) != CodeNotFound {
 			return err
 		}
 	}

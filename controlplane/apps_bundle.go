@@ -17,7 +17,7 @@ func (s *Service) Sweep(ctx context.Context) error {
 	return err
 }
 
-// dropBlobs removes the bundle and the icon of an app that is gone, or that did
+// dropBlobs removes the bundle of an app, and what is shown of one, that is gone, or that did
 // not come to be. What stays by mistake is looked at again by Sweep.
 func (s *Service) dropBlobs(ctx context.Context, of *App) {
 	ctx = context.WithoutCancel(ctx)
@@ -36,7 +36,11 @@ func (s *Service) dropBlob(ctx context.Context, digest string) error {
 
 // blobs are the digests of what an app has in Blobs.
 func (a *App) blobs() []string {
-	return slices.DeleteFunc([]string{a.Bundle, a.Icon}, func(digest string) bool { return digest == "" })
+	all := []string{a.Bundle, a.Icon, a.LongDescription}
+	for _, p := range a.Screenshots {
+		all = append(all, p.Digest)
+	}
+	return slices.DeleteFunc(all, func(digest string) bool { return digest == "" })
 }
 
 func (s *Service) blobUsed(ctx context.Context, digest string) (bool, error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"image"
 	"image/png"
+	"io"
 	"slices"
 	"testing"
 
@@ -16,6 +17,49 @@ import (
 func drawn(t *testing.T, version, icon string) []byte {
 	t.Helper()
 	return archiveOf(t, map[string]string{"app.toml": demo("drawn", version, "", ""), "app.py": "", "static/icon.png": icon})
+}
+
+// illustrated is a bundle with all that is shown of an app.
+func illustrated(t *testing.T, version string) []byte {
+	t.Helper()
+	return archiveOf(t, map[string]string{
+		"app.toml": demo("drawn", version, `LongDescription = "x.md"`, ""), "app.py": "", "x.md": "# " + version,
+		"static/icon.png": iconPNG(t), "static/screenshot1.png": iconPNG(t), "static/screenshot2.png": iconPNG(t), "static/screenshot3.gif": "GIF",
+	})
+}
+
+func TestWhatIsShownOfAnAppIsKept(t *testing.T) {
+	in := install(t)
+	app, warnings, err := in.ImportApp(t.Context(), ada, bytes.NewReader(illustrated(t, "1")), "")
+	if err != nil || len(warnings) != 2 { // the version, the GIF
+		t.Fatal(warnings, err)
+	}
+	// The two screenshots are equal.
+	if len(app.Screenshots) != 2 || app.Screenshots[0] != app.Screenshots[1] || app.Screenshots[0].Type != "image/png" || in.bundles() != 4 {
+		t.Fatalf("%+v, %d blobs", app, in.bundles())
+	}
+	text, err := in.ShowDescription(t.Context(), ada, app.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer text.Close()
+	if raw, err := io.ReadAll(io.NewSectionReader(text, 0, text.Size())); err != nil || string(raw) != "<h1>1</h1>\n" {
+		t.Errorf("%q, %v", raw, err)
+	}
+	for n, code := range map[int]controlplane.Code{-1: controlplane.CodeNotFound, 0: controlplane.CodeNotFound, 1: "", 2: "", 3: controlplane.CodeNotFound} {
+		shot, err := in.ShowScreenshot(t.Context(), ada, app.ID, n)
+		if wantCode(t, err, code); err == nil {
+			shot.Close()
+		}
+		_, err = in.ShowScreenshot(t.Context(), bob, app.ID, n)
+		wantCode(t, err, controlplane.CodeNotFound)
+	}
+	if err := in.Sweep(t.Context()); err != nil || in.bundles() != 4 {
+		t.Errorf("after a sweep %d blobs, %v", in.bundles(), err)
+	}
+	if _, err := in.DeleteApp(t.Context(), ada, app.ID, false); err != nil || in.bundles() != 0 {
+		t.Errorf("%d blobs are left, %v", in.bundles(), err)
+	}
 }
 
 func iconPNG(t *testing.T) string {
@@ -81,14 +125,14 @@ func TestTheIconOfAnAppIsKept(t *testing.T) {
 	}
 }
 
-// oneBlob keeps no second blob.
-type oneBlob struct {
+// someBlobs keeps so many blobs.
+type someBlobs struct {
 	controlplane.Blobs
-	made int
+	left int
 }
 
-func (b *oneBlob) Create(ctx context.Context) (controlplane.PendingBlob, error) {
-	if b.made++; b.made > 1 {
+func (b *someBlobs) Create(ctx context.Context) (controlplane.PendingBlob, error) {
+	if b.left--; b.left < 0 {
 		return nil, errors.New("no space left on device")
 	}
 	return b.Blobs.Create(ctx)
@@ -98,15 +142,17 @@ func (b *oneBlob) Create(ctx context.Context) (controlplane.PendingBlob, error) 
 // is left out.
 func TestAnImportWithAnIconIsAllOrNothing(t *testing.T) {
 	for name, prepare := range map[string]func(*installation){
-		"there is no room": func(in *installation) { in.Blobs = &oneBlob{Blobs: in.Blobs} },
-		"it exists":        func(in *installation) { in.mustImport(ada, demo("drawn", "1", "", "")) },
-		"the store fails":  func(in *installation) { in.Store = failing{in.store} },
+		"there is no room for the icon":        func(in *installation) { in.Blobs = &someBlobs{in.Blobs, 1} },
+		"there is no room for a screenshot":    func(in *installation) { in.Blobs = &someBlobs{in.Blobs, 3} },
+		"there is no room for the description": func(in *installation) { in.Blobs = &someBlobs{in.Blobs, 4} },
+		"it exists":                            func(in *installation) { in.mustImport(ada, demo("drawn", "1", "", "")) },
+		"the store fails":                      func(in *installation) { in.Store = failing{in.store} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := install(t)
 			prepare(in)
 			before := in.bundles()
-			if _, _, err := in.ImportApp(t.Context(), ada, bytes.NewReader(drawn(t, "1", iconPNG(t))), ""); err == nil {
+			if _, _, err := in.ImportApp(t.Context(), ada, bytes.NewReader(illustrated(t, "1")), ""); err == nil {
 				t.Fatal("it is imported")
 			}
 			in.Store = in.store

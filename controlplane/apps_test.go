@@ -117,22 +117,49 @@ func TestAFullDiskIsNotTheUploadersFault(t *testing.T) {
 	wantCode(t, err, controlplane.CodeInternal, "no space left")
 }
 
+// endless is an upload that never ends, and counts what is read of it.
+type endless struct{ read int64 }
+
+func (e *endless) Read(b []byte) (int, error) {
+	if e.read > 64<<20 {
+		return 0, errors.New("nobody stops reading")
+	}
+	e.read += int64(len(b))
+	return len(b), nil
+}
+
+func TestAnUploadIsReadUpToTheLimit(t *testing.T) {
+	in := install(t)
+	upload := &endless{}
+	_, _, err := in.ImportApp(t.Context(), ada, upload, "")
+	wantCode(t, err, controlplane.CodeTooLarge)
+	if most := in.MaxUpload + 64<<10; upload.read > most { // one buffer more
+		t.Errorf("%d bytes were read of a limit of %d", upload.read, in.MaxUpload)
+	}
+	if n := in.bundles(); n != 0 {
+		t.Errorf("%d files are left", n)
+	}
+}
+
 func TestTheSameAgainIsAConflict(t *testing.T) {
 	in := install(t)
 	manifest := demo("Demo", "1", "", "")
 	app := in.mustImport(ada, manifest)
+	candidate := in.mustImport(ada, demo("Demo", "1.0.0-rc1", "", ""))
 	for name, c := range map[string]struct {
 		actor    controlplane.Actor
 		manifest string
+		of       string
 	}{
-		"the same bytes":   {ada, manifest},
-		"other bytes":      {ada, demo("Demo", "1", "Title = \"Other\"", "")},
-		"another spelling": {ada, demo("dEMO", "1", "", "")},
-		"an admin":         {admin, manifest},
+		"the same bytes":   {ada, manifest, app.ID},
+		"other bytes":      {ada, demo("Demo", "1", "Title = \"Other\"", ""), app.ID},
+		"another spelling": {ada, demo("dEMO", "1", "", ""), app.ID},
+		"of the version":   {ada, demo("Demo", "1.0.0-RC1", "", ""), candidate.ID},
+		"an admin":         {admin, manifest, app.ID},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := in.importApp(c.actor, c.manifest)
-			wantCode(t, err, controlplane.CodeConflict, app.ID)
+			wantCode(t, err, controlplane.CodeConflict, c.of)
 		})
 	}
 	// A refused import of the same bytes must not take the bundle away.
@@ -141,8 +168,8 @@ func TestTheSameAgainIsAConflict(t *testing.T) {
 		t.Fatal(err)
 	}
 	blob.Close()
-	if n := in.bundles(); n != 1 {
-		t.Errorf("%d files, want that of the app", n)
+	if n := in.bundles(); n != 2 {
+		t.Errorf("%d files, want those of the two apps", n)
 	}
 }
 

@@ -24,14 +24,24 @@ func ClientAddress(ctx context.Context) string {
 // audit adds the one record of a transaction's change (spec access.md §5).
 // Without a change there is none. Detail is for people and holds no secret.
 func (s *Service) audit(tx Tx, actor Actor, action, object, detail string) {
+	tx.Audit(s.auditRecord(actor, action, object, detail))
+}
+
+// auditRead adds the record of a read that is worth one. It is there without a
+// change, too.
+func (s *Service) auditRead(tx Tx, actor Actor, action, object string) {
+	tx.AuditRead(s.auditRecord(actor, action, object, ""))
+}
+
+func (s *Service) auditRecord(actor Actor, action, object, detail string) *AuditRecord {
 	who := actor.User
 	if who == "" && actor.Instance != "" {
 		who = "instance/" + actor.Instance
 	}
 	// IDs of version 7 are in the order of time.
-	tx.Audit(&AuditRecord{
+	return &AuditRecord{
 		ID: uuid.Must(uuid.NewV7()).String(), Time: s.now(), Actor: who, Action: action, Object: object, Detail: detail, Address: actor.Address,
-	})
+	}
 }
 
 // AuditSystem adds the record of a change that nobody asked for: a visit, time

@@ -48,7 +48,7 @@ func (in *installation) edge(name string) (stop func()) {
 	})
 	stop = sync.OnceFunc(func() { cancel(); running.Wait() })
 	in.Cleanup(stop)
-	for end := time.Now().Add(10 * time.Second); ; {
+	for end := time.Now().Add(time.Minute); ; {
 		list, err := in.AwaitEdges(in.Context(), ada, 0, 0)
 		if err != nil {
 			in.Fatal(err)
@@ -89,7 +89,7 @@ func TestAwaitEdges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if list := await(created.ChangedAt, 10*time.Second); !list.All || len(list.Items) != 2 {
+	if list := await(created.ChangedAt, 30*time.Second); !list.All || len(list.Items) != 2 {
 		t.Errorf("after a change: %+v", list)
 	}
 	// Nothing among the routes changes: without a mark no edge would come to it.
@@ -102,7 +102,7 @@ func TestAwaitEdges(t *testing.T) {
 	if list := await(touched, 0); list.All {
 		t.Errorf("edges have a revision that no route has: %+v", list)
 	}
-	if list := await(touched, 10*time.Second); !list.All {
+	if list := await(touched, 30*time.Second); !list.All {
 		t.Errorf("after a change of no route: %+v", list)
 	}
 	if _, err := in.AwaitEdges(t.Context(), ada, touched+1000, time.Second); controlplane.CodeOf(err) != controlplane.CodeInvalid {
@@ -129,7 +129,7 @@ func TestAwaitEdges(t *testing.T) {
 	}
 	cancel()
 	stuck.Wait()
-	if list = await(created.ChangedAt, 10*time.Second); !list.All || len(list.Items) != 1 {
+	if list = await(created.ChangedAt, 30*time.Second); !list.All || len(list.Items) != 1 {
 		t.Errorf("after its end: %+v", list)
 	}
 }
@@ -156,7 +156,7 @@ func TestAnEdgeThatEndsReleasesThoseWhoWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.AfterFunc(150*time.Millisecond, cancel)
-	if list, err := in.AwaitEdges(t.Context(), ada, created.ChangedAt, 20*time.Second); err != nil || !list.All {
+	if list, err := in.AwaitEdges(t.Context(), ada, created.ChangedAt, 30*time.Second); err != nil || !list.All {
 		t.Errorf("%+v, %v", list, err)
 	}
 }

@@ -12,21 +12,23 @@ type Code string
 
 // The codes.
 const (
-	CodeInvalid       Code = "invalid"         // the input breaks a rule
-	CodeNotFound      Code = "not_found"       // no such thing, or not theirs to know
-	CodeConflict      Code = "conflict"        // it exists already, or its state forbids this
-	CodeTooLarge      Code = "too_large"       // an upload over its limit
-	CodeUnauthorized  Code = "unauthenticated" // sign in first
-	CodeForbidden     Code = "forbidden"       // signed in, not allowed
-	CodeDeposed       Code = "deposed"         // another control plane leads
-	CodeStale         Code = "stale"           // the state that was read is gone: a cursor is too old
-	CodeUnavailable   Code = "unavailable"     // the store or a launcher does not answer
-	CodeTimeout       Code = "timeout"         // a wait ended before what it waited for
-	CodeInternal      Code = "internal"        // a bug or a broken disk
-	CodeUnprocessable Code = "unprocessable"   // well-formed, but it names what cannot be used
-	CodeQuota         Code = "quota_exceeded"  // they have as many of these as they may
-	CodeTooManyStarts Code = "too_many_starts" // they started as many within the hour as they may; see RetryAfter
-	CodeBaseURLPublic Code = "base_url_public" // PUBLIC, where instances of one host do not trust each other
+	CodeInvalid       Code = "invalid"             // the input breaks a rule
+	CodeNotFound      Code = "not_found"           // no such thing, or not theirs to know
+	CodeConflict      Code = "conflict"            // it exists already, or its state forbids this
+	CodeTooLarge      Code = "too_large"           // an upload over its limit
+	CodeUnauthorized  Code = "unauthenticated"     // sign in first
+	CodeForbidden     Code = "forbidden"           // signed in, not allowed
+	CodeDeposed       Code = "deposed"             // another control plane leads
+	CodeStale         Code = "stale"               // the state that was read is gone: a cursor is too old
+	CodePrecondition  Code = "precondition_failed" // it is not what the caller's If-Match names any more
+	CodeUnavailable   Code = "unavailable"         // the store or a launcher does not answer
+	CodeTimeout       Code = "timeout"             // a wait ended before what it waited for
+	CodeInternal      Code = "internal"            // a bug or a broken disk
+	CodeDiskFull      Code = "disk_full"           // there is no room for it
+	CodeUnprocessable Code = "unprocessable"       // well-formed, but it names what cannot be used
+	CodeQuota         Code = "quota_exceeded"      // they have as many of these as they may
+	CodeTooManyStarts Code = "too_many_starts"     // they started as many within the hour as they may; see RetryAfter
+	CodeBaseURLPublic Code = "base_url_public"     // PUBLIC, where instances of one host do not trust each other
 )
 
 // Error is an error that a user may read: what is wrong, and how to mend it.

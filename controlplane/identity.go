@@ -69,8 +69,13 @@ type Token struct {
 type Tag struct {
 	Name  string `json:"name"`
 	Title string `json:"title,omitempty"`
+	// Description is one line of at most 300 bytes.
+	Description string `json:"description,omitempty"`
 	// Color is for people: #rrggbb or empty.
 	Color string `json:"color,omitempty"`
+	// IsCategory makes it a category, as the setting category_tags does (spec
+	// apps.md §5).
+	IsCategory bool `json:"is_category,omitempty"`
 	// VisitorRoles see and run the ALL_USERS apps that have the tag.
 	VisitorRoles []string `json:"visitor_roles,omitempty"`
 	// AdminRoles assign, remove and update the tag; none: every full user.

@@ -121,6 +121,12 @@ type Instance struct {
 	// Timeout is its app's InstanceTimeout: 0 is the server's default, below 0
 	// never.
 	Timeout time.Duration `json:"timeout,omitempty"`
+	// LaunchProfile is what it was started with; empty: its app's.
+	LaunchProfile string `json:"launch_profile,omitempty"`
+	// Resources and Runtime are what the settings gave it when it was made or
+	// redeployed; nil: what its app says.
+	Resources *Resources      `json:"resources,omitempty"`
+	Runtime   *RuntimeVersion `json:"runtime,omitempty"`
 	// NoAutosuspend keeps it from going to sleep by itself.
 	NoAutosuspend bool `json:"no_autosuspend,omitempty"`
 

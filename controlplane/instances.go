@@ -6,18 +6,33 @@ import (
 	"github.com/google/uuid"
 )
 
-// RunApp starts a new instance of an app. It answers before the instance is
-// ready: the status is PENDING.
+// Run is how an app is started.
+type Run struct {
+	Visibility    Visibility // empty is PRIVATE
+	LaunchProfile string     // empty is the app's own
+}
+
+// RunApp is RunAppAs with the app's own launch profile.
 func (s *Service) RunApp(ctx context.Context, actor Actor, appID string, v Visibility) (*Instance, error) {
+	return s.RunAppAs(ctx, actor, appID, Run{Visibility: v})
+}
+
+// RunAppAs starts a new instance of an app. It answers before the instance is
+// ready: the status is PENDING.
+func (s *Service) RunAppAs(ctx context.Context, actor Actor, appID string, how Run) (*Instance, error) {
 	found, err := s.App(ctx, actor, appID)
 	if err != nil {
 		return nil, err
 	}
+	v := how.Visibility
 	if v == "" {
 		v = Private
 	}
 	if !v.Valid() {
 		return nil, invalidVisibility(v)
+	}
+	if err := s.checkProfile(how.LaunchProfile); err != nil {
+		return nil, err
 	}
 	id := uuid.NewString()
 	var in *Instance
@@ -26,7 +41,7 @@ func (s *Service) RunApp(ctx context.Context, actor Actor, appID string, v Visib
 		if err != nil {
 			return err
 		}
-		if err := s.runnable(app); err != nil {
+		if err := s.runnable(tx, app); err != nil {
 			return err
 		}
 		if err := s.mayBe(v, app.RoutingMode); err != nil {
@@ -44,9 +59,10 @@ func (s *Service) RunApp(ctx context.Context, actor Actor, appID string, v Visib
 			ID: id, AppID: app.ID, AppName: app.Name, AppVersion: app.Version,
 			Owner: actor.User, Visibility: v, Status: Pending, Stage: StageQueued,
 			RoutingMode: app.RoutingMode, Launcher: s.Launchers.Launcher(app.AppMode),
-			Generation: 1, Timeout: app.Manifest.InstanceTimeout, LastActive: now, CreatedAt: now, UpdatedAt: now,
+			Generation: 1, LaunchProfile: how.LaunchProfile, LastActive: now, CreatedAt: now, UpdatedAt: now,
 			Begun: &begun,
 		}
+		s.settle(in, app)
 		if err := TellStart(tx, in, 0); err != nil {
 			return err
 		}
@@ -67,11 +83,15 @@ func (s *Service) mayBe(v Visibility, mode RoutingMode) error {
 		WithHint("give the app RoutingMode DOMAIN, or ask an admin, whose setting base_url_sharing is")
 }
 
-func (s *Service) runnable(app *App) error {
+func (s *Service) runnable(tx Tx, app *App) error {
 	if app.Lifecycle == Link {
 		return Errorf(CodeConflict, "app %s is a link to %s and has no instances", app.Label(), app.Link).WithHint("open the link itself")
 	}
-	reasons := s.Reasons(app)
+	missing, err := s.missingSecrets(tx, app)
+	if err != nil {
+		return err
+	}
+	reasons := s.reasons(app, missing)
 	if len(reasons) == 0 {
 		return nil
 	}
@@ -104,18 +124,6 @@ func (s *Service) InstanceForLogs(ctx context.Context, actor Actor, id string) (
 	return in, err
 }
 
-// Instances lists the instances whose metadata the actor may see.
-func (s *Service) Instances(ctx context.Context, actor Actor, p Page) (out List[*Instance], err error) {
-	if err := s.mayList(actor, SeeInstance); err != nil {
-		return out, err
-	}
-	v, err := s.viewer(ctx, actor)
-	if err != nil {
-		return out, err
-	}
-	return visible(ctx, v.instances(), p)
-}
-
 // TerminateInstance removes an instance with its volumes. Aliases that lead to
 // it stay, inactive.
 func (s *Service) TerminateInstance(ctx context.Context, actor Actor, id string) (*Instance, error) {
@@ -137,6 +145,9 @@ func (s *Service) change(ctx context.Context, actor Actor, id, verb string, f fu
 	}
 	_, err = s.Store.Update(ctx, func(tx Tx) error {
 		if in, err = s.instanceFor(tx, actor, ChangeInstance, found.ID); err != nil {
+			return err
+		}
+		if err := unchanged(ctx, in.Revision); err != nil {
 			return err
 		}
 		if in.Status == Terminating {

@@ -63,8 +63,7 @@ func install(t *testing.T) *installation {
 			if err != nil {
 				return controlplane.ReadBundle{}, err
 			}
-			icon, warnings := b.SmallIcon()
-			return controlplane.ReadBundle{Manifest: b.Manifest, Warnings: append(b.Warnings, warnings...), Icon: icon}, nil
+			return b.Read(), nil
 		},
 	})
 	return in

@@ -53,6 +53,10 @@ func forbidden(do Action) error {
 		return Errorf(CodeForbidden, "tags are created and deleted by admins").WithHint(askAdmin)
 	case AssignTag:
 		return Errorf(CodeForbidden, "this tag is changed and given by who has one of its admin roles").WithHint(askAdmin)
+	case SeeSecretNames, WriteOwnSecret:
+		return Errorf(CodeForbidden, "visitors have no secrets").WithHint("ask an admin for full access")
+	case WriteSharedSecret:
+		return Errorf(CodeForbidden, "secrets for all users and of apps are the admins'").WithHint("make a PRIVATE one, or ask an admin")
 	}
 	return Errorf(CodeForbidden, "this is for admins").WithHint(askAdmin)
 }

@@ -62,9 +62,9 @@ func (c *counting) Tags(ctx context.Context, p controlplane.Page) (controlplane.
 	return c.Store.Tags(ctx, p)
 }
 
-func (c *counting) Owned(ctx context.Context, owner string) (controlplane.Owned, error) {
+func (c *counting) Owned(ctx context.Context, owner string, revision int64) (controlplane.Owned, error) {
 	c.asked = append(c.asked, "owned")
-	return c.Store.Owned(ctx, owner)
+	return c.Store.Owned(ctx, owner, revision)
 }
 
 // What is hidden is told, and looked for, as what is not there.

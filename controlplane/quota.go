@@ -11,6 +11,7 @@ type Quotas struct {
 	Instances        int // of one user (setting instances_per_user)
 	VisitorInstances int // of one visitor (instances_per_visitor)
 	Versions         int // of apps, of one user (versions_per_user)
+	Secrets          int // PRIVATE ones, of one user (secrets_per_user)
 	Starts           int // by one user within an hour (starts_per_user)
 }
 

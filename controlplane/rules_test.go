@@ -312,6 +312,14 @@ func TestOneRecordForEachChange(t *testing.T) {
 			_, _, err := in.UpdateTag(t.Context(), bob, "red", controlplane.TagChange{Title: &title})
 			return err
 		}, ""},
+		{"category", func() error {
+			_, _, err := in.UpdateTag(t.Context(), bob, "red", controlplane.TagChange{Description: &title, IsCategory: new(true)})
+			return err
+		}, "tag.update tag/red description none → x; category no → yes"},
+		{"category again", func() error {
+			_, _, err := in.UpdateTag(t.Context(), bob, "red", controlplane.TagChange{Description: &title, IsCategory: new(true)})
+			return err
+		}, ""},
 		{"roles of a tag", func() error { _, _, err := in.UpdateTag(t.Context(), admin, "red", roles("crew")); return err }, "tag.update tag/red visitor roles team → crew"},
 		{"delete tag", func() error { _, err := in.DeleteTag(t.Context(), admin, "red"); return err }, "tag.delete tag/red "},
 		{"delete app, refused", func() error { _, err := in.DeleteApp(t.Context(), ada, app.ID, false); return err }, ""},

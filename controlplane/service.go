@@ -8,7 +8,7 @@ import (
 )
 
 // Config is what a Service works with. All fields but ReservedAliases, Changes,
-// Quotas, Provider and Now are required.
+// Quotas, Vault, Provider, Offers and Now are required.
 type Config struct {
 	Store Store
 	// Edges knows the live edges.
@@ -24,12 +24,17 @@ type Config struct {
 	// ReadBundle checks an archive and reads what an app is made of (package
 	// bundle).
 	ReadBundle func(ctx context.Context, archive io.ReaderAt, size int64) (ReadBundle, error)
+	// ReadMeta reads what an archive that was checked says of itself (package
+	// bundle).
+	ReadMeta func(archive io.ReaderAt, size int64) (*BundleMeta, error)
 	// Access decides who may do what (package access), Rights what the provider's
 	// roles mean.
 	Access Access
 	Rights Rights
 	// Quotas bound what users have and start.
 	Quotas Quotas
+	// Vault seals the values of secrets; nil: there are none (setting secret_keys).
+	Vault Vault
 	// Sleep says when instances go to sleep.
 	Sleep SleepSettings
 	// Passes signs what edges check by themselves.
@@ -41,6 +46,8 @@ type Config struct {
 	ReadInstanceToken func(token string) (instanceID string, generation int64, ok bool)
 	// Launchers are asked whether an app can run, by its mode.
 	Launchers LauncherSet
+	// Offers are what apps can ask for; nil: nothing.
+	Offers Offers
 	// RoutingMode is for apps that name none (setting routing_mode).
 	RoutingMode RoutingMode
 	// MaxUpload is the size of the largest archive, in bytes.
@@ -62,7 +69,8 @@ type LauncherSet interface {
 // Service has a method for each thing that users can ask for.
 type Service struct {
 	Config
-	bundles sync.Mutex // held from a commit until its record is written: file locks, which keep others out, are not everywhere
+	bundles sync.Mutex    // held from a commit until its record is written: file locks, which keep others out, are not everywhere
+	checks  chan struct{} // holds one for each archive that is being checked
 	limits  limits
 }
 
@@ -71,7 +79,10 @@ func NewService(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Service{Config: c}
+	if c.Offers == nil {
+		c.Offers = nothingOffered{}
+	}
+	return &Service{Config: c, checks: make(chan struct{}, checksAtOnce)}
 }
 
 // now is the time to the microsecond, in UTC: what records hold.

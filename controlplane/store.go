@@ -27,14 +27,18 @@ type Store interface {
 	Instances(ctx context.Context, p Page) (List[*Instance], error)
 	Aliases(ctx context.Context, p Page) (List[*Alias], error)
 
-	// Owned is what belongs to a user.
-	Owned(ctx context.Context, owner string) (Owned, error)
+	// Owned is what belongs to a user, at a revision; 0 is now. Nobody changes the
+	// answer.
+	Owned(ctx context.Context, owner string, revision int64) (Owned, error)
 	// StaleApps are the IDs of the apps that have a tag of which there is no
 	// record, or of which edges are told something else than follows from the
 	// records: a change of tags was killed half-way.
 	StaleApps(ctx context.Context) (ids []string, err error)
 
 	Tags(ctx context.Context, p Page) (List[*Tag], error)
+	// Secrets lists those whose keys (SecretID.Key) begin with the scope; Page.After
+	// is a key.
+	Secrets(ctx context.Context, scope string, p Page) (List[*Secret], error)
 	Users(ctx context.Context, p Page) (List[*User], error)
 	Sessions(ctx context.Context, p Page) (List[*Session], error)
 	// Audit lists what was changed; in the order of time.
@@ -52,6 +56,7 @@ type Store interface {
 // Owned is what belongs to a user, by ID.
 type Owned struct {
 	Apps, Instances map[string]bool
+	Revision        int64 // at which it was read
 }
 
 // OnceKind is what something is that is kept for one use.
@@ -113,6 +118,11 @@ type Tx interface {
 	// TokensOf are a user's tokens, by ID.
 	TokensOf(user string) ([]*Token, error)
 	Tag(name string) (*Tag, error)
+	Secret(id SecretID) (*Secret, error)
+	// SealedSecret is what the SealedSecret of this ID holds.
+	SealedSecret(id SecretID) ([]byte, error)
+	// SecretsOwned counts the PRIVATE secrets of an owner; see InstancesOwned.
+	SecretsOwned(owner string) (int, error)
 	// Starts are when the last starts by a user or source were, the oldest first.
 	Starts(kind StartKind, of string) ([]time.Time, error)
 	// AppStarts are how long the last starts of an app took, the oldest first. They
@@ -125,8 +135,8 @@ type Tx interface {
 	InstancesOwned(owner string) (int, error)
 	AppsOwned(owner string) (int, error)
 
-	// Put writes an *App, *Instance, *Alias, *User, *Session, *Token or *Tag
-	// with all that follows from it: indexes and the edges' projection. A
+	// Put writes an *App, *Instance, *Alias, *User, *Session, *Token, *Tag, *Secret
+	// or *SealedSecret with all that follows from it: indexes and the edges' projection. A
 	// session goes away by itself at its end, which never changes.
 	Put(record any) error
 	// Delete removes one, likewise. Deleting an instance deletes its route
@@ -158,6 +168,8 @@ type Tx interface {
 	// Audit adds the record of a change in this transaction. Without another write
 	// there is none.
 	Audit(r *AuditRecord)
+	// AuditRead adds the record of a read, whatever else the transaction writes.
+	AuditRead(r *AuditRecord)
 	// Places are where the workloads of launchers are, by the launcher's name.
 	Places() (map[string]Place, error)
 	PutPlace(launcher string, p Place)

@@ -122,8 +122,9 @@ func tagResource(t *Tag) *Resource { return &Resource{AdminRoles: t.AdminRoles} 
 
 // TagChange is what of a tag is to be changed; nil is to stay.
 type TagChange struct {
-	Title, Color             *string
-	VisitorRoles, AdminRoles *[]string
+	Title, Description, Color *string
+	IsCategory                *bool
+	VisitorRoles, AdminRoles  *[]string
 }
 
 // Tag finds a tag.
@@ -216,6 +217,9 @@ func (s *Service) UpdateTag(ctx context.Context, actor Actor, name string, c Tag
 		if err := may(); err != nil {
 			return false, err
 		}
+		if err := unchanged(ctx, tag.Revision); err != nil {
+			return false, err
+		}
 		what, err := tag.change(c)
 		if err != nil || len(what) == 0 {
 			return false, err
@@ -237,6 +241,9 @@ func (s *Service) DeleteTag(ctx context.Context, actor Actor, name string) (revi
 		if err != nil {
 			return false, err
 		}
+		if err := unchanged(ctx, tag.Revision); err != nil {
+			return false, err
+		}
 		s.audit(tx, actor, "tag.delete", "tag/"+name, "")
 		return true, tx.Delete(tag)
 	})
@@ -248,7 +255,7 @@ func (t *Tag) change(c TagChange) (what []string, err error) {
 		name string
 		into *string
 		to   *string
-	}{{"title", &t.Title, c.Title}, {"color", &t.Color, c.Color}} {
+	}{{"title", &t.Title, c.Title}, {"description", &t.Description, c.Description}, {"color", &t.Color, c.Color}} {
 		if f.to != nil && *f.to != *f.into {
 			what = append(what, change(f.name, *f.into, *f.to))
 			*f.into = *f.to
@@ -259,6 +266,13 @@ func (t *Tag) change(c TagChange) (what []string, err error) {
 	}
 	if !isLine(t.Title, 100) {
 		return nil, Errorf(CodeInvalid, "a tag's title is one line of at most 100 bytes")
+	}
+	if !isLine(t.Description, 300) {
+		return nil, Errorf(CodeInvalid, "a tag's description is one line of at most 300 bytes")
+	}
+	if c.IsCategory != nil && *c.IsCategory != t.IsCategory {
+		what = append(what, map[bool]string{true: "category no → yes", false: "category yes → no"}[*c.IsCategory])
+		t.IsCategory = *c.IsCategory
 	}
 	for _, f := range []struct {
 		name string

@@ -251,6 +251,7 @@ func TestWhoChangesATag(t *testing.T) {
 		"full takes it for themselves":      {bob, "red", controlplane.TagChange{AdminRoles: &list}, controlplane.CodeForbidden},
 		"full, curated":                     {bob, "gold", controlplane.TagChange{Title: &title}, controlplane.CodeForbidden},
 		"curator":                           {curator, "gold", controlplane.TagChange{Title: &title, VisitorRoles: &list}, ""},
+		"curator makes it a category":       {curator, "gold", controlplane.TagChange{IsCategory: new(true)}, ""},
 		"curator hands it on":               {curator, "gold", controlplane.TagChange{AdminRoles: &list}, controlplane.CodeForbidden},
 		"admin":                             {admin, "gold", controlplane.TagChange{AdminRoles: &list}, ""},
 		"visitor":                           {visitor, "red", controlplane.TagChange{Title: &title}, controlplane.CodeForbidden},
@@ -259,6 +260,8 @@ func TestWhoChangesATag(t *testing.T) {
 		"one that cannot be there":          {bob, "a/b", controlplane.TagChange{Title: &title}, controlplane.CodeNotFound},
 		"a role of two lines":               {admin, "red", roles("a\nb"), controlplane.CodeInvalid},
 		"a role of nothing":                 {admin, "red", roles(""), controlplane.CodeInvalid},
+		"a description of two lines":        {admin, "red", controlplane.TagChange{Description: new("a\nb")}, controlplane.CodeInvalid},
+		"a description that is too long":    {admin, "red", controlplane.TagChange{Description: new(strings.Repeat("x", 301))}, controlplane.CodeInvalid},
 		"a color that is more than a color": {admin, "red", controlplane.TagChange{Color: new("red;x")}, controlplane.CodeInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -107,16 +108,25 @@ func scopesText(scopes []Scope) string {
 	return strings.Join(text, ",")
 }
 
-// Tokens are the actor's own.
-func (s *Service) Tokens(ctx context.Context, a Actor) (tokens []*Token, err error) {
+// Tokens are a page of the actor's own, in the order of their IDs.
+func (s *Service) Tokens(ctx context.Context, a Actor, p Page) (list List[*Token], err error) {
 	if err := s.Allow(a, HaveTokens); err != nil {
-		return nil, err
+		return list, err
 	}
-	_, err = s.Store.Update(ctx, func(tx Tx) error {
-		tokens, err = tx.TokensOf(a.User)
+	list.Revision, err = s.Store.Update(ctx, func(tx Tx) (err error) {
+		list.Items, err = tx.TokensOf(a.User)
 		return err
 	})
-	return tokens, err
+	if err != nil {
+		return list, err
+	}
+	// They are a hundred at most: a page is cut from all of them.
+	list.Items = slices.DeleteFunc(list.Items, func(t *Token) bool { return t.ID <= p.After })
+	if limit := cmp.Or(p.Limit, maxTokens); len(list.Items) > limit {
+		list.Items = list.Items[:limit]
+		list.NextAfter = list.Items[limit-1].ID
+	}
+	return list, nil
 }
 
 // RevokeToken ends a token of the actor's, what was issued for it, and then the

@@ -97,10 +97,10 @@ func TestATokenTakesThoseThatWereMadeWithIt(t *testing.T) {
 			make(child, "grandchild")
 			make(session, "other")
 			wantCode(t, end(in, session, parent), "")
-			left, err := in.Tokens(t.Context(), session)
+			left, err := in.Tokens(t.Context(), session, controlplane.Page{})
 			wantCode(t, err, "")
-			if len(left) != 1 || left[0].ID != "other" {
-				t.Errorf("%d tokens are left", len(left))
+			if len(left.Items) != 1 || left.Items[0].ID != "other" {
+				t.Errorf("%d tokens are left", len(left.Items))
 			}
 			for _, id := range []string{"parent", "child", "grandchild"} {
 				if !in.revoked(etcdstore.RecordOfCredential(id)) {

@@ -249,7 +249,10 @@ func (s *Service) DisableUser(ctx context.Context, a Actor, name string, disable
 		return nil, err
 	}
 	_, err = s.Store.Update(ctx, func(tx Tx) error {
-		if user, err = tx.User(name); err != nil || user.Disabled == disabled {
+		if user, err = tx.User(name); err != nil {
+			return err
+		}
+		if err := unchanged(ctx, user.Revision); err != nil || user.Disabled == disabled {
 			return err
 		}
 		switch {

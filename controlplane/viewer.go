@@ -16,15 +16,42 @@ type viewer struct {
 }
 
 func (s *Service) viewer(ctx context.Context, actor Actor) (v *viewer, err error) {
+	return s.viewerAt(ctx, actor, 0)
+}
+
+// viewerAt is a viewer of a list at this revision, 0 is now. Whose something is
+// never changes, so what the actor owned then is theirs now, if it is there; all
+// else is as it is now.
+func (s *Service) viewerAt(ctx context.Context, actor Actor, revision int64) (v *viewer, err error) {
 	v = &viewer{service: s, actor: actor}
 	if actor.User == "" || actor.Admin {
 		return v, nil
 	}
-	if v.owned, err = s.Store.Owned(ctx, actor.User); err != nil || actor.Full {
+	if v.owned, err = s.Store.Owned(ctx, actor.User, revision); err != nil {
 		return v, err
 	}
+	err = v.readRoles(ctx)
+	return v, err
+}
+
+// appViewer is a viewer of apps alone, whose records say whose they are: what
+// the actor owns is not read.
+func (s *Service) appViewer(ctx context.Context, actor Actor) (v *viewer, err error) {
+	v = &viewer{service: s, actor: actor}
+	if actor.User == "" || actor.Admin {
+		return v, nil
+	}
+	err = v.readRoles(ctx)
+	return v, err
+}
+
+func (v *viewer) readRoles(ctx context.Context) error {
+	if v.actor.Full {
+		return nil
+	}
+	s := v.service
 	v.roles = map[string][]string{}
-	return v, every(ctx, s.Store.Tags, func(t *Tag) { v.roles[t.Name] = t.VisitorRoles })
+	return every(ctx, s.Store.Tags, func(t *Tag) { v.roles[t.Name] = t.VisitorRoles })
 }
 
 func (v *viewer) app(a *App) error {
@@ -32,7 +59,7 @@ func (v *viewer) app(a *App) error {
 	for _, tag := range a.Tags {
 		roles = append(roles, v.roles[tag]...)
 	}
-	return v.service.allow(v.actor, SeeApp, ResourceOfApp(a, roles), noSuch(v.actor, "app", a.ID))
+	return v.see(SeeApp, ResourceOfApp(a, roles), "app", a.ID)
 }
 
 func (v *viewer) instance(in *Instance) error {
@@ -40,7 +67,16 @@ func (v *viewer) instance(in *Instance) error {
 	if v.owned.Apps[in.AppID] {
 		of.AppOwner = v.actor.User
 	}
-	return v.service.allow(v.actor, SeeInstance, of, noSuch(v.actor, "instance", in.ID))
+	return v.see(SeeInstance, of, "instance", in.ID)
+}
+
+// see is Service.allow, which words what is refused only where it is: lists ask
+// of thousands.
+func (v *viewer) see(do Action, of *Resource, kind, id string) error {
+	if v.service.Access.Decide(&v.actor, do, of) == Allowed {
+		return nil
+	}
+	return v.service.allow(v.actor, do, of, noSuch(v.actor, kind, id))
 }
 
 // alias is seen by who owns the instance that it leads to.
@@ -74,14 +110,16 @@ type kind[T any] struct {
 	list func(context.Context, Page) (List[T], error)
 	id   func(T) string
 	may  func(T) error
+	// ahead reads what may asks of these; nil: nothing.
+	ahead func([]T) error
 }
 
 func (v *viewer) apps() kind[*App] {
-	return kind[*App]{"app", v.service.Store.App, v.service.Store.Apps, func(a *App) string { return a.ID }, v.app}
+	return kind[*App]{name: "app", get: v.service.Store.App, list: v.service.Store.Apps, id: func(a *App) string { return a.ID }, may: v.app}
 }
 
 func (v *viewer) instances() kind[*Instance] {
-	return kind[*Instance]{"instance", v.service.Store.Instance, v.service.Store.Instances, func(in *Instance) string { return in.ID }, v.instance}
+	return kind[*Instance]{name: "instance", get: v.service.Store.Instance, list: v.service.Store.Instances, id: func(in *Instance) string { return in.ID }, may: v.instance}
 }
 
 // minIDPrefix is how much of an ID people must type.
@@ -132,13 +170,20 @@ func visible[T any](ctx context.Context, of kind[T], p Page) (out List[T], err e
 	limit = min(limit, 1000)
 	out = List[T]{Items: []T{}, Revision: p.Revision}
 	next, last := p, p.After
-	next.Limit = min(1000, max(100, 2*limit))
 	for scanned := 0; ; {
+		// Of what is hidden there may be as much again; to know whether the list
+		// goes on takes little.
+		next.Limit = min(1100, max(100, 2*(limit-len(out.Items))))
 		page, err := of.list(ctx, next)
 		if err != nil {
 			return out, err
 		}
 		out.Revision = page.Revision
+		if of.ahead != nil {
+			if err := of.ahead(page.Items); err != nil {
+				return out, err
+			}
+		}
 		for _, item := range page.Items {
 			err := of.may(item)
 			switch {

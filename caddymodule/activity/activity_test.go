@@ -1,6 +1,7 @@
 package activity_test
 
 import (
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -407,12 +408,13 @@ func TestNoRequestIsBetweenTheMarkAndTheAck(t *testing.T) {
 			t.Fatalf("round %d: %d are under way", round, n)
 		}
 		y.change(routing.Deployed)
+		// Else all rounds may be over before the first visit begins.
+		for round%20 == 0 && sent.Load() == before {
+			runtime.Gosched()
+		}
 	}
 	close(stop)
 	running.Wait()
-	if sent.Load() == 0 {
-		t.Error("nothing was sent")
-	}
 }
 
 func TestManyFirstVisitsAtOnce(t *testing.T) {

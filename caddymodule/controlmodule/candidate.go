@@ -3,6 +3,7 @@ package controlmodule
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -18,6 +19,8 @@ type candidate struct {
 	config controlplane.Config // of a service
 	key    []byte              // that signs instances' own tokens
 	log    *zap.Logger
+
+	appsChecked time.Duration // between one check of all apps and the next
 
 	followed string // who led when we looked last
 }
@@ -68,14 +71,16 @@ func (c *candidate) lead(ctx context.Context, l controlplane.Leadership) error {
 	c.log.Info("this control plane leads", zap.Int64("epoch", l.Epoch))
 	manager := lifecycle.New(lifecycle.Config{
 		Store: l.Store, Watcher: c.Store, Blobs: c.blobs, Launchers: c.launchers, Site: c.Site,
-		Token: func(id string, generation int64) string { return identity.InstanceToken(c.key, id, generation) },
-		Edges: c.Store, Activity: c.Store, Sleep: c.config.Sleep, Drain: time.Duration(c.Settings.Drain),
+		Secrets: controlplane.SecretResolver{Store: l.Store, Vault: c.config.Vault, Rights: c.config.Rights},
+		Token:   func(id string, generation int64) string { return identity.InstanceToken(c.key, id, generation) },
+		Edges:   c.Store, Activity: c.Store, Sleep: c.config.Sleep, Drain: time.Duration(c.Settings.Drain),
 		StartsAtOnce: int(c.Settings.StartsAtOnce), Rights: c.config.Rights, Now: time.Now,
 		Starts: lifecycle.StartLimits{
 			User: int(c.Settings.StartsPerUser), Source: int(c.Settings.StartsPerSource), Anonymous: int(c.Settings.AnonymousStarts),
 		},
 		HealthTimeout: time.Duration(c.Settings.HealthTimeout), StopGrace: c.grace, Observer: observer{c.counts, c.tracer},
-		Log: c.Log.Named("lifecycle"),
+		WaveClient: waveClient(c.Settings.OIDC),
+		Log:        c.Log.Named("lifecycle"),
 	})
 	defer c.counts.leads(l.Epoch, manager)()
 	chores := make(chan struct{})
@@ -86,6 +91,16 @@ func (c *candidate) lead(ctx context.Context, l controlplane.Leadership) error {
 		case <-manager.Settled():
 			c.settled.open()
 		case <-ctx.Done():
+		}
+		var checks sync.WaitGroup
+		defer checks.Wait()
+		checks.Go(func() { c.checkApps(ctx, l.Store) })
+		for {
+			pause(ctx, sweepEvery)
+			if ctx.Err() != nil {
+				return
+			}
+			c.sweep(ctx, l.Store)
 		}
 	}()
 	manager.Run(ctx)
@@ -115,7 +130,32 @@ func (c *candidate) chores(ctx context.Context, store controlplane.Store) {
 	service := controlplane.NewService(config)
 	c.insist(ctx, "publish settings", func(ctx context.Context) error { return c.publish(ctx, store) })
 	c.insist(ctx, "finish changes of tags", service.MendTags)
-	c.insist(ctx, "finish imports", service.Sweep)
+	c.sweep(ctx, store)
+}
+
+// sweepEvery is how often imports are looked for that nobody finishes: the store
+// was away when one should have been, or another control plane was killed.
+const sweepEvery = time.Minute
+
+func (c *candidate) sweep(ctx context.Context, store controlplane.Store) {
+	config := c.config
+	config.Store = store
+	c.insist(ctx, "finish imports", controlplane.NewService(config).Sweep)
+}
+
+// checkAppsEvery is how often the leader checks whether apps can be run (spec
+// apps.md §3).
+const checkAppsEvery = 10 * time.Minute
+
+// checkApps checks that at once, and again and again until ctx ends.
+func (c *candidate) checkApps(ctx context.Context, store controlplane.Store) {
+	config := c.config
+	config.Store = store
+	service := controlplane.NewService(config)
+	for ctx.Err() == nil {
+		c.insist(ctx, "check whether apps can be run", service.CheckApps)
+		pause(ctx, c.appsChecked)
+	}
 }
 
 // publish publishes the settings that all edges obey: of control planes that

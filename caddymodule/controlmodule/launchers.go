@@ -44,9 +44,40 @@ type Process struct {
 	// How many processes and threads an instance may have. Default: 4096. A
 	// change needs a restart.
 	Processes int `json:"processes,omitempty"`
+	// The size of the /dev/shm of apps that ask for it by Runtime.EnableSHM, in
+	// bytes. Default: 2 GiB. A change needs a restart.
+	SHM int64 `json:"shm,omitempty"`
+	// The program that serves Wave apps whose own h2o-wave package brings none:
+	// waved, with its folder www beside it. Default: none, and those apps are not
+	// runnable. A change needs a restart.
+	WaveServer string `json:"wave_server,omitempty"`
 	// Folders that instances do not see where they run as the user of this
-	// process. Caddy's data folder is always one. A change needs a restart.
+	// process. Caddy's data folder is always one, and so are the folders of
+	// bundles and of the files secret_keys and client_secret_file, unless programs
+	// are there. A change needs a restart.
 	Hide []string `json:"hide,omitempty"`
+
+	bundles string   // the control plane's folder of bundles
+	secrets []string // its files that nobody else may read
+}
+
+// keepFrom has instances not see what of the control plane is secret, either.
+func (p *Process) keepFrom(c *ControlPlane, o *caddymodule.OIDC) (err error) {
+	files := []string{c.SecretKeys}
+	if o != nil {
+		files = append(files, o.ClientSecretFile)
+	}
+	p.secrets = nil
+	for _, file := range files {
+		if file == "" {
+			continue
+		}
+		path, pathErr := filepath.Abs(file)
+		p.secrets, err = append(p.secrets, path), errors.Join(err, pathErr)
+	}
+	bundles, pathErr := filepath.Abs(c.Blobs)
+	p.bundles = bundles
+	return errors.Join(err, pathErr)
 }
 
 // CaddyModule implements caddy.Module.
@@ -62,6 +93,8 @@ func (Process) CaddyModule() caddy.ModuleInfo {
 //		users FIRST LAST
 //		network NETWORK
 //		processes NUMBER
+//		shm SIZE
+//		wave_server PATH
 //		hide FOLDER …
 //	}
 func (p *Process) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -102,6 +135,19 @@ func (p *Process) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			if p.Processes, err = strconv.Atoi(text); err != nil {
 				return d.Errf("%q is not a number of processes", text)
 			}
+		case "shm":
+			var text string
+			if !d.Args(&text) || d.NextArg() {
+				return d.ArgErr()
+			}
+			var err error
+			if p.SHM, err = caddymodule.ParseBytes(text); err != nil {
+				return d.WrapErr(err)
+			}
+		case "wave_server":
+			if !d.Args(&p.WaveServer) || d.NextArg() {
+				return d.ArgErr()
+			}
 		case "hide":
 			folders := d.RemainingArgs()
 			if len(folders) == 0 {
@@ -109,7 +155,7 @@ func (p *Process) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			}
 			p.Hide = append(p.Hide, folders...)
 		default:
-			return d.Errf("launcher process has no setting %q; there are data, stop_on_exit, users, network, processes and hide", d.Val())
+			return d.Errf("launcher process has no setting %q; there are data, stop_on_exit, users, network, processes, shm, wave_server and hide", d.Val())
 		}
 	}
 	return nil
@@ -149,6 +195,12 @@ func (p *Process) Validate() error {
 	if n := p.Processes; n != 0 && (n < minProcesses || n > maxProcesses) {
 		errs = append(errs, fmt.Errorf("launcher process: processes %d is not from %d to %d", n, minProcesses, maxProcesses))
 	}
+	if p.SHM < 0 {
+		errs = append(errs, fmt.Errorf("launcher process: shm %d is not a number of bytes above 0", p.SHM))
+	}
+	if w := p.WaveServer; w != "" && !filepath.IsAbs(w) {
+		errs = append(errs, fmt.Errorf("launcher process: wave_server %q is no absolute path", w))
+	}
 	for _, folder := range p.Hide {
 		if !filepath.IsAbs(folder) || filepath.Clean(folder) == "/" {
 			errs = append(errs, fmt.Errorf("launcher process: hide %q is no absolute path below /", folder))
@@ -165,7 +217,13 @@ func (p *Process) Open(log *zap.Logger) (launcher.Launcher, error) {
 	}
 	config := process.Config{
 		DataDir: dir, Unpack: unpack, Network: p.Network, Processes: p.Processes, Log: log.Named("process"),
-		Hide: append([]string{caddy.AppDataDir()}, p.Hide...),
+		WaveServer:   p.WaveServer,
+		SharedMemory: p.SHM,
+		Hide:         append([]string{caddy.AppDataDir()}, p.Hide...),
+		Secrets:      p.secrets,
+	}
+	if p.bundles != "" {
+		config.Hide = append(config.Hide, p.bundles)
 	}
 	if p.Users != nil {
 		config.FirstUser, config.LastUser = p.Users[0], p.Users[1]
@@ -173,18 +231,17 @@ func (p *Process) Open(log *zap.Logger) (launcher.Launcher, error) {
 	return process.New(config)
 }
 
-// unpack writes a bundle into an empty folder. It was checked at import, and
-// is checked again: the folder of bundles is only a folder.
+// unpack writes a bundle into an empty folder. That it harms nobody was checked
+// at import, and is checked again: the folder of bundles is only a folder.
 func unpack(ctx context.Context, blob controlplane.Blob, dir string) error {
-	b, err := bundle.Open(blob, blob.Size(), bundle.Options{})
+	b, err := bundle.Reopen(blob, blob.Size())
 	if err != nil {
 		return err
 	}
 	return b.Unpack(ctx, dir)
 }
 
-// Modes implements LauncherModule. Wave apps are this launcher's too, which
-// says why it cannot run them.
+// Modes implements LauncherModule.
 func (*Process) Modes() []controlplane.AppMode {
 	return []controlplane.AppMode{controlplane.Python, controlplane.Binary, controlplane.Wave}
 }
@@ -196,7 +253,8 @@ func (p *Process) StopOnExit() bool { return p.StopAll }
 // address is probed.
 type Manual struct {
 	// Networks that addresses may lie in, such as 10.0.0.0/8. Default: none.
-	// A change needs a restart.
+	// Loopback, link-local and metadata addresses need one that lies within such
+	// a range, such as 127.0.0.0/8. A change needs a restart.
 	Allow []netip.Prefix `json:"allow,omitempty"`
 }
 
@@ -250,11 +308,11 @@ func (m *Manual) Open(*zap.Logger) (launcher.Launcher, error) {
 	return manual.New(manual.Config{Allow: m.Allow, Deny: ownAddress}), nil
 }
 
-// ownAddress reports whether one of this process's own servers listens there:
-// an app at such an address would be the edge calling itself.
+// ownAddress reports whether this process itself listens there: an app at such
+// an address would be the edge calling itself.
 func ownAddress(target netip.AddrPort) bool {
 	own := errors.New("own address")
-	err := caddymodule.Servers(caddy.ActiveContext(), func(_ string, a caddy.NetworkAddress) error {
+	err := caddymodule.Listeners(caddy.ActiveContext(), func(a caddy.NetworkAddress) error {
 		if port := uint(target.Port()); a.IsUnixNetwork() || port < a.StartPort || port > a.EndPort {
 			return nil
 		}

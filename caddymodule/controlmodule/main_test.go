@@ -86,11 +86,19 @@ func (*yard) Logs(context.Context, string, launcher.LogOptions) (io.ReadCloser, 
 }
 
 // module is yard's.
-type module struct{ stopsOnExit bool }
+type module struct {
+	stopsOnExit bool
+	modes       []controlplane.AppMode // nil: Python
+}
 
 func (module) Open(*zap.Logger) (launcher.Launcher, error) { return nil, errors.New("not by a test") }
-func (module) Modes() []controlplane.AppMode               { return []controlplane.AppMode{controlplane.Python} }
 func (m module) StopOnExit() bool                          { return m.stopsOnExit }
+func (m module) Modes() []controlplane.AppMode {
+	if m.modes == nil {
+		return []controlplane.AppMode{controlplane.Python}
+	}
+	return m.modes
+}
 
 // house is a control plane over the test's store, before it does anything.
 type house struct {
@@ -121,7 +129,7 @@ func newHouse(t *testing.T, name, place string) *house {
 		blobs: folder, settled: newLatch(), counts: newMetrics([]string{"yard"}),
 	}
 	config := controlplane.Config{Store: store, Blobs: folder, Sleep: controlplane.SleepSettings{Timeout: time.Hour, Presence: time.Hour}}
-	return &house{candidate: &candidate{running: r, config: config, log: zap.New(core)}, yard: y, logs: logs}
+	return &house{candidate: &candidate{running: r, config: config, log: zap.New(core), appsChecked: checkAppsEvery}, yard: y, logs: logs}
 }
 
 // run campaigns until the test ends or stop is called, which waits for it.

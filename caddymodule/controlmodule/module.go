@@ -27,6 +27,7 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/bundle"
 	"github.com/seed-dbc68772/slipway/controlplane/identity"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/vault"
 )
 
 func init() {
@@ -39,6 +40,11 @@ type ControlPlane struct {
 	// Folder of the imported bundles. Default: bundles in Caddy's data folder.
 	// A change needs a restart.
 	Blobs string `json:"blobs,omitempty"`
+	// File of the keys that the values of secrets are sealed with, which
+	// `slipway secret-keys create` makes; all control planes of a store need the
+	// same keys. A new key is taken at once. Default: none, and there are no
+	// secrets. Another file needs a restart.
+	SecretKeys string `json:"secret_keys,omitempty"`
 	// What runs instances, by name. Default: process alone. A change needs a
 	// restart.
 	LaunchersRaw caddy.ModuleMap `json:"launchers,omitempty" caddy:"namespace=slipway.launchers"`
@@ -86,6 +92,7 @@ type running struct {
 	modules   map[string]LauncherModule
 	launchers map[string]launcher.Launcher
 	blobs     controlplane.Blobs
+	vault     controlplane.Vault // nil: there are no secrets
 	grace     time.Duration
 	desk      atomic.Pointer[desk] // nil until the store has answered
 	settled   latch                // the edge of this process may read routes
@@ -121,10 +128,22 @@ func (c *ControlPlane) StartControlPlane(ctx context.Context, d caddymodule.Cont
 		ControlPlaneDeps: d, modules: c.launchers, launchers: map[string]launcher.Launcher{}, blobs: kept,
 		grace: time.Duration(d.Settings.StopGrace), settled: newLatch(), counts: newMetrics(slices.Sorted(maps.Keys(c.launchers))),
 	}
+	if c.SecretKeys != "" {
+		keys, err := vault.Open(c.SecretKeys)
+		if err != nil {
+			return nil, fmt.Errorf("open secret_keys: %w", err)
+		}
+		r.vault = keys
+	}
 	if r.tracer, err = newTracer(ctx); err != nil {
 		d.Log.Warn("starts are not traced", zap.Error(err))
 	}
 	for name, mod := range c.launchers {
+		if p, ok := mod.(*Process); ok {
+			if err := p.keepFrom(c, d.Settings.OIDC); err != nil {
+				return nil, errors.Join(fmt.Errorf("open launcher %s: %w", name, err), r.Close())
+			}
+		}
 		l, err := mod.Open(d.Log)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("open launcher %s: %w", name, err), r.Close())
@@ -166,11 +185,17 @@ func (r *running) open(ctx, working context.Context) error {
 	if err != nil {
 		return err
 	}
+	offered, err := offers(r.Settings)
+	if err != nil {
+		return err
+	}
+	options := bundleOptions(r.Settings, offered)
 	config := controlplane.Config{
+		Offers:            offered,
 		ReadInstanceToken: func(token string) (string, int64, bool) { return identity.ReadInstanceToken(key, token) },
 		Passes:            people.keys, Provider: people.issuer(), Rights: people.rights,
-		Store: r.Store, Edges: r.Store, Leaders: r.Store, Happenings: r.Store, Sleep: sleeping(r.Settings), Changes: r.Changes, Blobs: r.blobs, ReadBundle: readBundle(r.Settings.MaxUpload), Launchers: r,
-		Access: rules(r.Settings), Quotas: quotas(r.Settings), RoutingMode: controlplane.RoutingMode(r.Settings.RoutingMode), MaxUpload: r.Settings.MaxUpload,
+		Store: r.Store, Edges: r.Store, Leaders: r.Store, Happenings: r.Store, Sleep: sleeping(r.Settings), Changes: r.Changes, Blobs: r.blobs, ReadBundle: readBundle(options), ReadMeta: readMeta, Launchers: r,
+		Access: rules(r.Settings), Quotas: quotas(r.Settings), Vault: r.vault, RoutingMode: controlplane.RoutingMode(r.Settings.RoutingMode), MaxUpload: r.Settings.MaxUpload,
 		ReservedAliases: append(slices.Clone(r.Settings.ReservedAliases), consoleLabel(r.ControlPlaneDeps)...),
 	}
 	service := controlplane.NewService(config)
@@ -180,7 +205,7 @@ func (r *running) open(ctx, working context.Context) error {
 	})
 	r.desk.Store(at)
 	people.run(working, &r.work, service)
-	c := &candidate{running: r, config: config, key: key, log: r.Log.Named("leader")}
+	c := &candidate{running: r, config: config, key: key, log: r.Log.Named("leader"), appsChecked: checkAppsEvery}
 	r.work.Go(func() { c.campaign(working) })
 	return nil
 }
@@ -192,7 +217,7 @@ func rules(s caddymodule.Settings) access.Rules {
 func quotas(s caddymodule.Settings) controlplane.Quotas {
 	return controlplane.Quotas{
 		Instances: int(s.InstancesPerUser), VisitorInstances: int(s.InstancesPerVisitor),
-		Versions: int(s.VersionsPerUser), Starts: int(s.StartsPerUser),
+		Versions: int(s.VersionsPerUser), Starts: int(s.StartsPerUser), Secrets: int(s.SecretsPerUser),
 	}
 }
 
@@ -200,16 +225,19 @@ func sleeping(s caddymodule.Settings) controlplane.SleepSettings {
 	return controlplane.SleepSettings{Timeout: time.Duration(s.InstanceTimeout), Presence: time.Duration(s.PresenceTimeout)}
 }
 
-func readBundle(maxUpload int64) func(context.Context, io.ReaderAt, int64) (controlplane.ReadBundle, error) {
-	options := bundle.Options{Limits: bundle.DefaultLimits()}
-	options.Limits.Upload = maxUpload
+func bundleLimits(s caddymodule.Settings) bundle.Limits {
+	return bundle.Limits{
+		Upload: s.MaxUpload, Unpacked: s.BundleLimits.Unpacked, Entries: int(s.BundleLimits.Entries), Ratio: int(s.BundleLimits.Ratio),
+	}
+}
+
+func readBundle(options bundle.Options) func(context.Context, io.ReaderAt, int64) (controlplane.ReadBundle, error) {
 	return func(_ context.Context, r io.ReaderAt, size int64) (controlplane.ReadBundle, error) {
 		b, err := bundle.Open(r, size, options)
 		if err != nil {
 			return controlplane.ReadBundle{}, err
 		}
-		icon, warnings := b.SmallIcon()
-		return controlplane.ReadBundle{Manifest: b.Manifest, Warnings: append(b.Warnings, warnings...), Icon: icon}, nil
+		return b.Read(), nil
 	}
 }
 

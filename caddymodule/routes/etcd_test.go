@@ -47,7 +47,7 @@ func (f *farm) run() {
 	f.begin()
 	select {
 	case <-f.live.First():
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		f.Fatal("no table")
 	}
 }

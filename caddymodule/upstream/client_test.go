@@ -17,7 +17,7 @@ import (
 	"github.com/seed-dbc68772/slipway/routing"
 )
 
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // rig is a client with a server in front and an app behind it.
 type rig struct {

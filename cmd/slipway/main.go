@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -18,6 +19,7 @@ import (
 	"github.com/seed-dbc68772/slipway/caddymodule"
 	"github.com/seed-dbc68772/slipway/cmd/slipway/cli"
 	"github.com/seed-dbc68772/slipway/cmd/slipway/sampleapp"
+	"github.com/seed-dbc68772/slipway/cmd/slipway/secretkeys"
 	"github.com/seed-dbc68772/slipway/cmd/slipway/up"
 )
 
@@ -25,7 +27,6 @@ import (
 var version = "dev"
 
 func main() {
-	caddy.CustomBinaryName = "slipway"
 	caddymodule.Version = version
 	ctx := context.Background()
 	if len(os.Args) > 1 && os.Args[1] == "up" {
@@ -40,10 +41,11 @@ func main() {
 
 func run(ctx context.Context) int {
 	world := cli.IO{
-		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv,
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv, Program: filepath.Base(os.Args[0]),
 		OutTTY: term.IsTerminal(int(os.Stdout.Fd())), ErrTTY: term.IsTerminal(int(os.Stderr.Fd())),
 	}
-	commands := []*cobra.Command{up.Command(os.Stdout), sampleCommand(), versionCommand()}
+	caddy.CustomBinaryName = world.Name()
+	commands := []*cobra.Command{up.Command(os.Stdout), secretkeys.Command(os.Stdout), sampleCommand(), versionCommand()}
 	return cli.Run(ctx, os.Args[1:], world, append(commands, caddyCommands()...)...)
 }
 

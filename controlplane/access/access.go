@@ -64,8 +64,8 @@ var sight = [controlplane.Actions]controlplane.Action{
 	controlplane.ChangeAlias: controlplane.SeeInstance, controlplane.SeeAlias: controlplane.SeeAlias,
 
 	controlplane.ManageAliases: known, controlplane.SeeTags: known, controlplane.ManageTags: known, controlplane.AssignTag: known,
-	controlplane.SeeSecretNames: known, controlplane.WriteOwnSecret: known, controlplane.WriteSharedSecret: known,
-	controlplane.SeeEdges: known, controlplane.SeeLeader: known, controlplane.SeeAudit: known, controlplane.Explain: known,
+	controlplane.SeeSecretNames: known, controlplane.WriteOwnSecret: known, controlplane.WriteSharedSecret: known, controlplane.RevealSecret: known,
+	controlplane.SeeOffers: known, controlplane.RefreshAll: known, controlplane.SeeEdges: known, controlplane.SeeLeader: known, controlplane.SeeAudit: known, controlplane.Explain: known,
 	controlplane.ManageUsers: known, controlplane.HaveTokens: known,
 }
 
@@ -97,6 +97,12 @@ func (r Rules) allows(is class, do controlplane.Action, of *controlplane.Resourc
 		return is&seeInstance[index(of.Visibility)] != 0
 	case controlplane.ChangeAlias:
 		return is&admin != 0 || r.UserAliases && is&owner != 0
+	case controlplane.RevealSecret:
+		write := controlplane.WriteSharedSecret
+		if of.Visibility == controlplane.Private {
+			write = controlplane.WriteOwnSecret
+		}
+		return is&owner != 0 && is&others[write] != 0
 	case controlplane.AssignTag:
 		return is&(admin|tagAdmin) != 0 || is&full != 0 && len(of.AdminRoles) == 0
 	}

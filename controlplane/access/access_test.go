@@ -21,6 +21,8 @@ var actors = map[string]*cp.Actor{
 	"workload":       {Instance: "0b5ab1de-3a5e-4f0c-9d0f-5a0c0f6c1a01"},
 	"tag admin":      {User: "tara", Roles: []string{"curators"}},
 	"full tag admin": {User: "tom", Full: true, Roles: []string{"curators"}},
+	"full owner":     {User: "olga", Full: true},
+	"admin owner":    {User: "olga", Admin: true, Full: true},
 }
 
 // In the tables: ✓ allowed, 404 hidden, 403 forbidden, login sign in. A row is
@@ -97,12 +99,19 @@ assign tag curated    | login     | 403     | ✓         | 403  | ✓          
 see secret names      | login     | 403     | 403       | ✓    | ✓              | ✓     | 403
 write own secret      | login     | 403     | 403       | ✓    | ✓              | ✓     | 403
 write shared secret   | login     | 403     | 403       | 403  | 403            | ✓     | 403
+see offers            | login     | ✓       | ✓         | ✓    | ✓              | ✓     | 403
+refresh all           | login     | 403     | 403       | 403  | 403            | ✓     | 403
 see edges             | login     | ✓       | ✓         | ✓    | ✓              | ✓     | 403
 see leader            | login     | 403     | 403       | 403  | 403            | ✓     | 403
 see audit             | login     | 403     | 403       | 403  | 403            | ✓     | 403
 explain               | login     | 403     | 403       | 403  | 403            | ✓     | 403
 manage users          | login     | 403     | 403       | 403  | 403            | ✓     | 403
 have tokens           | login     | ✓       | ✓         | ✓    | ✓              | ✓     | 403
+
+§4 Secrets' values      | anonymous | visitor | owner | full | full owner | admin | admin owner | workload
+reveal secret PRIVATE   | login     | 403     | 403   | 403  | ✓          | 403   | ✓           | 403
+reveal secret ALL_USERS | login     | 403     | 403   | 403  | 403        | 403   | ✓           | 403
+reveal secret APP       | login     | 403     | 403   | 403  | 403        | 403   | ✓           | 403
 `
 
 var actions = map[string]cp.Action{
@@ -111,7 +120,8 @@ var actions = map[string]cp.Action{
 	"open": cp.OpenInstance, "metadata": cp.SeeInstance, "logs": cp.ReadLogs, "change": cp.ChangeInstance,
 	"see alias": cp.SeeAlias, "change alias": cp.ChangeAlias, "manage aliases": cp.ManageAliases,
 	"see tags": cp.SeeTags, "manage tags": cp.ManageTags, "assign tag": cp.AssignTag,
-	"see secret names": cp.SeeSecretNames, "write own secret": cp.WriteOwnSecret, "write shared secret": cp.WriteSharedSecret,
+	"see secret names": cp.SeeSecretNames, "write own secret": cp.WriteOwnSecret, "write shared secret": cp.WriteSharedSecret, "reveal secret": cp.RevealSecret,
+	"see offers": cp.SeeOffers, "refresh all": cp.RefreshAll,
 	"see edges": cp.SeeEdges, "see leader": cp.SeeLeader, "see audit": cp.SeeAudit, "explain": cp.Explain, "manage users": cp.ManageUsers, "have tokens": cp.HaveTokens,
 }
 
@@ -184,7 +194,7 @@ func question(t *testing.T, row string, columns []string) (c cell) {
 		switch {
 		case isApp:
 			c.of.AppVisibility = cp.Visibility(app)
-		case cp.Visibility(word).Valid():
+		case cp.Visibility(word).Valid(), word == string(cp.AppWide):
 			c.of.Visibility = cp.Visibility(word)
 		case word == "MANAGED":
 			c.of.Lifecycle = cp.Managed
@@ -249,7 +259,7 @@ func TestEveryBitOfTheTablesMatters(t *testing.T) {
 	for name, do := range actions {
 		e := entry{name, &others[do], other}
 		switch do {
-		case cp.SeeApp, cp.RunApp, cp.OpenInstance, cp.SeeInstance, cp.ChangeAlias, cp.AssignTag:
+		case cp.SeeApp, cp.RunApp, cp.OpenInstance, cp.SeeInstance, cp.ChangeAlias, cp.AssignTag, cp.RevealSecret:
 			continue // not of this table
 		case cp.UpdateApp, cp.DeleteApp, cp.DownloadApp, cp.SetImage:
 			e.classes = app

@@ -55,6 +55,9 @@ var others = [cp.Actions]class{
 	cp.WriteOwnSecret:    full | admin,
 	cp.WriteSharedSecret: admin,
 
+	cp.SeeOffers:  signedIn,
+	cp.RefreshAll: admin,
+
 	cp.SeeEdges:    signedIn, // --wait asks for them
 	cp.SeeLeader:   admin,
 	cp.SeeAudit:    admin,

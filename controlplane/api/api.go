@@ -62,18 +62,22 @@ func (s *server) register() huma.API {
 	api := humago.New(s.mux, config)
 	api.UseMiddleware(strict, uniqueKeys)
 	s.registerApps(api)
+	s.registerShown(api)
 	s.registerInstances(api)
 	s.registerSleep(api)
 	s.registerAliases(api)
 	s.registerTags(api)
+	s.registerSecrets(api)
 	s.registerEdges(api)
 	s.registerLeader(api)
 	s.registerAudit(api)
+	s.registerLaunch(api)
 	s.registerOther(api)
 	s.registerLogin(api)
 	s.registerTokens(api)
 	s.registerTickets(api)
 	s.registerUsers(api)
+	describeConditions(api)
 	return api
 }
 
@@ -105,6 +109,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		r = r.WithContext(context.WithValue(ctx, actorKey{}, actor))
+		if r, err = conditional(r, pattern); err != nil {
+			writeProblem(w, newProblem(ctx, err))
+			return
+		}
 	}
 	s.mux.ServeHTTP(w, r)
 }

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) { etcdtest.Main(m) }
 
 // house is the API over a real store, with an app, an instance and an alias.
 type house struct {
-	*testing.T
+	testing.TB
 	handler     http.Handler
 	service     *controlplane.Service
 	store       *etcdstore.Store
@@ -46,9 +46,9 @@ type launchers struct{}
 func (launchers) Launcher(controlplane.AppMode) string          { return "process" }
 func (launchers) Check(*controlplane.App) []controlplane.Reason { return nil }
 
-func newHouse(t *testing.T) *house {
+func newHouse(t testing.TB) *house {
 	t.Helper()
-	h := &house{T: t, store: etcdtest.Shared(t).Open(t)}
+	h := &house{TB: t, store: etcdtest.Shared(t).Open(t)}
 	h.admin = etcdtest.Token(t, h.store, &controlplane.User{Name: "root", Subject: "root"})
 	h.user = etcdtest.User(t, h.store, "ada")
 	site, err := routing.NewSite(routing.SiteConfig{BaseURL: "http://localhost:8080"})
@@ -218,9 +218,9 @@ func TestEveryOperationNeedsAToken(t *testing.T) {
 	for _, op := range list {
 		t.Run(op, func(t *testing.T) {
 			h := *h
-			h.T = t
+			h.TB = t
 			method, path, _ := strings.Cut(op, " ")
-			path = strings.NewReplacer("{id}", uuid.NewString(), "{alias}", "nobody", "{name}", "nobody").Replace(path)
+			path = strings.NewReplacer("{id}", uuid.NewString(), "{alias}", "nobody", "{name}", "nobody", "{n}", "1").Replace(path)
 			if carriesItsOwn[op] {
 				for name, a := range map[string]answer{"another's": h.call(method, path, expired, ""), "basic": h.call(method, path, "", "", "Authorization: Basic cm9vdDpyb290")} {
 					if p := h.problem(a, http.StatusUnauthorized); p.Code != "unauthenticated" {
@@ -307,7 +307,7 @@ func TestMethodsThatAPathDoesNotTake(t *testing.T) {
 	} {
 		t.Run(target, func(t *testing.T) {
 			h := *h
-			h.T = t
+			h.TB = t
 			method, path, _ := strings.Cut(target, " ")
 			for _, token := range []string{"", h.admin} {
 				a := h.call(method, path, token, "")
@@ -370,7 +370,7 @@ func TestProblems(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := *h
-			h.T = t
+			h.TB = t
 			p := h.problem(h.call(c.method, c.path, c.token, c.body), c.status)
 			if p.Code != c.code || len(p.Errors) != c.errors {
 				t.Errorf("problem %+v, want code %s and %d faults", p, c.code, c.errors)
@@ -382,7 +382,7 @@ func TestProblems(t *testing.T) {
 	}
 	t.Run("what it may mean", func(t *testing.T) {
 		h := *h
-		h.T = t
+		h.TB = t
 		if p := h.problem(h.call("GET", "/api/v1/apps?limti=2", h.user, ""), 422); p.Hint != "did you mean limit?" || p.Errors[0].Where != "query.limti" {
 			t.Errorf("%+v", p)
 		}
@@ -393,9 +393,17 @@ func TestProblems(t *testing.T) {
 			t.Errorf("%+v", p)
 		}
 	})
+	t.Run("a bundle over the limit", func(t *testing.T) {
+		h := *h
+		h.TB = t
+		p := h.problem(h.call("POST", "/api/v1/bundles", h.user, strings.Repeat("x", 1<<20+1), "Content-Type: application/zip"), 413)
+		if p.Code != "too_large" || p.Hint == "" {
+			t.Errorf("%+v", p)
+		}
+	})
 	t.Run("every fault of a bundle", func(t *testing.T) {
 		h := *h
-		h.T = t
+		h.TB = t
 		p := h.problem(h.call("POST", "/api/v1/bundles", h.user, "PK", "Content-Type: application/zip"), 422)
 		want := []v1.Fault{{Code: "manifest", Where: "app.toml", Line: 3, Message: "one"}, {Code: "entry", Message: "two"}}
 		if diff := cmp.Diff(want, p.Errors); diff != "" || p.Hint != "mend it" {

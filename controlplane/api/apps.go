@@ -40,9 +40,11 @@ type ByID struct {
 
 // upload hands the body on unread, so that a bundle is never in memory.
 type upload struct {
-	Visibility string `query:"visibility" doc:"PRIVATE (default), ALL_USERS or PUBLIC"`
-	body       io.Reader
-	mediaType  string
+	Visibility    string `query:"visibility" doc:"PRIVATE (default), ALL_USERS or PUBLIC"`
+	Image         string `query:"image" doc:"of a container app, in place of the manifest's; the admins' to give" maxLength:"512"`
+	LaunchProfile string `query:"launch_profile" doc:"of instances that are started without one"`
+	body          io.Reader
+	mediaType     string
 }
 
 // Resolve implements huma.Resolver.
@@ -64,11 +66,16 @@ func (s *server) registerApps(api huma.API) {
 			return nil, s.fail(ctx, controlplane.Errorf(controlplane.CodeInvalid, "a bundle is sent as application/zip, not %q", in.mediaType).
 				WithHint("slipway bundle import FILE sends it right"))
 		}
-		app, warnings, err := s.Service.ImportApp(ctx, actorOf(ctx), in.body, controlplane.Visibility(in.Visibility))
+		app, warnings, err := s.Service.ImportAppAs(ctx, actorOf(ctx), in.body, controlplane.Import{
+			Visibility: controlplane.Visibility(in.Visibility), Image: in.Image, LaunchProfile: in.LaunchProfile,
+		})
 		if err != nil {
 			return nil, s.fail(ctx, err)
 		}
-		view := s.app(app)
+		view, err := s.app(ctx, app)
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
 		for _, w := range warnings {
 			view.Warnings = append(view.Warnings, v1.Fault(w))
 		}
@@ -76,16 +83,23 @@ func (s *server) registerApps(api huma.API) {
 	})
 	huma.Register(api, huma.Operation{
 		OperationID: "list-apps", Method: http.MethodGet, Path: "/api/v1/apps", Tags: []string{"apps"}, Summary: "List apps",
-	}, func(ctx context.Context, in *struct{ PageQuery }) (*page[v1.App], error) {
+	}, func(ctx context.Context, in *struct {
+		PageQuery
+		AppQuery
+	}) (*page[v1.App], error) {
 		p, err := in.page()
 		if err != nil {
 			return nil, s.fail(ctx, err)
 		}
-		apps, err := s.Service.Apps(ctx, actorOf(ctx), p)
+		apps, err := s.Service.FindApps(ctx, actorOf(ctx), in.filter(), p)
 		if err != nil {
 			return nil, s.fail(ctx, err)
 		}
-		return &page[v1.App]{listOf(apps, s.app)}, nil
+		views, err := s.apps(ctx, apps)
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		return &page[v1.App]{views}, nil
 	})
 	huma.Register(api, huma.Operation{
 		OperationID: "get-app", Method: http.MethodGet, Path: "/api/v1/apps/{id}", Tags: []string{"apps"}, Summary: "Get an app",
@@ -94,23 +108,31 @@ func (s *server) registerApps(api huma.API) {
 		if err != nil {
 			return nil, s.fail(ctx, err)
 		}
-		return &one[v1.App]{ETag: etag(app.Revision), Body: s.app(app)}, nil
+		view, err := s.app(ctx, app)
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		return &one[v1.App]{ETag: etag(app.Revision), Body: view}, nil
 	})
 	huma.Register(api, huma.Operation{
 		OperationID: "update-app", Method: http.MethodPatch, Path: "/api/v1/apps/{id}", Tags: []string{"apps"},
-		Summary: "Change an app's visibility, tags or image", Description: "The image is of container apps, and the admins' to set. " +
+		Summary: "Change an app's visibility, tags, image or launch profile", Description: "The image is of container apps, and the admins' to set. " +
 			"Tags are all that the app is to have; who has one of a tag's admin roles may give and take that tag whoever owns the app.",
 	}, func(ctx context.Context, in *struct {
 		ByID
 		Body v1.AppPatch
 	}) (*one[v1.App], error) {
 		app, err := s.Service.UpdateApp(ctx, actorOf(ctx), in.ID, controlplane.AppChange{
-			Visibility: (*controlplane.Visibility)(in.Body.Visibility), Tags: in.Body.Tags, Image: in.Body.Image,
+			Visibility: (*controlplane.Visibility)(in.Body.Visibility), Tags: in.Body.Tags, Image: in.Body.Image, LaunchProfile: in.Body.LaunchProfile,
 		})
 		if err != nil {
 			return nil, s.fail(ctx, err)
 		}
-		return &one[v1.App]{ETag: etag(app.Revision), Revision: revision(app.Revision), Body: s.app(app)}, nil
+		view, err := s.app(ctx, app)
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		return &one[v1.App]{ETag: etag(app.Revision), Revision: revision(app.Revision), Body: view}, nil
 	})
 	huma.Register(api, huma.Operation{
 		OperationID: "download-bundle", Method: http.MethodGet, Path: "/api/v1/apps/{id}/bundle", Tags: []string{"apps"},

@@ -91,7 +91,10 @@ var instanceOperations = map[string]bool{
 
 // publicOperations are those of apps that are shown to people who are not
 // signed in, if the tables say so of any.
-var publicOperations = map[string]bool{"GET /api/v1/apps": true, "GET /api/v1/apps/{id}": true}
+var publicOperations = map[string]bool{
+	"GET /api/v1/apps": true, "GET /api/v1/apps/{id}": true, "GET /api/v1/apps/{id}/visit": true,
+	"GET /api/v1/apps/{id}/icon": true, "GET /api/v1/apps/{id}/screenshots/{n}": true, "GET /api/v1/apps/{id}/description": true,
+}
 
 func (s *server) anonymous(pattern string) bool {
 	if anonymousOperations[pattern] {

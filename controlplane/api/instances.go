@@ -19,21 +19,22 @@ func (s *server) registerInstances(api huma.API) {
 		OperationID: "run-app", Method: http.MethodPost, Path: "/api/v1/instances", Tags: []string{"instances"},
 		Summary: "Start a new instance of an app", DefaultStatus: http.StatusAccepted,
 	}, func(ctx context.Context, in *struct{ Body v1.RunRequest }) (*one[v1.Instance], error) {
-		if p := value(in.Body.LaunchProfile); p != "" {
-			return nil, s.fail(ctx, controlplane.Errorf(controlplane.CodeInvalid, "there is no launch profile %q", p).
-				WithHint("leave launch_profile out: none are configured"))
-		}
-		created, err := s.Service.RunApp(ctx, actorOf(ctx), in.Body.AppID, controlplane.Visibility(value(in.Body.Visibility)))
+		created, err := s.Service.RunAppAs(ctx, actorOf(ctx), in.Body.AppID, controlplane.Run{
+			Visibility: controlplane.Visibility(value(in.Body.Visibility)), LaunchProfile: value(in.Body.LaunchProfile),
+		})
 		return s.oneInstance(ctx, created, err)
 	})
 	huma.Register(api, huma.Operation{
 		OperationID: "list-instances", Method: http.MethodGet, Path: "/api/v1/instances", Tags: []string{"instances"}, Summary: "List instances",
-	}, func(ctx context.Context, in *struct{ PageQuery }) (*page[v1.Instance], error) {
+	}, func(ctx context.Context, in *struct {
+		PageQuery
+		InstanceQuery
+	}) (*page[v1.Instance], error) {
 		p, err := in.page()
 		if err != nil {
 			return nil, s.fail(ctx, err)
 		}
-		instances, err := s.Service.Instances(ctx, actorOf(ctx), p)
+		instances, err := s.Service.FindInstances(ctx, actorOf(ctx), in.filter(), p)
 		if err != nil {
 			return nil, s.fail(ctx, err)
 		}
@@ -70,6 +71,7 @@ func (s *server) registerInstances(api huma.API) {
 		{"suspend-instance", http.MethodPost, "/suspend", "Put an instance to sleep", http.StatusOK, s.Service.SuspendInstance},
 		{"resume-instance", http.MethodPost, "/resume", "Start what sleeps or failed", http.StatusOK, s.Service.ResumeInstance},
 		{"restart-instance", http.MethodPost, "/restart", "Start an instance anew", http.StatusOK, s.Service.RestartInstance},
+		{"redeploy-instance", http.MethodPost, "/redeploy", "Have an instance take what the settings and its app say now (admins)", http.StatusOK, s.Service.RedeployInstance},
 		{"terminate-instance", http.MethodDelete, "", "Remove an instance with its volumes", http.StatusAccepted, s.Service.TerminateInstance},
 	} {
 		huma.Register(api, huma.Operation{

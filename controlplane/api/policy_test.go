@@ -74,7 +74,7 @@ func TestABodyHasEachKeyOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := *s.house
-			h.T = t
+			h.TB = t
 			before := s.records()
 			p := h.problem(h.call(c.method, c.path, s.tokens["admin"], c.body), 422)
 			if p.Code != "invalid" || !strings.Contains(p.Detail, c.key) || len(p.Errors) != 1 || p.Errors[0].Where != "body."+c.key {

@@ -26,12 +26,13 @@ func (s *server) registerTags(api huma.API) {
 		Description: "Apps get it by PATCH /apps/{id}.", DefaultStatus: http.StatusCreated,
 	}, func(ctx context.Context, in *struct{ Body v1.TagRequest }) (*oneTag, error) {
 		tag, err := s.Service.CreateTag(ctx, actorOf(ctx), in.Body.Name, controlplane.TagChange{
-			Title: &in.Body.Title, Color: &in.Body.Color, VisitorRoles: &in.Body.VisitorRoles, AdminRoles: &in.Body.AdminRoles,
+			Title: &in.Body.Title, Description: &in.Body.Description, Color: &in.Body.Color, IsCategory: &in.Body.IsCategory,
+			VisitorRoles: &in.Body.VisitorRoles, AdminRoles: &in.Body.AdminRoles,
 		})
 		if err != nil {
 			return nil, s.fail(ctx, err)
 		}
-		return &oneTag{ETag: etag(tag.Revision), Revision: revision(tag.Revision), Body: tagView(tag)}, nil
+		return &oneTag{ETag: etag(tag.Revision), Revision: revision(tag.Revision), Body: s.tagView(tag)}, nil
 	})
 	huma.Register(api, huma.Operation{
 		OperationID: "list-tags", Method: http.MethodGet, Path: all, Tags: tags, Summary: "List tags",
@@ -44,7 +45,7 @@ func (s *server) registerTags(api huma.API) {
 		if err != nil {
 			return nil, s.fail(ctx, err)
 		}
-		return &page[v1.Tag]{listOf(list, tagView)}, nil
+		return &page[v1.Tag]{listOf(list, s.tagView)}, nil
 	})
 	huma.Register(api, huma.Operation{
 		OperationID: "get-tag", Method: http.MethodGet, Path: one, Tags: tags, Summary: "Get a tag",
@@ -53,7 +54,7 @@ func (s *server) registerTags(api huma.API) {
 		if err != nil {
 			return nil, s.fail(ctx, err)
 		}
-		return &oneTag{ETag: etag(tag.Revision), Revision: revision(tag.Revision), Body: tagView(tag)}, nil
+		return &oneTag{ETag: etag(tag.Revision), Revision: revision(tag.Revision), Body: s.tagView(tag)}, nil
 	})
 	huma.Register(api, huma.Operation{
 		OperationID: "update-tag", Method: http.MethodPatch, Path: one, Tags: tags, Summary: "Change a tag",
@@ -66,7 +67,7 @@ func (s *server) registerTags(api huma.API) {
 		if err != nil {
 			return nil, s.fail(ctx, err)
 		}
-		return &oneTag{ETag: etag(tag.Revision), Revision: revision(max(tag.Revision, changed)), Body: tagView(tag)}, nil
+		return &oneTag{ETag: etag(tag.Revision), Revision: revision(max(tag.Revision, changed)), Body: s.tagView(tag)}, nil
 	})
 	huma.Register(api, huma.Operation{
 		OperationID: "delete-tag", Method: http.MethodDelete, Path: one, Tags: tags, Summary: "Delete a tag, and take it from all apps",
@@ -79,9 +80,14 @@ func (s *server) registerTags(api huma.API) {
 	})
 }
 
-func tagView(t *controlplane.Tag) v1.Tag {
-	return v1.Tag{
-		Name: t.Name, Title: t.Title, Color: t.Color, VisitorRoles: append([]string{}, t.VisitorRoles...),
-		AdminRoles: append([]string{}, t.AdminRoles...), CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt,
+func (s *server) tagView(t *controlplane.Tag) v1.Tag {
+	out := v1.Tag{
+		Name: t.Name, Title: t.Title, Description: t.Description, Color: t.Color, IsCategory: t.IsCategory,
+		VisitorRoles: append([]string{}, t.VisitorRoles...), AdminRoles: append([]string{}, t.AdminRoles...),
+		CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt,
 	}
+	for _, kind := range s.Service.TagKinds(t) {
+		out.Kinds = append(out.Kinds, string(kind))
+	}
+	return out
 }

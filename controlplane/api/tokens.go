@@ -17,17 +17,17 @@ import (
 func (s *server) registerTokens(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "list-tokens", Method: http.MethodGet, Path: "/api/v1/tokens", Tags: []string{"identity"}, Summary: "List the caller's personal tokens",
-	}, func(ctx context.Context, _ *struct{}) (*page[v1.Token], error) {
+	}, func(ctx context.Context, in *struct{ PageQuery }) (*page[v1.Token], error) {
 		actor := actorOf(ctx)
-		tokens, err := s.Service.Tokens(ctx, actor)
+		p, err := in.page()
 		if err != nil {
 			return nil, s.fail(ctx, err)
 		}
-		out := &page[v1.Token]{v1.List[v1.Token]{Items: make([]v1.Token, len(tokens)), Revision: revision(0)}}
-		for i, token := range tokens {
-			out.Body.Items[i] = tokenView(token, actor.Credential)
+		list, err := s.Service.Tokens(ctx, actor, p)
+		if err != nil {
+			return nil, s.fail(ctx, err)
 		}
-		return out, nil
+		return &page[v1.Token]{listOf(list, func(t *controlplane.Token) v1.Token { return tokenView(t, actor.Credential) })}, nil
 	})
 	huma.Register(api, huma.Operation{
 		OperationID: "create-token", Method: http.MethodPost, Path: "/api/v1/tokens", Tags: []string{"identity"}, DefaultStatus: http.StatusCreated,

@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"context"
 	"encoding/base64"
 	"strconv"
 	"strings"
@@ -13,14 +14,44 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/lifecycle"
 )
 
-func (s *server) app(a *controlplane.App) v1.App {
+func (s *server) app(ctx context.Context, a *controlplane.App) (v1.App, error) {
+	reasons, err := s.Service.Reasons(ctx, a)
+	if err != nil {
+		return v1.App{}, err
+	}
+	categories, err := s.Service.Categories(ctx, a)
+	if err != nil {
+		return v1.App{}, err
+	}
+	return s.appView(a, reasons[0], categories[0]), nil
+}
+
+func (s *server) apps(ctx context.Context, list controlplane.List[*controlplane.App]) (out v1.List[v1.App], err error) {
+	reasons, err := s.Service.Reasons(ctx, list.Items...)
+	if err != nil {
+		return out, err
+	}
+	categories, err := s.Service.Categories(ctx, list.Items...)
+	if err != nil {
+		return out, err
+	}
+	next := 0
+	return listOf(list, func(a *controlplane.App) v1.App {
+		next++
+		return s.appView(a, reasons[next-1], categories[next-1])
+	}), nil
+}
+
+func (s *server) appView(a *controlplane.App, reasons []controlplane.Reason, categories []string) v1.App {
 	out := v1.App{
 		ID: a.ID, Name: a.Name, Version: a.Version, Title: a.Title, Description: a.Description,
-		Owner: a.Owner, Visibility: string(a.Visibility), Tags: a.Tags, Lifecycle: string(a.Lifecycle),
+		Owner: a.Owner, Visibility: string(a.Visibility), Tags: a.Tags, Categories: categories, Lifecycle: string(a.Lifecycle),
 		RoutingMode: string(a.RoutingMode), AppMode: string(a.AppMode), Reasons: []v1.Reason{},
 		CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt, Link: optional(a.Link),
+		RuntimeVersion: optional(a.RuntimeVersion), LaunchProfile: optional(a.LaunchProfile), Image: optional(a.Manifest.Runtime.CustomImage),
+		Category: optional(a.Manifest.Category),
 	}
-	for _, r := range s.Service.Reasons(a) {
+	for _, r := range reasons {
 		out.Reasons = append(out.Reasons, reason(r))
 	}
 	out.Runnable = len(out.Reasons) == 0 && a.Lifecycle != controlplane.Link
@@ -32,13 +63,17 @@ func (s *server) instance(actor controlplane.Actor, in *controlplane.Instance) v
 		ID: in.ID, AppID: in.AppID, AppName: in.AppName, AppVersion: in.AppVersion, Owner: in.Owner,
 		Visibility: string(in.Visibility), Status: string(in.Status), Stage: optional(string(in.Stage)),
 		URL: lifecycle.CanonicalURL(s.Site, in), RoutingMode: string(in.RoutingMode),
-		PrimaryAlias: optional(in.PrimaryAlias), Launcher: in.Launcher, LastActive: optional(in.LastActive),
+		PrimaryAlias: optional(in.PrimaryAlias), Launcher: in.Launcher, LaunchProfile: optional(in.LaunchProfile), LastActive: optional(in.LastActive),
 		Wake: string(cmp.Or(in.Wake, controlplane.WakeVisitors)), Restarts: in.Restarts, Readonly: !actor.Admin && actor.User != in.Owner,
 		Suspendable: in.Status.Live(), CreatedAt: in.CreatedAt, UpdatedAt: in.UpdatedAt,
 	}
 	if in.Reason != nil {
 		r := reason(*in.Reason)
 		out.Reason = &r
+	}
+	if in.Resources != nil {
+		resources := v1.Resources(*in.Resources)
+		out.Resources = &resources
 	}
 	if in.Status == controlplane.Deployed || in.Status == controlplane.Unknown {
 		at, because := in.SuspendAfter(s.Service.Sleep)

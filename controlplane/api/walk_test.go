@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
 	"github.com/seed-dbc68772/slipway/controlplane/identity"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/vault"
 	"github.com/seed-dbc68772/slipway/routing"
 )
 
@@ -50,6 +52,32 @@ DELETE /api/v1/apps/{id} ALL_USERS                        | 401 | 404 | 403 | 40
 GET /api/v1/apps/{id}/bundle                              | 401 | 404 | 404 | 404 | 200 | 404 | 200
 GET /api/v1/apps/{id}/bundle ALL_USERS                    | 401 | 404 | 403 | 403 | 200 | 403 | 200
 GET /api/v1/apps/{id}/bundle PUBLIC public_mode           | 401 | 403 | 403 | 403 | 200 | 403 | 200
+GET /api/v1/apps/{id}/icon                                | 401 | 404 | 404 | 404 | 200 | 404 | 200
+GET /api/v1/apps/{id}/icon ALL_USERS                      | 401 | 404 | 200 | 200 | 200 | 200 | 200
+GET /api/v1/apps/{id}/icon PUBLIC                         | 401 | 404 | 200 | 200 | 200 | 200 | 200
+GET /api/v1/apps/{id}/icon PUBLIC public_mode             | 200 | 200 | 200 | 200 | 200 | 200 | 200
+GET /api/v1/apps/{id}/screenshots/{n}                     | 401 | 404 | 404 | 404 | 200 | 404 | 200
+GET /api/v1/apps/{id}/screenshots/{n} ALL_USERS           | 401 | 404 | 200 | 200 | 200 | 200 | 200
+GET /api/v1/apps/{id}/screenshots/{n} PUBLIC              | 401 | 404 | 200 | 200 | 200 | 200 | 200
+GET /api/v1/apps/{id}/screenshots/{n} PUBLIC public_mode  | 200 | 200 | 200 | 200 | 200 | 200 | 200
+GET /api/v1/apps/{id}/description                         | 401 | 404 | 404 | 404 | 200 | 404 | 200
+GET /api/v1/apps/{id}/description ALL_USERS               | 401 | 404 | 200 | 200 | 200 | 200 | 200
+GET /api/v1/apps/{id}/description PUBLIC                  | 401 | 404 | 200 | 200 | 200 | 200 | 200
+GET /api/v1/apps/{id}/description PUBLIC public_mode      | 200 | 200 | 200 | 200 | 200 | 200 | 200
+GET /api/v1/apps/{id}/meta                                | 401 | 404 | 404 | 404 | 200 | 404 | 200
+GET /api/v1/apps/{id}/meta ALL_USERS                      | 401 | 404 | 403 | 403 | 200 | 403 | 200
+GET /api/v1/apps/{id}/meta PUBLIC public_mode             | 401 | 403 | 403 | 403 | 200 | 403 | 200
+GET /api/v1/apps/{id}/visit                               | 401 | 404 | 404 | 404 | 409 | 404 | 409
+GET /api/v1/apps/{id}/visit ALL_USERS                     | 401 | 404 | 409 | 302 | 302 | 302 | 302
+GET /api/v1/apps/{id}/visit PUBLIC public_mode            | 302 | 302 | 302 | 302 | 302 | 302 | 302
+GET /api/v1/apps/{id}/visit ALL_USERS MANAGED             | 401 | 404 | 302 | 302 | 302 | 302 | 302
+POST /api/v1/apps/{id}/preconditions                      | 401 | 404 | 404 | 404 | 200 | 404 | 200
+POST /api/v1/apps/{id}/preconditions ALL_USERS            | 401 | 404 | 403 | 403 | 200 | 403 | 200
+POST /api/v1/preconditions                                | 401 | 403 | 403 | 403 | 403 | 403 | 200
+PATCH /api/v1/apps/{id} ALL_USERS profile                 | 401 | 404 | 403 | 403 | 200 | 403 | 200
+POST /api/v1/bundles image                                | 401 | 403 | 403 | 403 | 403 | 403 | 201
+GET /api/v1/runtime-versions                              | 401 | 200 | 200 | 200 | 200 | 200 | 200
+GET /api/v1/launch-profiles                               | 401 | 200 | 200 | 200 | 200 | 200 | 200
 POST /api/v1/instances                                    | 401 | 404 | 404 | 404 | 202 | 404 | 202
 POST /api/v1/instances ALL_USERS                          | 401 | 404 | 202 | 202 | 202 | 202 | 202
 POST /api/v1/instances PUBLIC public_mode                 | 401 | 403 | 202 | 202 | 202 | 202 | 202
@@ -71,6 +99,8 @@ GET /api/v1/instances/{id}/logs                           | 401 | 404 | 404 | 40
 GET /api/v1/instances/{id}/logs PUBLIC                    | 401 | 404 | 404 | 403 | 503 | 503 | 503
 POST /api/v1/instances/{id}/restart                       | 401 | 404 | 404 | 404 | 403 | 200 | 200
 POST /api/v1/instances/{id}/restart ALL_USERS             | 401 | 404 | 404 | 403 | 403 | 200 | 200
+POST /api/v1/instances/{id}/redeploy                      | 401 | 404 | 404 | 404 | 403 | 403 | 200
+POST /api/v1/instances/{id}/redeploy ALL_USERS            | 401 | 404 | 404 | 403 | 403 | 403 | 200
 PATCH /api/v1/instances/{id} autosuspend                  | 401 | 404 | 404 | 404 | 403 | 403 | 200
 PATCH /api/v1/instances/{id} wake                         | 401 | 404 | 404 | 404 | 403 | 200 | 200
 GET /api/v1/instances/{id}/status                         | 401 | 404 | 404 | 404 | 200 | 200 | 200
@@ -99,6 +129,21 @@ GET /api/v1/tags/{name}                                   | 401 | 200 | 200 | 20
 PATCH /api/v1/tags/{name}                                 | 401 | 403 | 403 | 200 | 200 | 200 | 200
 PATCH /api/v1/tags/{name} curated                         | 401 | 403 | 403 | 403 | 403 | 403 | 200
 DELETE /api/v1/tags/{name}                                | 401 | 403 | 403 | 403 | 403 | 403 | 204
+POST /api/v1/secrets                                      | 401 | 403 | 403 | 201 | 201 | 201 | 201
+POST /api/v1/secrets shared                               | 401 | 403 | 403 | 403 | 403 | 403 | 201
+GET /api/v1/secrets                                       | 401 | 403 | 403 | 200 | 200 | 200 | 200
+GET /api/v1/secrets shared                                | 401 | 403 | 403 | 200 | 200 | 200 | 200
+GET /api/v1/secrets parent                                | 401 | 403 | 403 | 403 | 403 | 403 | 200
+GET /api/v1/secrets/{name}                                | 401 | 403 | 403 | 200 | 404 | 404 | 404
+GET /api/v1/secrets/{name} shared                         | 401 | 403 | 403 | 200 | 200 | 200 | 200
+GET /api/v1/secrets/{name} parent                         | 401 | 403 | 403 | 403 | 403 | 403 | 200
+GET /api/v1/secrets/{name} reveal                         | 401 | 403 | 403 | 200 | 404 | 404 | 404
+GET /api/v1/secrets/{name} reveal shared                  | 401 | 403 | 403 | 403 | 403 | 403 | 200
+PUT /api/v1/secrets/{name}                                | 401 | 403 | 403 | 200 | 404 | 404 | 404
+PUT /api/v1/secrets/{name} shared                         | 401 | 403 | 403 | 403 | 403 | 403 | 200
+DELETE /api/v1/secrets/{name}                             | 401 | 403 | 403 | 204 | 404 | 404 | 404
+DELETE /api/v1/secrets/{name} parent                      | 401 | 403 | 403 | 403 | 403 | 403 | 204
+POST /api/v1/secrets/rotate                               | 401 | 403 | 403 | 403 | 403 | 403 | 200
 GET /api/v1/edges                                         | 401 | 200 | 200 | 200 | 200 | 200 | 200
 GET /api/v1/leader                                        | 401 | 403 | 403 | 403 | 403 | 403 | 503
 GET /api/v1/audit                                         | 401 | 403 | 403 | 403 | 403 | 403 | 200
@@ -138,7 +183,7 @@ func (s *scene) has(word string) bool { return slices.Contains(s.words, word) }
 
 func newScene(t *testing.T, words []string) *scene {
 	t.Helper()
-	s := &scene{house: &house{T: t, store: etcdtest.Shared(t).Open(t)}, words: words}
+	s := &scene{house: &house{TB: t, store: etcdtest.Shared(t).Open(t)}, words: words}
 	s.tokens = map[string]string{"anonymous": ""}
 	site, err := routing.NewSite(routing.SiteConfig{BaseURL: "http://localhost:8080"})
 	folder, err2 := blobs.New(t.TempDir())
@@ -152,17 +197,27 @@ func newScene(t *testing.T, words []string) *scene {
 		t.Fatal(err)
 	}
 	manifest := controlplane.Manifest{Name: "new", Version: "1", Lifecycle: controlplane.OnDemand, Runtime: controlplane.Runtime{AppMode: controlplane.Python}}
-	if s.has("container") {
+	if s.has("container") || s.has("image") {
 		manifest.Runtime.AppMode = controlplane.Container
 	}
 	s.service = controlplane.NewService(controlplane.Config{
 		Store: s.store, Edges: s.store, Leaders: s.store, Happenings: s.store, Blobs: folder, Launchers: launchers{}, RoutingMode: controlplane.Domain, MaxUpload: 1 << 20,
+		ReadMeta: func(io.ReaderAt, int64) (*controlplane.BundleMeta, error) {
+			return &controlplane.BundleMeta{App: "[App]"}, nil
+		},
 		Rights: controlplane.Rights{AdminRole: "operators", FullRole: "staff"},
 		Access: access.Rules{PublicMode: s.has("public_mode"), UserAliases: s.has("user_aliases")},
 		ReadBundle: func(context.Context, io.ReaderAt, int64) (controlplane.ReadBundle, error) {
 			return controlplane.ReadBundle{Manifest: manifest}, nil
 		},
 	})
+	keys := filepath.Join(t.TempDir(), "keys")
+	if _, err := vault.Create(keys); err != nil {
+		t.Fatal(err)
+	}
+	if s.service.Vault, err = vault.Open(keys); err != nil {
+		t.Fatal(err)
+	}
 	if s.service.Passes, err = identity.NewKeyring(t.Context(), s.store, time.Now); err != nil {
 		t.Fatal(err)
 	}
@@ -204,6 +259,7 @@ func (s *scene) fill(bundle string) {
 	app := &controlplane.App{
 		ID: uuid.NewString(), Name: "demo", Version: "1", Owner: "otto", Visibility: v, Tags: []string{"red"}, Lifecycle: controlplane.OnDemand,
 		RoutingMode: controlplane.Domain, AppMode: controlplane.Python, Bundle: bundle,
+		Icon: bundle, LongDescription: bundle, Screenshots: []controlplane.Picture{{Digest: bundle, Type: "image/png"}},
 	}
 	if s.has("MANAGED") {
 		app.Lifecycle = controlplane.Managed
@@ -246,6 +302,21 @@ func (s *scene) fill(bundle string) {
 		s.Fatal(err)
 	}
 	s.app, s.run, s.instance = app.ID, in.ID, other.ID
+	if strings.Contains(s.words[1], "/secrets") {
+		s.keepSecrets()
+	}
+}
+
+// keepSecrets has ada keep one of her own, and root those that are the admins'.
+func (s *scene) keepSecrets() {
+	s.Helper()
+	ada, root := controlplane.Actor{User: "ada", Full: true}, controlplane.Actor{User: "root", Full: true, Admin: true}
+	_, err := s.service.CreateSecret(s.Context(), ada, controlplane.SecretID{Name: "key"}, controlplane.SecretValues{"a": []byte("1")})
+	_, err2 := s.service.CreateSecret(s.Context(), root, controlplane.SecretID{Visibility: controlplane.AllUsers, Name: "key"}, controlplane.SecretValues{"a": []byte("1")})
+	_, err3 := s.service.CreateSecret(s.Context(), root, controlplane.SecretID{Visibility: controlplane.AppWide, Parent: "app:demo", Name: "key"}, controlplane.SecretValues{"a": []byte("1")})
+	if err := errors.Join(err, err2, err3); err != nil {
+		s.Fatal(err)
+	}
 }
 
 // send calls the row's operation; with absent its object is not there.
@@ -280,6 +351,8 @@ func (s *scene) send(column string, absent bool) answer {
 		"POST /api/v1/edge/ticket":               `{"ticket":"x","nonce":"x","instance_id":"` + run + `","host":"x"}`,
 		"POST /api/v1/edge/renew":                `{"pass":"x"}`,
 		"POST /api/v1/edge/icon":                 `{"app_id":"` + app + `","digest":"` + strings.Repeat("0", 64) + `"}`,
+		"POST /api/v1/secrets":                   `{"name":"new","values":{"a":"1"}}`,
+		"PUT /api/v1/secrets/{name}":             `{"values":{"a":"1"}}`,
 		"PATCH /api/v1/users/{name}":             `{"disabled":true}`,
 		"PUT /api/v1/instance/busy":              `{"for":"1h"}`,
 		"PUT /api/v1/instance/progress":          `{"percent":5}`,
@@ -291,7 +364,9 @@ func (s *scene) send(column string, absent bool) answer {
 		body = `{"autosuspend":false}`
 	case s.has("wake"):
 		body = `{"wake":"owner"}`
-	case s.has("image"):
+	case s.has("profile"):
+		body = `{"launch_profile":""}`
+	case s.has("image") && method == http.MethodPatch:
 		body = `{"image":"example.com/box:2"}`
 	case s.has("unassigned"):
 		body = `{"name":"new"}`
@@ -299,19 +374,52 @@ func (s *scene) send(column string, absent bool) answer {
 	var header []string
 	if path == "/api/v1/bundles" {
 		body, header = "PK", []string{"Content-Type: application/zip"}
+		if s.has("image") {
+			path += "?image=example.com/box:2"
+		}
 	}
 	name := tag
 	if strings.Contains(path, "/users/") {
 		name = "victor"
 	}
-	path = strings.NewReplacer("{id}", id, "{alias}", alias, "{name}", name).Replace(path)
+	if strings.Contains(path, "/secrets") {
+		if name = "key"; absent {
+			name = "lock"
+		}
+		if method == http.MethodPost && s.has("shared") {
+			body = `{"name":"new","visibility":"ALL_USERS","values":{"a":"1"}}`
+		}
+		path += s.secretQuery()
+	}
+	path = strings.NewReplacer("{id}", id, "{alias}", alias, "{name}", name, "{n}", "1").Replace(path)
 	if path == "/api/v1/explain" && method == http.MethodGet {
 		path += "?url=http://a/"
 	}
 	a := s.call(method, path, s.tokens[column], body, header...)
 	// What differs in the words alone.
-	a.body = strings.NewReplacer(alias, "ALIAS", app, "ID", run, "ID", a.Header.Get("X-Request-Id"), "REQUEST").Replace(a.body)
+	a.body = strings.NewReplacer(alias, "ALIAS", "\\\""+name+"\\\"", "NAME", app, "ID", run, "ID", a.Header.Get("X-Request-Id"), "REQUEST").Replace(a.body)
 	return a
+}
+
+// secretQuery says which secret the row means.
+func (s *scene) secretQuery() string {
+	var query []string
+	if s.words[0] == http.MethodPost {
+		return ""
+	}
+	switch {
+	case s.has("shared"):
+		query = append(query, "visibility=ALL_USERS")
+	case s.has("parent"):
+		query = append(query, "visibility=APP", "parent=app:demo")
+	}
+	if s.has("reveal") {
+		query = append(query, "reveal=true")
+	}
+	if query == nil {
+		return ""
+	}
+	return "?" + strings.Join(query, "&")
 }
 
 func TestEveryOperationAndEveryActor(t *testing.T) {
@@ -379,12 +487,17 @@ func (s *scene) check(column string, got answer, before int) {
 		}
 	case got.StatusCode < 300 && s.words[0] != http.MethodGet && s.words[1] != "/api/v1/explain":
 		changes = 1
-		if strings.Contains(s.words[1], "/login/device") || strings.HasSuffix(s.words[1], "/ticket") {
+		switch {
+		case strings.HasSuffix(s.words[1], "/preconditions") || s.has("profile"):
+			changes = 0 // nothing has changed since
+		case strings.Contains(s.words[1], "/login/device") || strings.HasSuffix(s.words[1], "/ticket"):
 			changes = 0 // nothing that lasts
-		} else if s.has("PRIVATE") || len(s.words) == 2 && s.words[0] == http.MethodPatch && !strings.Contains(s.words[1], "tags") && !strings.Contains(s.words[1], "users") ||
-			strings.HasSuffix(s.words[1], "/resume") {
+		case s.has("PRIVATE") || len(s.words) == 2 && s.words[0] == http.MethodPatch && !strings.Contains(s.words[1], "tags") && !strings.Contains(s.words[1], "users") ||
+			strings.HasSuffix(s.words[1], "/resume"):
 			changes = 0 // it was so already
 		}
+	case got.StatusCode < 300 && s.has("reveal"):
+		changes = 1 // a read that is worth a record
 	}
 	if n := s.records() - before; n != changes {
 		s.Errorf("%d audit records, want %d", n, changes)

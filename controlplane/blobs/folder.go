@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 )
@@ -264,5 +265,10 @@ func syncFolder(dir string) error {
 }
 
 func broken(what string, cause error) *controlplane.Error {
+	if errors.Is(cause, syscall.ENOSPC) || errors.Is(cause, syscall.EDQUOT) {
+		full := controlplane.Errorf(controlplane.CodeDiskFull, "there is no room for bundles on the server's disk")
+		full.Cause = fmt.Errorf("%s: %w", what, cause)
+		return full.WithHint("ask an admin to make room in the folder of the setting blobs, and send it again: nothing was kept")
+	}
 	return &controlplane.Error{Code: controlplane.CodeInternal, What: what, Cause: cause}
 }

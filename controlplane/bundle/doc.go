@@ -12,6 +12,9 @@
 // What is not fully accounted for is refused: every byte belongs to an entry,
 // to the directory or to the archive's comment.
 //
+// [Reopen] is for an archive that Open has let in before: what makes it safe to
+// read is asked again, what the settings say of it is not, since they change.
+//
 // Errors are *controlplane.Error: CodeTooLarge for an archive over the upload
 // limit, CodeInvalid for any other refusal, CodeInternal where the disk fails.
 // Faults say what is wrong where; their codes are the Code constants of this
@@ -25,15 +28,18 @@
 // app's root is "/app", as in the App Store, wherever a launcher really has it.
 //
 // Limits beside [Limits], in bytes: app.toml and packages.txt 256 KiB,
-// requirements.txt 4 MiB, a path 1024 and a part of it 255, all paths 32 MiB,
+// requirements.txt 4 MiB, a path 1024 and a part of it 255, all paths 16 MiB,
 // an Env value 32 KiB, a File value 128 KiB; 200 entries of Env, File, Tags,
 // Keywords, AppArgs and AppEntryPoint each, 5000 keys in app.toml.
 //
 // [Pack] writes the archive that Open reads. Equal folders give equal bytes:
 // entries are sorted, times fixed, modes 0644 or 0755. [ValidateFolder] says
 // what Pack would. Both leave out what .appignore names (gitignore rules, the
-// file at the root only), and always .git, .slipway, __MACOSX and what an
-// earlier Pack wrote to the root: *.wave, *.qz, and *.zip that begins with the
-// app's name. A symbolic link to a file inside the folder is packed as that
-// file; every other one is refused.
+// file at the root only), and always .git, .slipway, __MACOSX, virtual
+// environments of Python (folders with pyvenv.cfg), the file that is written,
+// and what an earlier Pack wrote to the root: *.wave, *.qz, and *.zip that
+// begins with the app's name. What Python, notebooks and macOS leave behind is
+// left out unless .appignore takes it back. A symbolic link to a file inside
+// the folder is packed as that file; every other one is refused, and so is what
+// cannot be read.
 package bundle

@@ -47,6 +47,9 @@ const (
 	WarnNotExecutable = "not_executable"    // the file that AppEntryPoint runs
 	WarnSources       = "unexpected_source" // LINK and container apps
 	WarnIcon          = "icon"              // it cannot be used
+	WarnScreenshot    = "screenshot"        // likewise
+	WarnDescription   = "long_description"  // likewise
+	WarnServer        = "server_decides"    // Options.AnyServer
 )
 
 const (

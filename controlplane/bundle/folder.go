@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,26 +16,31 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane"
 )
 
-// maxIgnore is the largest .appignore that is read.
-const maxIgnore = 256 << 10
-
 // ValidateFolder checks what [Pack] would write of dir: its paths, links and
-// limits, the manifest and the lists. It returns the manifest and warnings.
-func ValidateFolder(dir string, o Options) (controlplane.Manifest, []controlplane.Fault, error) {
-	x, err := openFolder(dir, o.withDefaults())
+// limits, the manifest and the lists, and then the pictures and the long
+// description as an import does ([Bundle.Show]). It returns the manifest and
+// warnings.
+func ValidateFolder(ctx context.Context, dir string, o Options) (controlplane.Manifest, []controlplane.Fault, error) {
+	x, err := openFolder(dir, PackOptions{Options: o})
 	if err != nil {
 		return controlplane.Manifest{}, nil, err
 	}
 	defer x.root.Close()
-	err = x.validate()
-	return x.bundle.Manifest, x.f.warnings, err
+	if err := x.validate(ctx); err != nil {
+		return x.bundle.Manifest, x.f.warnings, err
+	}
+	x.bundle.unpacked = x.readFile
+	unusable, err := x.bundle.Show(ctx, func(controlplane.Part) error { return nil })
+	return x.bundle.Manifest, append(x.f.warnings, unusable...), err
 }
 
 // folder is a folder seen as the bundle that it would be.
 type folder struct {
 	root    *os.Root
-	o       Options
+	o       PackOptions
 	f       faults
+	ignored gitignore.Matcher
+	paths   *tree
 	files   []folderFile // in the order of the walk
 	skipped int          // files and folders left out
 	size    int64
@@ -48,7 +54,8 @@ type folderFile struct {
 	folder bool // an empty one: others need no entry
 }
 
-func openFolder(dir string, o Options) (*folder, error) {
+func openFolder(dir string, o PackOptions) (*folder, error) {
+	o.Options = o.withDefaults()
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, &controlplane.Error{Code: controlplane.CodeNotFound, What: "read folder " + dir, Cause: err}
@@ -57,13 +64,12 @@ func openFolder(dir string, o Options) (*folder, error) {
 }
 
 // validate walks the folder and applies the rules.
-func (x *folder) validate() error {
-	ignore, err := x.ignore()
-	if err != nil {
+func (x *folder) validate(ctx context.Context) (err error) {
+	if x.ignored, err = x.ignore(); err != nil {
 		return err
 	}
-	paths := newTree(x.o.Limits.Entries)
-	if _, err := x.walk(".", ignore, paths); err != nil {
+	x.paths = newTree(x.o.Limits.Entries)
+	if _, err := x.walk(ctx, "."); err != nil {
 		return err
 	}
 	x.dropArchives()
@@ -76,39 +82,23 @@ func (x *folder) validate() error {
 			break
 		}
 	}
-	return c.check(x.o, &x.f, &x.bundle)
-}
-
-// ignore reads .appignore.
-func (x *folder) ignore() (gitignore.Matcher, error) {
-	data, err := x.read(ignoreName, maxIgnore)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	return gitignore.NewMatcher(ignorePatterns(string(data))), nil
-}
-
-func ignorePatterns(data string) []gitignore.Pattern {
-	var out []gitignore.Pattern
-	for line := range strings.Lines(strings.TrimPrefix(data, "\ufeff")) {
-		line = strings.TrimRight(line, "\r\n")
-		if strings.TrimSpace(line) != "" && line[0] != '#' {
-			out = append(out, gitignore.ParsePattern(line, nil))
-		}
-	}
-	return out
+	return c.check(x.o.Options, &x.f, &x.bundle)
 }
 
 // walk adds what is below dir and reports whether dir is empty. One that only
 // has what is left out is not, and gets no entry.
-func (x *folder) walk(dir string, ignore gitignore.Matcher, paths *tree) (empty bool, err error) {
+func (x *folder) walk(ctx context.Context, dir string) (empty bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
 	list, err := fs.ReadDir(x.root.FS(), dir)
 	if err != nil {
-		return false, broken("read folder", err)
+		x.unreadable(dir, err)
+		return false, nil
 	}
 	for _, d := range list {
 		name := path.Join(dir, d.Name())
-		if x.leaveOut(name, d.IsDir(), ignore) {
+		if x.leaveOut(name, d.IsDir()) {
 			x.skipped++
 			continue
 		}
@@ -118,7 +108,7 @@ func (x *folder) walk(dir string, ignore gitignore.Matcher, paths *tree) (empty 
 		}
 		e := folderFile{name: name, folder: d.IsDir()}
 		if d.IsDir() {
-			if empty, err := x.walk(name, ignore, paths); err != nil {
+			if empty, err := x.walk(ctx, name); err != nil {
 				return false, err
 			} else if !empty {
 				continue
@@ -126,7 +116,7 @@ func (x *folder) walk(dir string, ignore gitignore.Matcher, paths *tree) (empty 
 		} else if !x.stat(&e) {
 			continue
 		}
-		if fault := paths.add(name, e.folder); fault != nil {
+		if fault := x.paths.add(name, e.folder); fault != nil {
 			x.f.add(controlplane.Fault{Code: fault.code, Where: name, Message: fault.text})
 			if fault.code != CodeDuplicate {
 				return false, x.f.err()
@@ -136,20 +126,6 @@ func (x *folder) walk(dir string, ignore gitignore.Matcher, paths *tree) (empty 
 		x.files = append(x.files, e)
 	}
 	return len(list) == 0, nil
-}
-
-// leaveOut reports what is never packed, and what .appignore names. The
-// manifest is always packed.
-func (x *folder) leaveOut(name string, dir bool, ignore gitignore.Matcher) bool {
-	switch base := path.Base(name); {
-	case name == manifestName || name == oldManifestName:
-		return false
-	case base == ".git" || base == ".slipway", name == macFolder:
-		return true
-	case name == base && !dir && (strings.HasSuffix(base, ".wave") || strings.HasSuffix(base, ".qz")):
-		return true
-	}
-	return ignore.Match(strings.Split(name, "/"), dir)
 }
 
 // stat fills in size and mode of a file, or adds the fault why it cannot be
@@ -165,17 +141,45 @@ func (x *folder) stat(e *folderFile) bool {
 	case err != nil && link:
 		fault.Message = "a symbolic link that leaves the folder, or leads nowhere"
 	case err != nil:
-		fault.Code, fault.Message, fault.Hint = CodeUnreadable, "cannot be read: "+err.Error(), ""
+		x.unreadable(e.name, err)
+		return false
 	case link && info.IsDir():
 		fault.Message = "a symbolic link to a folder"
 	case !info.Mode().IsRegular():
 		fault.Code, fault.Message = CodeSpecialFile, "neither a file nor a folder"
 	default:
 		e.size, e.exec = info.Size(), info.Mode()&unixExec != 0
-		return true
+		return x.readable(e)
 	}
 	x.f.add(fault)
 	return false
+}
+
+// readable opens a file as Pack will: what may not be read is told with all
+// else, before anything is written. The manifest's size may be another then.
+func (x *folder) readable(e *folderFile) bool {
+	file, err := x.root.Open(e.name)
+	if err != nil {
+		x.unreadable(e.name, err)
+		return false
+	}
+	file.Close()
+	if x.o.Suffix != "" && (e.name == manifestName || e.name == oldManifestName) {
+		if data, err := x.read(e.name, maxManifest); err == nil {
+			e.size = int64(len(data))
+		}
+	}
+	return true
+}
+
+func (x *folder) unreadable(name string, err error) {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err // the path is said already
+	}
+	x.f.add(controlplane.Fault{
+		Code: CodeUnreadable, Where: name, Message: "cannot be read: " + err.Error(),
+		Hint: "let it be read with chmod, or name it in .appignore",
+	})
 }
 
 // dropArchives leaves out *.zip at the root that an earlier pack wrote: those
@@ -206,7 +210,20 @@ func (x *folder) dropArchives() {
 	})
 }
 
-// read is the content of a file of up to limit bytes.
+// readFile is the content of a file that is to be packed, and nothing else.
+func (x *folder) readFile(name string, limit int64) ([]byte, error) {
+	i, found := slices.BinarySearchFunc(x.files, name, func(e folderFile, s string) int { return strings.Compare(e.name, s) })
+	switch {
+	case !found || x.files[i].folder:
+		return nil, noFile(name)
+	case x.files[i].size > limit:
+		return nil, overLimit(name, uint64(x.files[i].size), limit)
+	}
+	return x.read(name, limit)
+}
+
+// read is the content of a file of up to limit bytes, of the manifest as it is
+// to be packed.
 func (x *folder) read(name string, limit int64) ([]byte, error) {
 	file, err := x.root.Open(name)
 	if err != nil {
@@ -222,6 +239,9 @@ func (x *folder) read(name string, limit int64) ([]byte, error) {
 		return nil, broken("read "+name, err)
 	case int64(len(data)) > limit:
 		return nil, controlplane.Errorf(controlplane.CodeTooLarge, "has more than %d bytes", limit)
+	}
+	if name == manifestName || name == oldManifestName {
+		data = withSuffix(data, x.o.Suffix)
 	}
 	return data, nil
 }

@@ -94,7 +94,11 @@ func TestAnIconIsMadeSmall(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			icon, warnings := b.SmallIcon()
+			var icon []byte
+			parts, warnings := shownOf(t, b)
+			if len(parts) > 0 {
+				icon = parts[0].Data
+			}
 			if tc.warning == "" != (len(warnings) == 0) || len(warnings) > 0 && !strings.Contains(warnings[0].Message, tc.warning) {
 				t.Errorf("warnings %v", warnings)
 			}

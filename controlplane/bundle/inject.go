@@ -18,7 +18,10 @@ const (
 var envRule = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // reservedEnv are the prefixes of names that the platform sets.
-var reservedEnv = []string{"H2O_CLOUD", "H2O_WAVE", "Q8S", "SLIPWAY"}
+var reservedEnv = []string{"H2O_CLOUD", wavePrefix, "Q8S", "SLIPWAY"}
+
+// wavePrefix begins names of which a server may allow some (AllowedEnv).
+const wavePrefix = "H2O_WAVE"
 
 // sections are the tables of [[Env]] or [[File]].
 func (r *manifestReader) sections(name string) []section {
@@ -31,7 +34,7 @@ func (r *manifestReader) sections(name string) []section {
 		return nil
 	}
 	if len(v.items) > maxList {
-		r.fault(v, name, fmt.Sprintf("has %d entries, the limit is %d", len(v.items), maxList), "")
+		r.fault(v, name, fmt.Sprintf("has %d entries, the limit is %d", len(v.items), maxList), "put several values into one file")
 		return nil
 	}
 	var out []section
@@ -66,11 +69,11 @@ func (r *manifestReader) source(s section, limit int) source {
 	}
 	switch {
 	case literal != nil && (secret != nil || key != nil):
-		r.fault(literal, s.field("Value"), "stands beside a secret", "keep either Value, or Secret and SecretKey")
+		r.textFault(literal, s.field("Value"), "stands beside a secret", "keep either Value, or Secret and SecretKey")
 	case literal != nil && x.optional:
 		r.fault(s.table.get("Optional"), s.field("Optional"), "goes with a Secret only", "delete it")
 	case literal != nil && len(literal.text) > limit:
-		r.fault(literal, s.field("Value"), fmt.Sprintf("has %d bytes, the limit is %d", len(literal.text), limit), "")
+		r.textFault(literal, s.field("Value"), fmt.Sprintf("has %d bytes, the limit is %d", len(literal.text), limit), "put it into a file of the bundle")
 	case literal != nil:
 		x.value = literal.text
 	case wrong:
@@ -93,20 +96,23 @@ func (r *manifestReader) env() {
 		}
 		src := r.source(s, maxEnvValue)
 		if v := s.table.get("Value"); v != nil && v.kind == kindString && strings.ContainsRune(v.text, 0) {
-			r.fault(v, s.field("Value"), "has a NUL character", "")
+			r.textFault(v, s.field("Value"), "has a NUL character", "take it out: no variable can hold one")
 		}
 		v := s.str("Name")
 		if v == nil {
 			if x := s.table.get("Name"); x == nil || x.kind == kindString {
-				r.missing(s, "Name", "is required", "")
+				r.missing(s, "Name", "is required", `write Name = "MY_VARIABLE"`)
 			}
 			continue
 		}
 		if !envRule.MatchString(v.text) || len(v.text) > maxPart {
-			r.fault(v, s.field("Name"), "may have letters, digits and '_', and does not begin with a digit", "")
+			r.fault(v, s.field("Name"), "may have letters, digits and '_', and does not begin with a digit", "like MY_VARIABLE")
 			continue
 		}
-		if prefix := r.reserved(v.text); prefix != "" {
+		switch prefix := r.reserved(v.text); {
+		case prefix == wavePrefix && r.o.AnyServer:
+			r.warn(v, controlplane.Fault{Code: WarnServer, Field: s.field("Name"), Message: "names that begin with " + prefix + " are the platform's; the server may allow this one"})
+		case prefix != "":
 			r.fault(v, s.field("Name"), "names that begin with "+prefix+" are the platform's", "choose another name")
 			continue
 		}
@@ -127,7 +133,7 @@ func (r *manifestReader) reserved(name string) string {
 		if !strings.HasPrefix(name, prefix) {
 			continue
 		}
-		if prefix == "H2O_WAVE" && (name == "H2O_WAVE_APP_MODE" || r.allowed(name)) {
+		if prefix == wavePrefix && (name == "H2O_WAVE_APP_MODE" || r.allowed(name)) {
 			return ""
 		}
 		return prefix
@@ -160,7 +166,7 @@ func (r *manifestReader) files() {
 		v := s.str("Path")
 		if v == nil {
 			if x := s.table.get("Path"); x == nil || x.kind == kindString {
-				r.missing(s, "Path", "is required", "")
+				r.missing(s, "Path", "is required", `write Path = "config/settings.json"`)
 			}
 			continue
 		}

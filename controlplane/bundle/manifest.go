@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/Masterminds/semver/v3"
 
@@ -120,7 +121,14 @@ func (r *manifestReader) warnTables() {
 	}
 }
 
-const maxName = 63
+// The most characters of what a manifest says of the app. Every list has title
+// and description, and every edge the title, for its waiting page.
+const (
+	maxName        = 63
+	maxTitle       = 200
+	maxDescription = 4000
+	maxLink        = 2000
+)
 
 var nameRule = regexp.MustCompile(`^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$`)
 
@@ -135,11 +143,11 @@ func (r *manifestReader) app(s section) {
 			r.fault(version, "App.Version", fmt.Sprintf("%q has %d characters, Name-Version may have %d", joined, len(joined), maxName), "shorten the name or the version")
 		}
 	}
-	r.m.Title = oneLine(s.text("Title"))
+	r.m.Title = r.line(s, "Title", maxTitle)
 	if r.m.Title == "" {
 		r.m.Title = r.m.Name
 	}
-	r.m.Description = oneLine(s.text("Description"))
+	r.m.Description = r.line(s, "Description", maxDescription)
 	if v := s.str("LongDescription"); v != nil {
 		if text := checkPath(path.Clean(v.text)); text != "" {
 			r.fault(v, "App.LongDescription", text, "write the path of a Markdown file of the bundle, like README.md")
@@ -165,16 +173,36 @@ func (r *manifestReader) label(s section, key string) *value {
 		}
 		return nil
 	case len(v.text) > maxName:
-		r.fault(v, s.field(key), fmt.Sprintf("has %d characters, the limit is %d", len(v.text), maxName), "")
+		r.fault(v, s.field(key), fmt.Sprintf("has %d characters, the limit is %d", len(v.text), maxName), "shorten it")
 		return nil
 	case key == "Version" && strings.Contains(v.text, "+"):
 		r.fault(v, s.field(key), "has build metadata", "leave out everything from the + on")
 		return nil
 	case !nameRule.MatchString(v.text):
-		r.fault(v, s.field(key), "may have letters, digits, '-', '_' and '.', and begins and ends with a letter or digit", "")
+		r.fault(v, s.field(key), "may have letters, digits, '-', '_' and '.', and begins and ends with a letter or digit", mendLabel(key, v.text))
 		return nil
 	}
 	return v
+}
+
+// line is a text of one line.
+func (r *manifestReader) line(s section, key string, limit int) string {
+	text := oneLine(s.text(key))
+	if n := utf8.RuneCountInString(text); n > limit {
+		r.textFault(s.str(key), s.field(key), fmt.Sprintf("has %d characters, the limit is %d", n, limit), "shorten it; LongDescription names a file that may say more")
+		return ""
+	}
+	return text
+}
+
+var badLabel = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
+
+// mendLabel is what a Name or a Version may have been meant to be.
+func mendLabel(key, text string) string {
+	if m := strings.Trim(badLabel.ReplaceAllString(text, "-"), "-_."); m != "" && len(m) <= maxName {
+		return fmt.Sprintf("write %s = %q", key, m)
+	}
+	return map[string]string{"Name": "like my-app", "Version": "like 1.2.3"}[key]
 }
 
 func (r *manifestReader) version(s section, v *value) {
@@ -304,6 +332,8 @@ func checkURL(s string) (*url.URL, string) {
 		return nil, "is not an absolute http or https URL"
 	case u.User != nil:
 		return nil, "has user information"
+	case len(s) > maxLink:
+		return nil, fmt.Sprintf("has %d characters, the limit is %d", len(s), maxLink)
 	}
 	host := u.Hostname()
 	if _, err := netip.ParseAddr(host); err != nil && (len(host) > 253 || !hostRule.MatchString(host)) {

@@ -73,6 +73,8 @@ func TestManifestRules(t *testing.T) {
 		{"version is a word", strings.Replace(waveHead, "1.0.0", "latest", 1), "3:11 App.Version: is not a semantic version (write MAJOR.MINOR.PATCH, like 1.2.3 or 1.2.3-rc.1)"},
 		{"template in the version", strings.Replace(waveHead, "1.0.0", "{{VERSION}}", 1), "3:11 App.Version: looks like a template that was not rendered, and may have letters, digits, '-', '_' and '.', and begins and ends with a letter or digit (render the template before packing, or write the value)"},
 		{"template in the name", strings.Replace(waveHead, "demo", "<your name>", 1), "2:8 App.Name: looks like a template that was not rendered, and *"},
+		{"texts as long as they may be", appHead + "Title = \"" + strings.Repeat("ä", 200) + "\"\nDescription = \"" + strings.Repeat("ä", 4000) + "\"\n[Runtime]\nModule = \"app\"\n", good},
+		{"texts that are longer", appHead + "Title = \"" + strings.Repeat("{{", 101) + "\"\nDescription = \"" + strings.Repeat("ä", 4001) + "\"\n[Runtime]\nModule = \"app\"\n", "4:9 App.Title: has 202 characters, the limit is 200\n5:15 App.Description: has 4001 characters, the limit is 4000"},
 		{"template in free text", appHead + "Title = \"{{x}} <b>\"\nDescription = \"<your text>\"\n[Runtime]\nModule = \"app\"\n", good},
 
 		{"long description outside", appHead + "LongDescription = \"../x.md\"\n[Runtime]\nModule = \"app\"\n", "4:19 App.LongDescription: the path has \"..\""},
@@ -112,6 +114,7 @@ func TestManifestRules(t *testing.T) {
 		{"memory reservation over its limit", waveHead + "MemoryLimit = \"1Gi\"\nMemoryReservation = \"2Gi\"\n", "7:21 Runtime.MemoryReservation: is more than MemoryLimit, which is 1Gi"},
 		{"CPU reservation over its limit", waveHead + "CPULimit = \"500m\"\nCPUReservation = \"1\"\n", "7:18 Runtime.CPUReservation: is more than CPULimit, which is 500m"},
 		{"memory over the cap", waveHead + "MemoryLimit = \"5Gi\"\n", "6:15 Runtime.MemoryLimit: is more than this server allows (use at most 4Gi)"},
+		{"memory reservation over the cap", waveHead + "MemoryReservation = \"5Gi\"\n", "6:21 Runtime.MemoryReservation: is more than this server allows (use at most 4Gi)"},
 		{"GPU count", waveHead + "GPUCount = -1\n", "6:12 Runtime.GPUCount: must lie between 0 and 1024"},
 
 		{"routing mode", waveHead + "RoutingMode = \"PATH\"\n", "6:15 Runtime.RoutingMode: is no such value (one of DOMAIN, BASE_URL)"},
@@ -144,6 +147,7 @@ func TestManifestRules(t *testing.T) {
 		{"address of a wave app", waveHead + "Address = \"http://h:1\"\n", "warning 6:1 Runtime.Address: ignored: AppMode \"wave\" does not use it"},
 
 		{"link", linkHead + "[Link]\nAddress = \"https://h2o.ai/x?y#z\"\n[Runtime]\nModule = \"\"\n", good},
+		{"link that is long", linkHead + "[Link]\nAddress = \"https://a/" + strings.Repeat("x", 1991) + "\"\n", "6:11 Link.Address: has 2001 characters, the limit is 2000"},
 		{"link without an address", linkHead, "1:1 Link.Address: is required where InstanceLifecycle is LINK"},
 		{"link is relative", linkHead + "[Link]\nAddress = \"/x\"\n", "6:11 Link.Address: is not an absolute http or https URL"},
 		{"link is a script", linkHead + "[Link]\nAddress = \"javascript:alert(1)\"\n", "6:11 Link.Address: is not an absolute http or https URL"},
@@ -190,6 +194,7 @@ func TestInjectionRules(t *testing.T) {
 		{"twice", env("Name = \"A\"\nValue = \"x\"\n[[Env]]\nName = \"A\"\nValue = \"y\"\n"), "warning 10:8 Env[2].Name: is there twice, and this one counts"},
 		{"NUL", env("Name = \"A\"\nValue = \"\\u0000\"\n"), "8:9 Env[1].Value: has a NUL character"},
 		{"too long", env("Name = \"A\"\nValue = \"" + strings.Repeat("x", maxEnvValue+1) + "\"\n"), "8:9 Env[1].Value: has 32769 bytes, the limit is 32768"},
+		{"too long, with a template", env("Name = \"A\"\nValue = \"{% x %}" + strings.Repeat("x", maxEnvValue) + "\"\n"), "8:9 Env[1].Value: has 32775 bytes, the limit is 32768"},
 		{"too many", waveHead + strings.Repeat("[[Env]]\nName = \"A\"\nValue = \"\"\n", 201), "6:3 Env: has 201 entries, the limit is 200"},
 		{"one table", waveHead + "[Env]\nName = \"A\"\n", "6:2 Env: must be an array of tables (write [[Env]])"},
 		{"array of strings", "Env = [\"A\"]\n" + waveHead, "1:8 Env[1]: must be a table, not a string (write [[Env]])"},
@@ -311,6 +316,7 @@ func TestManifestOfTheDeveloperGuide(t *testing.T) {
 		Runtime: controlplane.Runtime{
 			AppMode: controlplane.Wave, RoutingMode: controlplane.Domain, Module: "app.run", VolumeMount: "/data", VolumeSize: "1Gi", ResourceVolumeSize: "2Gi",
 			MemoryLimit: "500Mi", MemoryReservation: "400Mi", CPULimit: "1.5", CPUReservation: "500m", GPUCount: 1,
+			Asked: &controlplane.Resources{MemoryLimit: "500Mi", MemoryReservation: "400Mi", CPULimit: "1.5", CPUReservation: "500m", GPUCount: 1},
 		},
 		Env: []controlplane.EnvVar{
 			{Name: "ENVIRONMENT_VARIABLE_NAME", Secret: "SecretName", SecretKey: "SecretKeyName"},
@@ -351,11 +357,14 @@ func TestManifestValues(t *testing.T) {
 		{"CPU default", waveHead, Options{}, cpu, " "},
 		{"CPU limit below the server's reservation", runtime("CPULimit = \"100m\"\n"), Options{DefaultCPUReservation: "1"}, cpu, "100m 100m"},
 		{"mode in any case", mode("CONTAINER"), Options{}, func(m controlplane.Manifest) string { return string(m.Runtime.AppMode) }, "container"},
-		{"runtime version as configured", runtime("RuntimeVersion = \"PY312\"\n"), Options{RuntimeVersions: []RuntimeVersion{{Name: "py312"}}}, func(m controlplane.Manifest) string { return m.Runtime.RuntimeVersion }, "py312"},
+		{"runtime version as configured", runtime("RuntimeVersion = \"PY312\"\n"), Options{RuntimeVersions: []controlplane.RuntimeVersion{{Name: "py312"}}}, func(m controlplane.Manifest) string { return m.Runtime.RuntimeVersion }, "py312"},
 		{"ignored port", runtime("Port = 80\n"), Options{}, func(m controlplane.Manifest) string { return fmt.Sprint(m.Runtime.Port) }, "0"},
 		{"port in hexadecimal", mode("container") + "Port = 0x50\n", Options{}, func(m controlplane.Manifest) string { return fmt.Sprint(m.Runtime.Port) }, "80"},
 		{"last env wins", runtime("[[Env]]\nName = \"A\"\nValue = \"1\"\n[[Env]]\nName = \"A\"\nValue = \"2\"\n"), Options{}, func(m controlplane.Manifest) string { return fmt.Sprint(len(m.Env), m.Env[0].Value) }, "12"},
 		{"manual address", mode("manual") + "Address = \"http://Host:8000\"\n", Options{}, func(m controlplane.Manifest) string { return m.Runtime.Address }, "http://Host:8000"},
+		{"what it asks for itself", runtime("CPULimit = \"2\"\n"), Options{DefaultCPULimit: "1", DefaultMemoryLimit: "1Gi"}, func(m controlplane.Manifest) string {
+			return fmt.Sprintf("%+v", *m.Runtime.Asked)
+		}, fmt.Sprintf("%+v", controlplane.Resources{CPULimit: "2"})},
 		{"link", linkHead + "[Link]\nAddress = \"https://a/b\"\n", Options{}, func(m controlplane.Manifest) string { return m.LinkAddress + m.Runtime.MemoryLimit }, "https://a/b"},
 	}
 	for _, tt := range tests {
@@ -372,7 +381,7 @@ func TestManifestValues(t *testing.T) {
 }
 
 func TestDeprecatedRuntimeIsRefused(t *testing.T) {
-	_, _, err := ParseManifest([]byte(waveHead+"RuntimeVersion = \"old\"\n"), Options{RuntimeVersions: []RuntimeVersion{{Name: "old", Deprecated: true}, {Name: "new"}}})
+	_, _, err := ParseManifest([]byte(waveHead+"RuntimeVersion = \"old\"\n"), Options{RuntimeVersions: []controlplane.RuntimeVersion{{Name: "old", Deprecated: true}, {Name: "new"}}})
 	checkFaults(t, nil, err, "6:18 Runtime.RuntimeVersion: is deprecated and takes no new import")
 }
 
@@ -389,16 +398,16 @@ func TestPlacement(t *testing.T) {
 		{"description there", appHead + "LongDescription = \"./docs/x.md\"\n[Runtime]\nModule = \"app\"\n", []string{"docs/x.md"}, good},
 		{"description missing", appHead + "LongDescription = \"x.md\"\n[Runtime]\nModule = \"app\"\n", []string{"X.md"}, "4:19 App.LongDescription: there is no such file in the bundle (there is X.md)"},
 		{"description is a folder", appHead + "LongDescription = \"docs\"\n[Runtime]\nModule = \"app\"\n", []string{"docs/x.md"}, "4:19 App.LongDescription: there is no such file in the bundle"},
-		{"volume beside the bundle", volume("/data"), []string{"static/icon.png"}, good},
-		{"volume over a folder", volume("/static"), []string{"static/icon.png"}, "6:15 Runtime.VolumeMount: is a folder of the bundle, which the volume would hide"},
-		{"volume over a folder below the app's root", volume("/app/static"), []string{"static/icon.png"}, "6:15 Runtime.VolumeMount: is a folder of the bundle, which the volume would hide"},
+		{"volume beside the bundle", volume("/data"), []string{"static/app.css"}, good},
+		{"volume over a folder", volume("/static"), []string{"static/app.css"}, "6:15 Runtime.VolumeMount: is a folder of the bundle, which the volume would hide"},
+		{"volume over a folder below the app's root", volume("/app/static"), []string{"static/app.css"}, "6:15 Runtime.VolumeMount: is a folder of the bundle, which the volume would hide"},
 		{"volume over a deep folder", volume("/app/a/b"), []string{"a/b/c"}, "6:15 Runtime.VolumeMount: is a folder of the bundle, which the volume would hide"},
-		{"volume new below the app's root", volume("/app/data"), []string{"static/icon.png"}, good},
+		{"volume new below the app's root", volume("/app/data"), []string{"static/app.css"}, good},
 		{"binary there", mode("binary") + "AppEntryPoint = [\"./bin/server\"]\n", []string{"bin/server*"}, good},
 		{"binary missing", mode("binary") + "AppEntryPoint = [\"server\"]\n", nil, "6:18 Runtime.AppEntryPoint[1]: there is no such file in the bundle"},
 		{"binary not executable", mode("binary") + "AppEntryPoint = [\"server\"]\n", []string{"server"}, "warning 6:18 Runtime.AppEntryPoint[1]: is not executable (chmod +x server)"},
 		{"sample", mode("binary") + "AppEntryPoint = [\"slipway\", \"sample-app\"]\n", nil, good},
-		{"container as it should be", mode("container"), []string{"static/icon.png", "README.md"}, good},
+		{"container as it should be", mode("container"), []string{"static/app.css", "README.md"}, good},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -406,15 +415,15 @@ func TestPlacement(t *testing.T) {
 			for _, name := range tt.files {
 				files[name] = "x"
 			}
-			_, warnings, err := ValidateFolder(tempFolder(t, files), Options{})
+			_, warnings, err := ValidateFolder(t.Context(), tempFolder(t, files), Options{})
 			checkFaults(t, warnings, err, tt.want)
 		})
 	}
-	_, warnings, err := ValidateFolder(tempFolder(t, map[string]string{"app.toml": mode("container"), "main.py": "", "requirements.txt": ""}), Options{})
+	_, warnings, err := ValidateFolder(t.Context(), tempFolder(t, map[string]string{"app.toml": mode("container"), "main.py": "", "requirements.txt": ""}), Options{})
 	if err != nil || len(warnings) != 1 || warnings[0].Code != WarnSources || warnings[0].Where != "main.py" {
 		t.Errorf("%v, %v", warnings, err)
 	}
-	if _, _, err := ValidateFolder("/does/not/exist", Options{}); controlplane.CodeOf(err) != controlplane.CodeNotFound || !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := ValidateFolder(t.Context(), "/does/not/exist", Options{}); controlplane.CodeOf(err) != controlplane.CodeNotFound || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v", err)
 	}
 }
@@ -427,6 +436,11 @@ func FuzzParseManifest(f *testing.F) {
 	f.Add(data)
 	f.Add([]byte(linkHead + "[Link]\nAddress = \"https://a/b\"\n"))
 	f.Add([]byte(mode("manual") + "Address = \"http://h:1\"\n[[Env]]\nName.x = [[], {a = 1}]\n"))
+	for _, tc := range manifestCases() {
+		if text := tc.zip.entries[0].data; len(text) < 4<<10 {
+			f.Add(text)
+		}
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, warnings, err := ParseManifest(data, Options{})
 		list := warnings

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"unicode"
@@ -10,7 +11,7 @@ import (
 const (
 	maxPath  = 1024
 	maxPart  = 255
-	maxNames = 32 << 20 // all paths of one bundle together
+	maxNames = 16 << 20 // all paths of one bundle together
 )
 
 // checkPath says what is wrong with the path of an entry, or nothing. A folder
@@ -77,9 +78,19 @@ func foldCase(s string) string {
 	}, s)
 }
 
+// nameKey stands for all the spellings of a name that differ only in case. Two
+// names have the same by no effort that anybody can make, and a hundred thousand
+// of them take little memory, however long they are.
+type nameKey [16]byte
+
+func keyOf(path string) nameKey {
+	sum := sha256.Sum256([]byte(foldCase(path)))
+	return nameKey(sum[:16])
+}
+
 // tree is the paths of a bundle, each once however its case is written.
 type tree struct {
-	nodes map[string]treeNode
+	nodes map[nameKey]treeNode
 	limit int
 	bytes int
 }
@@ -92,11 +103,11 @@ type treeNode struct {
 
 type treeError struct{ code, text string }
 
-func newTree(limit int) *tree { return &tree{nodes: map[string]treeNode{}, limit: limit} }
+func newTree(limit int) *tree { return &tree{nodes: map[nameKey]treeNode{}, limit: limit} }
 
 // add puts in a checked path and the folders above it.
 func (t *tree) add(path string, folder bool) *treeError {
-	key := foldCase(path)
+	key := keyOf(path)
 	if n, ok := t.nodes[key]; ok {
 		switch {
 		case n.path != path:
@@ -120,7 +131,7 @@ func (t *tree) add(path string, folder bool) *treeError {
 			return nil
 		}
 		path = path[:i]
-		key = foldCase(path)
+		key = keyOf(path)
 		if n, ok := t.nodes[key]; ok {
 			switch {
 			case n.path != path:
@@ -136,7 +147,7 @@ func (t *tree) add(path string, folder bool) *treeError {
 	}
 }
 
-func (t *tree) put(key string, n treeNode) *treeError {
+func (t *tree) put(key nameKey, n treeNode) *treeError {
 	if len(t.nodes) >= t.limit {
 		return &treeError{CodeTooManyEntries, fmt.Sprintf("more than %d files and folders", t.limit)}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -43,6 +44,10 @@ type Bundle struct {
 	r       io.ReaderAt
 	entries []entry // by path
 	prefix  string  // the wrapping folder with its slash, or ""
+
+	// unpacked reads a file of a folder that is no archive yet; nil for an
+	// archive.
+	unpacked func(name string, limit int64) ([]byte, error)
 }
 
 // Open checks the archive of that size in r: the whole of it, every entry's
@@ -52,20 +57,12 @@ func Open(r io.ReaderAt, size int64, o Options) (*Bundle, error) {
 	if size > o.Limits.Upload {
 		return nil, tooLarge(size, o.Limits.Upload)
 	}
-	d, err := findDirectory(r, size)
-	if err != nil {
-		return nil, err
-	}
 	f := &faults{}
-	entries, err := readDirectory(r, d, o.Limits, f)
+	b, err := openStructure(r, size, o.Limits, f)
 	if err != nil {
 		return nil, err
 	}
-	if err := readLocal(r, entries, d.offset, f); err != nil {
-		return nil, err
-	}
-	b := &Bundle{r: r, entries: entries}
-	if b.UnpackedSize, err = checkContents(r, size, entries, o.Limits); err != nil {
+	if b.UnpackedSize, err = checkContents(r, size, b.entries, o.Limits); err != nil {
 		return nil, err
 	}
 	b.unwrap()
@@ -79,6 +76,43 @@ func Open(r io.ReaderAt, size int64, o Options) (*Bundle, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+// Reopen opens an archive that an installation has let in, maybe by other
+// settings than it has now: limits and the rules of app.toml are not asked again.
+// What could harm whoever reads it is refused all the same, the bytes of an entry
+// once they are read. The Bundle is for Unpack, ReadFile and Meta; it has no
+// Manifest and no figures.
+func Reopen(r io.ReaderAt, size int64) (*Bundle, error) {
+	f := &faults{}
+	b, err := openStructure(r, size, Limits{Entries: math.MaxInt}, f)
+	if err != nil {
+		return nil, err
+	}
+	b.unwrap()
+	for _, b.ManifestFile = range []string{manifestName, oldManifestName} {
+		if b.find(b.prefix+b.ManifestFile) != nil {
+			return b, nil
+		}
+	}
+	f.add(controlplane.Fault{Code: CodeNoManifest, Message: "no app.toml at the root"})
+	return nil, f.err()
+}
+
+// openStructure reads what the archive says of its entries.
+func openStructure(r io.ReaderAt, size int64, limits Limits, f *faults) (*Bundle, error) {
+	d, err := findDirectory(r, size)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := readDirectory(r, d, limits, f)
+	if err != nil {
+		return nil, err
+	}
+	if err := readLocal(r, entries, d.offset, f); err != nil {
+		return nil, err
+	}
+	return &Bundle{r: r, entries: entries}, nil
 }
 
 // unwrap drops __MACOSX, finds the one folder that wraps everything, if there
@@ -123,12 +157,15 @@ func (b *Bundle) ReadFile(name string) ([]byte, error) {
 }
 
 func (b *Bundle) read(name string, limit int64) ([]byte, error) {
+	if b.unpacked != nil {
+		return b.unpacked(name, limit)
+	}
 	e := b.find(b.prefix + name)
 	if e == nil {
-		return nil, &controlplane.Error{Code: controlplane.CodeNotFound, What: "no file " + name + " in the bundle", Cause: fs.ErrNotExist}
+		return nil, noFile(name)
 	}
 	if e.size > uint64(limit) {
-		return nil, controlplane.Errorf(controlplane.CodeTooLarge, "%s has %d bytes, the limit is %d", name, e.size, limit)
+		return nil, overLimit(name, e.size, limit)
 	}
 	var buf bytes.Buffer
 	buf.Grow(int(e.size))
@@ -136,6 +173,14 @@ func (b *Bundle) read(name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	return buf.Bytes(), nil
+}
+
+func noFile(name string) error {
+	return &controlplane.Error{Code: controlplane.CodeNotFound, What: "no file " + name + " in the bundle", Cause: fs.ErrNotExist}
+}
+
+func overLimit(name string, size uint64, limit int64) error {
+	return controlplane.Errorf(controlplane.CodeTooLarge, "%s has %d bytes, the limit is %d", name, size, limit)
 }
 
 // contents is what the rules need to know of a bundle, packed or not.
@@ -185,11 +230,12 @@ func (c *contents) check(o Options, f *faults, b *Bundle) error {
 		return err
 	}
 	b.HasRequirements = checkRequirements(data, c.has, f)
+	b.Manifest.NoWave = b.Manifest.Runtime.AppMode == controlplane.Wave && b.Manifest.Lifecycle != controlplane.Link && !namesWave(data)
 	if data, err = c.load("packages.txt", maxPackages, CodePackages, f); err != nil {
 		return err
 	}
 	b.HasPackages = checkPackages(data, f)
-	b.Icon, b.Screenshots = c.pictures()
+	b.Icon, b.Screenshots = c.pictures(f)
 	b.Warnings = f.warnings
 	return f.err()
 }
@@ -228,29 +274,4 @@ func (c *contents) noManifest() controlplane.Fault {
 		hint = "rename " + least + " to " + foldCase(least)
 	}
 	return controlplane.Fault{Code: CodeNoManifest, Message: "no app.toml at the root", Hint: hint}
-}
-
-// pictures are the icon and the screenshots, in name order.
-func (c *contents) pictures() (icon string, screenshots []string) {
-	for name := range c.files {
-		base, ok := strings.CutPrefix(name, "static/")
-		if !ok || strings.Contains(base, "/") {
-			continue
-		}
-		switch strings.ToLower(path.Ext(base)) {
-		case ".png", ".jpg", ".jpeg":
-		default:
-			continue
-		}
-		switch {
-		case strings.HasPrefix(base, "icon"):
-			if icon == "" || name < icon {
-				icon = name
-			}
-		case strings.HasPrefix(base, "screenshot"):
-			screenshots = append(screenshots, name)
-		}
-	}
-	slices.Sort(screenshots)
-	return icon, screenshots
 }

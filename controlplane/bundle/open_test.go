@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -353,7 +354,11 @@ func TestUnpackKeepsTheExecutableBitOnly(t *testing.T) {
 func FuzzOpen(f *testing.F) {
 	f.Add(withManifest(rawEntry{name: "a/b", data: []byte("x"), method: 8}).bytes())
 	f.Add(zipOf(f, map[string]string{"w/app.toml": goodManifest, "w/requirements.txt": "a==1\n"}))
-	f.Add(rawZip{}.bytes())
+	for _, tc := range slices.Concat(archiveCases(), manifestCases()) {
+		if b := tc.zip.bytes(); len(b) < 4<<10 {
+			f.Add(b)
+		}
+	}
 	limits := Limits{Unpacked: 1 << 20, Entries: 1000}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b, err := open(data, Options{Limits: limits})
@@ -377,6 +382,9 @@ func FuzzOpen(f *testing.F) {
 		}
 		if err := b.Unpack(t.Context(), t.TempDir()); err != nil {
 			t.Fatalf("unpack: %v", err)
+		}
+		if _, err := b.Show(t.Context(), func(controlplane.Part) error { return nil }); err != nil {
+			t.Fatalf("show: %v", err)
 		}
 	})
 }

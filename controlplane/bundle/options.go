@@ -1,5 +1,7 @@
 package bundle
 
+import "github.com/seed-dbc68772/slipway/controlplane"
+
 // Limits bound what is read (spec interfaces.md §6, bundle_limits). A zero is
 // the default.
 type Limits struct {
@@ -31,16 +33,13 @@ func (l Limits) orDefault() Limits {
 	return d
 }
 
-// RuntimeVersion is a name that Runtime.RuntimeVersion may have.
-type RuntimeVersion struct {
-	Name       string
-	Deprecated bool // takes no new import
-}
-
 // Options are what the server's configuration says about bundles. The zero
 // value is an installation that configures nothing.
 type Options struct {
 	Limits Limits
+	// AnyServer is for who does not know the server that the bundle goes to: what
+	// RuntimeVersions and AllowedEnv would have to let in is a warning.
+	AnyServer bool
 	// AllowedEnv are RE2 expressions, each matched whole, of names that begin
 	// with H2O_WAVE and are allowed in [[Env]] all the same. One that does not
 	// compile allows the name that it spells.
@@ -49,7 +48,7 @@ type Options struct {
 	// quantity; empty or unreadable is no cap. Defaults give way to it.
 	MaxMemory string
 	// RuntimeVersions are the runtimes on offer; empty is the App Store's five.
-	RuntimeVersions []RuntimeVersion
+	RuntimeVersions []controlplane.RuntimeVersion
 	// DefaultMemoryLimit and DefaultMemoryReservation are for apps that name
 	// neither; empty is 2Gi and 512Mi.
 	DefaultMemoryLimit, DefaultMemoryReservation string
@@ -57,19 +56,10 @@ type Options struct {
 	DefaultCPULimit, DefaultCPUReservation string
 }
 
-// appStoreRuntimes are those of the App Store's developer guide.
-var appStoreRuntimes = []RuntimeVersion{
-	{Name: "deb11_py38_wlatest"},
-	{Name: "deb11_py39_wlatest"},
-	{Name: "deb11_py310_wlatest"},
-	{Name: "ub2004_cuda114_cudnn8_py38_wlatest"},
-	{Name: "ub2204_cuda121_cudnn8_py310_wlatest"},
-}
-
 func (o Options) withDefaults() Options {
 	o.Limits = o.Limits.orDefault()
 	if len(o.RuntimeVersions) == 0 {
-		o.RuntimeVersions = appStoreRuntimes
+		o.RuntimeVersions = controlplane.AppStoreRuntimes()
 	}
 	if o.DefaultMemoryLimit == "" {
 		o.DefaultMemoryLimit = "2Gi"

@@ -3,8 +3,10 @@ package bundle
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,7 +21,7 @@ import (
 func packed(t *testing.T, dir string) (PackResult, *Bundle, []string) {
 	t.Helper()
 	var out bytes.Buffer
-	res, err := Pack(dir, &out, Options{})
+	res, err := Pack(t.Context(), dir, &out, PackOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,22 +59,69 @@ func TestPackLeavesOut(t *testing.T) {
 	}
 }
 
+// TestPackIsDeterministic makes one folder in several ways: the bytes of the
+// archive, and their digest, are the same.
 func TestPackIsDeterministic(t *testing.T) {
-	files := map[string]string{"app.toml": goodManifest, "b/x": "1", "b.x": "2", "B2": "3", "run*": "#!", "a": strings.Repeat("abc", 10000)}
-	one, two := tempFolder(t, files), tempFolder(t, files)
+	files := map[string]string{"app.toml": goodManifest, "b/x": "1", "b.x": "2", "B2": "3", "run*": "#!", "a": strings.Repeat("abc", 10000), "z/y/x*": "x"}
+	digest := func(dir string) [sha256.Size]byte {
+		var out bytes.Buffer
+		if _, err := Pack(t.Context(), dir, &out, PackOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		return sha256.Sum256(out.Bytes())
+	}
+	want := digest(tempFolder(t, files))
 	old := time.Now().Add(-1000 * time.Hour)
-	if err := errors.Join(os.Chtimes(filepath.Join(two, "a"), old, old), os.Chmod(filepath.Join(two, "a"), 0o444), os.Chmod(filepath.Join(two, "run"), 0o711)); err != nil {
-		t.Fatal(err)
+	tests := []struct {
+		name   string
+		change func(t *testing.T, dir string) error
+	}{
+		{"as it was", func(*testing.T, string) error { return nil }},
+		{"other times", func(_ *testing.T, dir string) error {
+			return errors.Join(os.Chtimes(filepath.Join(dir, "a"), old, old), os.Chtimes(filepath.Join(dir, "b"), old, old))
+		}},
+		{"of another umask", func(_ *testing.T, dir string) error {
+			return errors.Join(os.Chmod(filepath.Join(dir, "a"), 0o666), os.Chmod(filepath.Join(dir, "run"), 0o777), os.Chmod(filepath.Join(dir, "b"), 0o777))
+		}},
+		{"of a strict umask", func(_ *testing.T, dir string) error {
+			return errors.Join(os.Chmod(filepath.Join(dir, "a"), 0o400), os.Chmod(filepath.Join(dir, "run"), 0o100|0o400), os.Chmod(filepath.Join(dir, "b"), 0o700))
+		}},
+		{"made in another order", func(_ *testing.T, dir string) error {
+			for _, name := range slices.Backward(slices.Sorted(maps.Keys(files))) {
+				plain := filepath.Join(dir, strings.TrimSuffix(name, "*"))
+				info, err := os.Stat(plain)
+				if err == nil {
+					err = errors.Join(os.Remove(plain), os.WriteFile(plain, []byte(files[name]), info.Mode()))
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
+		{"a link in the place of a file", func(_ *testing.T, dir string) error {
+			return errors.Join(os.Rename(filepath.Join(dir, "a"), filepath.Join(dir, "old.wave")), os.Symlink("old.wave", filepath.Join(dir, "a")))
+		}},
+		{"packed before", func(t *testing.T, dir string) error {
+			out, err := os.Create(filepath.Join(dir, "demo.1.0.0.wave"))
+			if err != nil {
+				return err
+			}
+			defer out.Close()
+			_, err = Pack(t.Context(), dir, out, PackOptions{})
+			return err
+		}},
 	}
-	var a, b bytes.Buffer
-	if _, err := Pack(one, &a, Options{}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Pack(two, &b, Options{}); err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(a.Bytes(), b.Bytes()) {
-		t.Error("equal folders give different bytes")
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := tempFolder(t, files)
+			if err := tt.change(t, dir); err != nil {
+				t.Fatal(err)
+			}
+			if digest(dir) != want {
+				t.Error("equal folders give different bytes")
+			}
+		})
 	}
 }
 
@@ -93,7 +142,7 @@ func TestPackThenUnpack(t *testing.T) {
 			t.Errorf("%s: mode %v", name, info.Mode())
 		}
 	}
-	m, warnings, err := ValidateFolder(dir, Options{})
+	m, warnings, err := ValidateFolder(t.Context(), dir, Options{})
 	if err != nil || len(warnings) > 0 || m.Name != "demo" {
 		t.Errorf("%+v, %v, %v", m, warnings, err)
 	}
@@ -116,7 +165,7 @@ func TestPackAndLinks(t *testing.T) {
 		"absolute": filepath.Join(outside, "secret"), "outside": "../../secret", "dangling": "nothing", "itself": "link", "folder": "sub", "up and in again": "../" + "x",
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Pack(link(target), io.Discard, Options{})
+			_, err := Pack(t.Context(), link(target), io.Discard, PackOptions{})
 			if err == nil || !hasCode(faultsOf(t, err), CodeSymlink) {
 				t.Errorf("%v", err)
 			}
@@ -125,14 +174,14 @@ func TestPackAndLinks(t *testing.T) {
 	t.Run("ignored", func(t *testing.T) {
 		dir := link(filepath.Join(outside, "secret"))
 		os.WriteFile(filepath.Join(dir, ".appignore"), []byte("link\n"), 0o600)
-		if _, err := Pack(dir, io.Discard, Options{}); err != nil {
+		if _, err := Pack(t.Context(), dir, io.Discard, PackOptions{}); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("manifest", func(t *testing.T) {
 		dir := t.TempDir()
 		os.Symlink(filepath.Join(outside, "secret"), filepath.Join(dir, "app.toml"))
-		_, err := Pack(dir, io.Discard, Options{})
+		_, err := Pack(t.Context(), dir, io.Discard, PackOptions{})
 		if err == nil || !hasCode(faultsOf(t, err), CodeSymlink) {
 			t.Errorf("%v", err)
 		}
@@ -160,7 +209,7 @@ func TestPackRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Pack(tempFolder(t, tt.files), io.Discard, tt.o)
+			_, err := Pack(t.Context(), tempFolder(t, tt.files), io.Discard, PackOptions{Options: tt.o})
 			if err == nil || !hasCode(faultsOf(t, err), tt.code) {
 				t.Errorf("%v, want %s", err, tt.code)
 			}

@@ -16,7 +16,7 @@ func (r *manifestReader) checkContents(c *contents) {
 		return
 	}
 	if v := r.description; v != nil && !c.has(r.m.LongDescription) {
-		hint := ""
+		hint := "put it there, and see that .appignore does not name it"
 		if x := c.otherCase(r.m.LongDescription); x != "" {
 			hint = "there is " + x
 		}

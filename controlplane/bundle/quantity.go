@@ -35,7 +35,7 @@ func (s section) quantity(key string, bytes bool) *value {
 	case !ok:
 		s.r.fault(v, s.field(key), "not a quantity", mendQuantity(v.text, bytes))
 	case q.Sign() <= 0:
-		s.r.fault(v, s.field(key), "must be above 0", "")
+		s.r.fault(v, s.field(key), "must be above 0", "leave it out for the default")
 	case bytes && q.Cmp(leastMemory) < 0:
 		s.r.fault(v, s.field(key), "is less than 1Mi", mendQuantity(v.text, bytes))
 	default:

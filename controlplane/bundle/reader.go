@@ -72,7 +72,17 @@ func retype(key string, v *value, want kind) string {
 	case want == kindArray && v.kind == kindString:
 		return fmt.Sprintf("write %s = [%q]", key, v.text)
 	}
-	return ""
+	return map[kind]string{
+		kindString: "write " + key + ` = "…"`, kindInteger: "write " + key + " = 1", kindBool: "write " + key + " = true, or false", kindArray: "write " + key + ` = ["…"]`,
+	}[want]
+}
+
+// retypeItem is the string to write in an array.
+func retypeItem(x *value) string {
+	if x.raw == "" || x.kind == kindArray || x.kind == kindTable {
+		return "take it out"
+	}
+	return fmt.Sprintf("write %q", x.raw)
 }
 
 func (s section) str(key string) *value {
@@ -103,7 +113,7 @@ func (s section) integer(key string, least, most int) (int, *value) {
 	}
 	n, err := strconv.ParseInt(v.raw, 0, 64)
 	if err != nil || n < int64(least) || n > int64(most) {
-		s.r.fault(v, s.field(key), fmt.Sprintf("must lie between %d and %d", least, most), "")
+		s.r.fault(v, s.field(key), fmt.Sprintf("must lie between %d and %d", least, most), fmt.Sprintf("like %s = %d", key, min(least+1, most)))
 		return 0, nil
 	}
 	return int(n), v
@@ -116,7 +126,7 @@ func (s section) list(key string, empty bool) ([]string, *value) {
 		return nil, nil
 	}
 	if len(v.items) > maxList {
-		s.r.fault(v, s.field(key), fmt.Sprintf("has %d entries, the limit is %d", len(v.items), maxList), "")
+		s.r.fault(v, s.field(key), fmt.Sprintf("has %d entries, the limit is %d", len(v.items), maxList), "leave some out")
 		return nil, nil
 	}
 	var out []string
@@ -124,11 +134,11 @@ func (s section) list(key string, empty bool) ([]string, *value) {
 		field := fmt.Sprintf("%s[%d]", s.field(key), i+1)
 		switch {
 		case x.kind != kindString:
-			s.r.fault(x, field, "must be a string, not "+string(x.kind), "")
+			s.r.fault(x, field, "must be a string, not "+string(x.kind), retypeItem(x))
 		case strings.ContainsRune(x.text, 0):
-			s.r.fault(x, field, "has a NUL character", "")
+			s.r.fault(x, field, "has a NUL character", "take it out")
 		case x.text == "" && !empty:
-			s.r.fault(x, field, "is empty", "")
+			s.r.fault(x, field, "is empty", "take it out")
 		default:
 			out = append(out, x.text)
 		}
@@ -201,18 +211,28 @@ func containsFold(list []string, s string) bool {
 // fault is a rule that v breaks. A value that looks like a template that
 // nobody rendered is told so instead of how to obey the rule.
 func (r *manifestReader) fault(v *value, field, message, hint string) {
+	x := controlplane.Fault{Code: CodeManifest, Where: r.name, Field: field, Message: message, Hint: hint}
+	if v.kind == kindString && template.MatchString(v.text) {
+		x.Code, x.Hint = CodeManifestRender, "render the template before packing, or write the value"
+		x.Message = "looks like a template that was not rendered, and " + message
+	}
+	r.faultAt(v, x)
+}
+
+// textFault is a fault of free text, in which the characters of templates are
+// just text.
+func (r *manifestReader) textFault(v *value, field, message, hint string) {
+	r.faultAt(v, controlplane.Fault{Code: CodeManifest, Where: r.name, Field: field, Message: message, Hint: hint})
+}
+
+func (r *manifestReader) faultAt(v *value, x controlplane.Fault) {
 	if r.f.full() {
 		return
 	}
-	x := controlplane.Fault{Code: CodeManifest, Where: r.name, Field: field, Message: message, Hint: hint}
 	x.Line, x.Column = r.doc.position(v.at)
 	switch v.kind {
 	case kindString:
 		x.Value = v.text
-		if template.MatchString(v.text) {
-			x.Code, x.Hint = CodeManifestRender, "render the template before packing, or write the value"
-			x.Message = "looks like a template that was not rendered, and " + message
-		}
 	case kindTable:
 	default:
 		x.Value = v.raw

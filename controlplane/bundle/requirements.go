@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -65,6 +66,12 @@ func stripComment(s string) string {
 // pip would take for an option or fetch from an address.
 func checkRequirements(data []byte, has func(string) bool, f *faults) bool {
 	file := lineFile{"requirements.txt", CodeRequirements, joinLines}
+	if n := otherEncoding(data); n > 0 {
+		f.add(controlplane.Fault{
+			Code: CodeRequirements, Where: file.name, Line: n, Column: 1,
+			Message: "refused: declares another encoding than UTF-8", Hint: "take the comment out, and save the file as UTF-8",
+		})
+	}
 	return file.check(data, f, func(s string) (string, string) {
 		return checkRequirement(s, has)
 	})
@@ -76,6 +83,35 @@ type lineFile struct {
 	split      func([]byte) []logicalLine
 }
 
+// endsLine reports control characters and whatever else a reader may take for
+// the end of a line, and what follows for the next one: pip does so of all of
+// Unicode's (Python's str.splitlines).
+func endsLine(r rune) bool {
+	return unicode.IsControl(r) && r != '\t' || r == '\u2028' || r == '\u2029'
+}
+
+// pipEncoding is how pip finds the encoding that a comment in one of the first
+// two lines declares.
+var pipEncoding = regexp.MustCompile(`coding[:=]\s*([-\w.]+)`)
+
+// otherEncoding is the number of the line that has pip read the file otherwise
+// than as UTF-8, or 0. In UTF-7 a comment can be an option.
+func otherEncoding(data []byte) int {
+	n := 0
+	for line := range bytes.Lines(data) {
+		if n++; n > 2 {
+			break
+		}
+		if m := pipEncoding.FindSubmatch(line); m != nil && line[0] == '#' {
+			if name := strings.ToLower(string(m[1])); name != "utf-8" && name != "utf8" {
+				return n
+			}
+			break
+		}
+	}
+	return 0
+}
+
 // check applies rule to every line that has something on it, and reports
 // whether there was one.
 func (l lineFile) check(data []byte, f *faults, rule func(string) (text, hint string)) bool {
@@ -85,17 +121,20 @@ func (l lineFile) check(data []byte, f *faults, rule func(string) (text, hint st
 		text, hint := "", ""
 		s := stripComment(line.text)
 		switch {
-		case s == "" && utf8.ValidString(line.text):
-			continue
 		case !utf8.ValidString(line.text):
 			text = "is not UTF-8"
-		case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
+		case strings.ContainsFunc(line.text, endsLine): // in a comment, too
 			text = "has a control character"
+		case s == "":
+			continue
 		default:
 			text, hint = rule(s)
 		}
 		some = true
 		if text != "" {
+			if s == "" { // a comment
+				s = strings.TrimSpace(line.text)
+			}
 			column := utf8.RuneCountInString(line.text[:max(strings.Index(line.text, s), 0)]) + 1
 			f.add(controlplane.Fault{Code: l.code, Where: l.name, Line: line.number, Column: column, Value: strings.ToValidUTF8(s, "\ufffd"), Message: "refused: " + cut(strings.ToValidUTF8(s, "\ufffd")) + ": " + text, Hint: hint})
 		}
@@ -109,7 +148,9 @@ var (
 	extrasRule  = regexp.MustCompile(`^\[\s*(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:\s*,\s*[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)*)?\s*\]`)
 	versionRule = regexp.MustCompile(`^(?:(?:===\s*[A-Za-z0-9_.*+!-]+)|(?:==|!=)\s*v?(?:[0-9]+!)?[0-9]+(?:\.[0-9]+)*(?:\.\*|` + versionTail + `)|(?:~=|<=|>=|<|>)\s*v?(?:[0-9]+!)?[0-9]+(?:\.[0-9]+)*` + versionTail + `)$`)
 	wheelPath   = regexp.MustCompile(`^[A-Za-z0-9._/][A-Za-z0-9._+!/-]*\.whl$`)
-	address     = regexp.MustCompile(`(?i)^(?:[a-z0-9][a-z0-9._-]*\s*(?:\[[^\]]*\])?\s*@|[a-z][a-z0-9+.-]*:)`)
+	// archive is what pip takes for the path of one, though it be in no folder.
+	archive = regexp.MustCompile(`(?i)^[^;]*\.(?:zip|tgz|tbz|txz|tlz|tar(?:\.(?:gz|bz2|xz|lz|lzma))?)\s*(?:\[[^\]]*\])?\s*(?:;|$)`)
+	address = regexp.MustCompile(`(?i)^(?:[a-z0-9][a-z0-9._-]*\s*(?:\[[^\]]*\])?\s*@|[a-z][a-z0-9+.-]*:)`)
 )
 
 // versionTail is what follows the release of a PEP 440 version.
@@ -147,6 +188,8 @@ func checkRequirement(s string, has func(string) bool) (text, hint string) {
 		return "addresses are not taken", "put the wheel into the bundle and write its path, or a name with a version"
 	case strings.ContainsAny(s[:1], "./~") || strings.ContainsAny(s, `\$`):
 		return "paths are taken of wheels in the bundle only", ""
+	case archive.MatchString(s):
+		return "archives of sources are not taken", "put a wheel into the bundle and write its path"
 	}
 	rest := s[len(projectName.FindString(s)):]
 	if rest == s {

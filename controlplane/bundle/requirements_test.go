@@ -38,6 +38,8 @@ func TestRequirements(t *testing.T) {
 		{"file", "file:x.whl\n", "1"},
 		{"folder", "./x\n", "1"},
 		{"source archive", "./x-1.0.tar.gz\n", "1"},
+		{"source archive beside the list", "x-1.0.tar.gz\nx.zip[a] ; os_name == 'nt'\nx===1.tar.bz2\nX.TGZ\n", "1 2 3 4"},
+		{"name like an archive's", "zip\ntar.py\n", ""},
 		{"wheel outside", "../x-1.0-py3-none-any.whl\n", "1"},
 		{"wheel outside by a detour", "wheels/../../x-1.0-py3-none-any.whl\n", "1"},
 		{"wheel absolute", "/x-1.0-py3-none-any.whl\n", "1"},
@@ -52,6 +54,25 @@ func TestRequirements(t *testing.T) {
 		{"NUL", "a\x00\n", "1"},
 		{"not UTF-8", "a\xff\n# \xff\n", "1 2"},
 		{"several", "-r x\na==1\n-e y\n", "1 3"},
+
+		// What pip takes for the end of a line ends a comment.
+		{"carriage return in a comment", "# x\r--index-url https://evil/\n", "1"},
+		{"carriage return behind a requirement", "a # x\r-r y\n", "1"},
+		{"vertical tab in a comment", "a\n# x\x0b-e .\n", "2"},
+		{"form feed in a comment", "# x\x0c-e .\n", "1"},
+		{"separators in a comment", "# x\x1c-e .\n# x\x1d-e .\n# x\x1e-e .\n", "1 2 3"},
+		{"next line in a comment", "# x\u0085-e .\n", "1"},
+		{"line separator in a comment", "# x\u2028-e .\n# x\u2029-e .\n", "1 2"},
+		{"line separator in a marker", "a; os_name == '\u2028-e .\u2028'\n", "1"},
+		{"tab in a comment", "a # x\ty\n", ""},
+		{"letters beyond ASCII in a comment", "# für alle\na\n", ""},
+		// In the encoding that it declares a comment may be something else.
+		{"encoding UTF-7", "# coding: utf-7\n# +AAo---index-url https://evil/\n", "1"},
+		{"encoding in the second line", "a \\\n#coding=utf-7\n", "2"},
+		{"encoding with escapes", "# vim: set fileencoding=unicode_escape :\na # \\n-e .\n", "1"},
+		{"encoding UTF-8", "# -*- coding: UTF-8 -*-\na\n", ""},
+		{"encoding in the third line", "a\nb\n# coding: latin-1\n", ""},
+		{"encoding that is no comment's", "a # coding: utf-7\n", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -78,6 +99,7 @@ func TestPackages(t *testing.T) {
 		{"version of nothing", "vim=\n", "1"},
 		{"continuation is not taken", "vim \\\n -o x\n", "1 2"},
 		{"control character", "vim\x07\n", "1"},
+		{"end of line in a comment", "vim # x\r-o y\n# x\u2028-o y\n", "1 2"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

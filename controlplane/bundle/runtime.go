@@ -67,6 +67,7 @@ func (r *manifestReader) runtime(s section) {
 		return
 	}
 	r.volumes(s)
+	rt.Asked = asked(s, rt)
 	r.memory(s)
 	rt.CPULimit, rt.CPUReservation = s.pair("CPULimit", "CPUReservation", false, r.o.DefaultCPULimit, r.o.DefaultCPUReservation)
 }
@@ -78,7 +79,7 @@ func (r *manifestReader) plain(s section, key string) string {
 		return ""
 	}
 	if strings.ContainsFunc(v.text, unicode.IsControl) || strings.TrimSpace(v.text) != v.text {
-		r.fault(v, s.field(key), "has control characters, or spaces at its ends", "")
+		r.fault(v, s.field(key), "has control characters, or spaces at its ends", "take them out")
 		return ""
 	}
 	return v.text
@@ -111,7 +112,7 @@ func (r *manifestReader) module(s section) {
 		}
 		return
 	case !moduleRule.MatchString(v.text):
-		hint := ""
+		hint := `like "app" for app.py, or "package.module"`
 		if m := strings.ReplaceAll(strings.TrimSuffix(strings.TrimPrefix(v.text, "./"), ".py"), "/", "."); moduleRule.MatchString(m) {
 			hint = fmt.Sprintf("write Module = %q", m)
 		}
@@ -141,6 +142,11 @@ func (r *manifestReader) runtimeVersion(s section) {
 		if !x.Deprecated {
 			names = append(names, x.Name)
 		}
+	}
+	if r.o.AnyServer && !template.MatchString(v.text) {
+		r.m.Runtime.RuntimeVersion = v.text
+		r.warn(v, controlplane.Fault{Code: WarnServer, Field: s.field("RuntimeVersion"), Message: "is none of the App Store's; the server may offer it", Hint: "slipway env runtime-version list shows those of the server"})
+		return
 	}
 	r.fault(v, s.field("RuntimeVersion"), "is not offered here", "one of "+strings.Join(names, ", "))
 }

@@ -16,6 +16,8 @@ type Import struct {
 	Archive    io.Reader // read once, and not closed
 	Size       int64     // bytes, where it is known; otherwise 0
 	Visibility string    // empty is the server's default, PRIVATE
+	Image      string    // of a container app, instead of the manifest's; the admins' to set
+	Profile    string    // the launch profile of its instances; empty is the server's
 }
 
 // ImportBundle uploads an archive and returns the app that it became, with
@@ -23,11 +25,13 @@ type Import struct {
 // the archive is sent, where it says so at once.
 func (c *Client) ImportBundle(ctx context.Context, in Import) (*v1.App, error) {
 	q := url.Values{}
-	if in.Visibility != "" {
-		q.Set("visibility", in.Visibility)
+	for name, value := range map[string]string{"visibility": in.Visibility, "image": in.Image, "launch_profile": in.Profile} {
+		if value != "" {
+			q.Set(name, value)
+		}
 	}
 	header := http.Header{
-		"Accept":       {"application/json, application/problem+json"},
+		"Accept":       {acceptJSON},
 		"Content-Type": {"application/zip"},
 		"Expect":       {"100-continue"},
 	}
@@ -56,7 +60,7 @@ func (c *Client) Apps(ctx context.Context, p Page) (*v1.List[v1.App], error) {
 
 // AllApps yields the apps of all pages.
 func (c *Client) AllApps(ctx context.Context) iter.Seq2[v1.App, error] {
-	return all(func(p Page) (*v1.List[v1.App], error) { return c.Apps(ctx, p) })
+	return c.FindApps(ctx, nil)
 }
 
 // App is one app.

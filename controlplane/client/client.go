@@ -29,7 +29,10 @@ const (
 	maxProblem = 1 << 20
 )
 
-const apiPath = "/api/v1"
+const (
+	apiPath    = "/api/v1"
+	acceptJSON = "application/json, application/problem+json"
+)
 
 // Config is what New needs.
 type Config struct {
@@ -95,7 +98,7 @@ func (c *Client) do(ctx context.Context, k call, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
 	var body io.Reader
-	header := http.Header{"Accept": {"application/json, application/problem+json"}}
+	header := http.Header{"Accept": {acceptJSON}}
 	if k.body != nil {
 		data, err := json.Marshal(k.body)
 		if err != nil {
@@ -156,26 +159,66 @@ func (c *Client) answer(req *http.Request, out any) error {
 		return err
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	body, err := c.read(req.Context(), res, 0)
 	if err != nil {
-		return c.unreachable(req.Context(), err)
+		return err
 	}
-	if out == nil || len(body) == 0 && (res.StatusCode == http.StatusAccepted || res.StatusCode == http.StatusNoContent) {
+	if out == nil || body == "" && (res.StatusCode == http.StatusAccepted || res.StatusCode == http.StatusNoContent) {
 		return nil
 	}
-	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	switch {
-	case len(body) > maxAnswer:
-		return c.strange("has more than %d bytes", maxAnswer)
-	case media != "application/json":
+	if err := c.isJSON(res); err != nil {
+		return err
+	}
+	if err := json.Unmarshal([]byte(body), out); err != nil {
+		return c.unknownJSON(err)
+	}
+	return nil
+}
+
+// body sends a call and returns the answer, which is JSON, of about this size.
+func (c *Client) body(ctx context.Context, k call, size int) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
+	defer cancel()
+	req, err := c.request(ctx, k, nil, http.Header{"Accept": {acceptJSON}})
+	if err != nil {
+		return "", err
+	}
+	res, err := c.send(req)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	body, err := c.read(ctx, res, size)
+	if err != nil {
+		return "", err
+	}
+	return body, c.isJSON(res)
+}
+
+// read reads an answer, of about this size, to its end.
+func (c *Client) read(ctx context.Context, res *http.Response, size int) (string, error) {
+	var body strings.Builder
+	body.Grow(min(max(int(res.ContentLength), size, 512), 1<<20))
+	if _, err := io.Copy(&body, io.LimitReader(res.Body, maxAnswer+1)); err != nil {
+		return "", c.unreachable(ctx, err)
+	}
+	if body.Len() > maxAnswer {
+		return "", c.strange("has more than %d bytes", maxAnswer)
+	}
+	return body.String(), nil
+}
+
+func (c *Client) isJSON(res *http.Response) error {
+	if media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); media != "application/json" {
 		other := c.strange("is %q, not JSON", res.Header.Get("Content-Type"))
 		other.Problem.Code = string(controlplane.CodeInvalid) // some other site
 		return other
 	}
-	if err := json.Unmarshal(body, out); err != nil {
-		return c.strange("is not the JSON that this version knows: %v", err)
-	}
 	return nil
+}
+
+func (c *Client) unknownJSON(err error) error {
+	return c.strange("is not the JSON that this version knows: %v", err)
 }
 
 // strange is a success that cannot be one of the API's.
@@ -226,12 +269,16 @@ func all[T any](page func(Page) (*v1.List[T], error)) iter.Seq2[T, error] {
 				return
 			}
 			if *list.NextCursor == p.Cursor {
-				yield(zero, fmt.Errorf("list: the server repeats cursor %q", p.Cursor))
+				yield(zero, repeated(p.Cursor))
 				return
 			}
 			p.Cursor = *list.NextCursor
 		}
 	}
+}
+
+func repeated(cursor string) error {
+	return fmt.Errorf("list: the server repeats cursor %q", cursor)
 }
 
 // get is a GET of one object.

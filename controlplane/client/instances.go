@@ -24,7 +24,7 @@ func (c *Client) Instances(ctx context.Context, p Page) (*v1.List[v1.Instance], 
 
 // AllInstances yields the instances of all pages.
 func (c *Client) AllInstances(ctx context.Context) iter.Seq2[v1.Instance, error] {
-	return all(func(p Page) (*v1.List[v1.Instance], error) { return c.Instances(ctx, p) })
+	return c.FindInstances(ctx, nil)
 }
 
 // Instance is one instance.

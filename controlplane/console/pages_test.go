@@ -68,11 +68,11 @@ func TestTokensAreMadeShownOnceAndRevoked(t *testing.T) {
 		t.Error("the token is not good")
 	}
 	actor := controlplane.Actor{User: controlplane.LocalAdmin}
-	tokens, err := b.service.Tokens(t.Context(), actor)
+	tokens, err := b.service.Tokens(t.Context(), actor, controlplane.Page{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, token := range tokens {
+	for _, token := range tokens.Items {
 		if token.Name != "" {
 			b.post("/tokens", url.Values{"revoke": {token.ID}})
 		}

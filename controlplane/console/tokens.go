@@ -20,7 +20,7 @@ func (s *console) tokens(w http.ResponseWriter, r *http.Request) {
 
 // showTokens shows a new token's secret, if there is one: the only time.
 func (s *console) showTokens(w http.ResponseWriter, r *http.Request, actor *controlplane.Actor, secret string) {
-	tokens, err := s.Service.Tokens(r.Context(), *actor)
+	tokens, err := s.Service.Tokens(r.Context(), *actor, controlplane.Page{})
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -29,7 +29,7 @@ func (s *console) showTokens(w http.ResponseWriter, r *http.Request, actor *cont
 	if secret != "" {
 		v.Text, v.Code = "This is the new token. It is shown this once.", secret
 	}
-	for _, t := range tokens {
+	for _, t := range tokens.Items {
 		expires := "never"
 		if !t.ExpiresAt.IsZero() {
 			expires = t.ExpiresAt.UTC().Format("2006-01-02 15:04 UTC")

@@ -25,6 +25,9 @@
 //	apps/starts/<ID>                       how long the last starts of an app took
 //	events/<ID>                            what happened to an instance
 //	tags/<name>                            a tag
+//	secrets/record/all/<name>, secrets/record/app/<app's name>/<name>,
+//	secrets/record/private/<owner>/<name>  a secret, without its values
+//	secrets/sealed/…                       likewise: its values, encrypted
 //	audit/<ID>                             a record of a change, in the order of time
 //	signing/<name>                         a secret of the control planes
 //	routes/instance/<ID>, routes/alias/<name>, routes/policy/<app>

@@ -64,7 +64,7 @@ func (s *Store) WatchEdges(ctx context.Context, sink func(controlplane.EdgeBatch
 func (s *Store) MarkRoutes(ctx context.Context, revision int64) error {
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
-	value, err := encode(struct{}{}, nil)
+	value, err := encode(struct{}{})
 	if err != nil {
 		return storeError(err)
 	}

@@ -132,11 +132,11 @@ func (e *election) create(ctx context.Context, next, lastWritten int64) (*term, 
 	if err != nil {
 		return nil, nil, err
 	}
-	value, err := encode(controlplane.Leader{Name: e.Name, Address: e.Address, Since: sent.UTC(), Epoch: next}, nil)
+	value, err := encode(controlplane.Leader{Name: e.Name, Address: e.Address, Since: sent.UTC(), Epoch: next})
 	if err != nil {
 		return nil, nil, err
 	}
-	count, err := encode(epoch{next}, nil)
+	count, err := encode(epoch{next})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -44,7 +44,7 @@ func (w *world) next(batches <-chan etcdstore.Batch) etcdstore.Batch {
 				continue // progress
 			}
 			return b
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			w.Fatal("the feed tells nothing")
 		}
 	}
@@ -243,7 +243,7 @@ func TestWakeIsRegisteredOnceAndExpires(t *testing.T) {
 	if err != nil || len(leases.Leases) != 1 {
 		t.Errorf("leases %v, %v; want that of the intent alone", leases, err)
 	}
-	for deadline := time.Now().Add(15 * time.Second); w.raw("wake/"+in.ID) != ""; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); w.raw("wake/"+in.ID) != ""; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the intent does not expire")
 		}

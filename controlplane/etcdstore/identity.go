@@ -200,6 +200,12 @@ func (t *tx) revoke(name string, epoch int64) {
 // instant are told apart by the rest of the ID.
 func (t *tx) Audit(r *controlplane.AuditRecord) { t.audits = append(t.audits, r) }
 
+// AuditRead implements controlplane.Tx.
+func (t *tx) AuditRead(r *controlplane.AuditRecord) {
+	t.putPlain(auditPrefix+r.ID, r)
+	t.written = append(t.written, func(rev int64) { r.Revision = rev })
+}
+
 func (t *tx) putAudits() {
 	if len(t.writes) == 0 {
 		return

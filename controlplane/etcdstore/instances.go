@@ -22,6 +22,7 @@ func (t *tx) Instance(id string) (*controlplane.Instance, error) {
 		return nil, notFound("instance", id)
 	}
 	in.Revision = rev
+	t.routed[id] = routeOf(in)
 	return in, nil
 }
 
@@ -94,11 +95,13 @@ func (t *tx) putInstance(in *controlplane.Instance) {
 		t.fail(err)
 		return
 	}
-	var before *instanceRoute
-	if old.raw == nil {
+	before, known := t.routed[in.ID]
+	switch {
+	case old.raw == nil:
+		before = nil
 		t.putPlain(appInstanceKey(in.AppID, in.ID), struct{}{})
 		t.putPlain(ownedInstances(in.Owner)+in.ID, struct{}{})
-	} else {
+	case !known:
 		var was controlplane.Instance
 		if err := json.Unmarshal(old.raw, &was); err != nil {
 			t.fail(fmt.Errorf("read %s: %w", instanceKey(in.ID), err))
@@ -108,6 +111,7 @@ func (t *tx) putInstance(in *controlplane.Instance) {
 	}
 	t.put(instanceKey(in.ID), in)
 	after := routeOf(in)
+	t.routed[in.ID] = after
 	switch {
 	case after == nil:
 		t.delete(routeInstanceKey(in.ID))

@@ -11,10 +11,11 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane"
 )
 
-// The limits of a page (spec interfaces.md §4).
+// The limits of a page (spec interfaces.md §4), and as much again as tells
+// whether there is more to see after it.
 const (
 	defaultPage = 100
-	maxPage     = 1000
+	maxPage     = 1000 + defaultPage
 )
 
 // App implements controlplane.Store.
@@ -88,31 +89,27 @@ func list[T any](ctx context.Context, s *Store, kind string, p controlplane.Page
 	if p.After != "" {
 		from = max(from, base+p.After+"\x00")
 	}
-	resp, err := s.client.Get(ctx, from,
-		clientv3.WithRange(clientv3.GetPrefixRangeEnd(base+p.Prefix)),
-		clientv3.WithRev(p.Revision), clientv3.WithLimit(int64(limit)))
+	page, revision, more, err := readRange[T](ctx, s, rangeOf{from, clientv3.GetPrefixRangeEnd(base + p.Prefix), p.Revision, int64(limit), p.After != ""})
 	if err != nil {
-		// A revision to come is of the time before a backup was restored.
-		if errors.Is(err, rpctypes.ErrCompacted) || errors.Is(err, rpctypes.ErrFutureRev) {
-			return out, controlplane.Errorf(controlplane.CodeStale, "this cursor is too old").WithHint("list again from the beginning")
-		}
-		return out, storeError(err)
+		return out, listError(err)
 	}
-	out.Revision = p.Revision
-	if out.Revision == 0 {
-		out.Revision = resp.Header.Revision
+	out.Revision = revision
+	out.Items = make([]*T, len(page))
+	for i, one := range page {
+		setRevision(one.record, one.revision)
+		out.Items[i] = one.record
 	}
-	out.Items = make([]*T, 0, len(resp.Kvs))
-	for _, kv := range resp.Kvs {
-		record := new(T)
-		if err := decode(string(kv.Key), kv.Value, record); err != nil {
-			return out, storeError(err)
-		}
-		setRevision(record, kv.ModRevision)
-		out.Items = append(out.Items, record)
-	}
-	if resp.More {
-		out.NextAfter = strings.TrimPrefix(string(resp.Kvs[len(resp.Kvs)-1].Key), base)
+	if more {
+		out.NextAfter = strings.TrimPrefix(page[len(page)-1].key, base)
 	}
 	return out, nil
+}
+
+// listError is the error of a read at a revision.
+func listError(err error) error {
+	// A revision to come is of the time before a backup was restored.
+	if errors.Is(err, rpctypes.ErrCompacted) || errors.Is(err, rpctypes.ErrFutureRev) {
+		return controlplane.Errorf(controlplane.CodeStale, "this cursor is too old").WithHint("list again from the beginning")
+	}
+	return storeError(err)
 }

@@ -12,17 +12,25 @@ import (
 )
 
 // Owned implements controlplane.Store.
-func (s *Store) Owned(ctx context.Context, owner string) (out controlplane.Owned, err error) {
+func (s *Store) Owned(ctx context.Context, owner string, revision int64) (out controlplane.Owned, err error) {
+	if known, ok := s.lists.ownedBefore(ownedAt{owner, revision}); ok {
+		return known, nil
+	}
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
 	prefixes := []string{s.prefix + ownedApps(owner), s.prefix + ownedInstances(owner)}
 	ops := make([]clientv3.Op, len(prefixes))
 	for i, prefix := range prefixes {
-		ops[i] = clientv3.OpGet(prefix, clientv3.WithPrefix(), clientv3.WithKeysOnly())
+		ops[i] = clientv3.OpGet(prefix, clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithRev(revision))
 	}
+	asked := s.lists.ask()
 	resp, err := s.client.Txn(ctx).Then(ops...).Commit()
 	if err != nil {
-		return out, storeError(err)
+		return out, listError(err)
+	}
+	out.Revision = revision
+	if revision == 0 {
+		out.Revision = resp.Header.Revision
 	}
 	out.Apps, out.Instances = map[string]bool{}, map[string]bool{}
 	for i, into := range []map[string]bool{out.Apps, out.Instances} {
@@ -30,6 +38,7 @@ func (s *Store) Owned(ctx context.Context, owner string) (out controlplane.Owned
 			into[strings.TrimPrefix(string(kv.Key), prefixes[i])] = true
 		}
 	}
+	s.lists.keepOwned(resp.Header, asked, ownedAt{owner, out.Revision}, out)
 	return out, nil
 }
 

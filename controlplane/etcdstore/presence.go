@@ -106,7 +106,7 @@ type presentKey struct {
 func (k *presentKey) write(ctx context.Context) error {
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
-	value, err := encode(k.Value(), nil)
+	value, err := encode(k.Value())
 	if err != nil {
 		return err
 	}

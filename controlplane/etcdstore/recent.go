@@ -37,16 +37,16 @@ func (r *recent) all(keys []string) (reads []read, ok bool) {
 }
 
 // keep notes what a transaction that read these keys ahead has left of them.
-func (r *recent) keep(ahead map[string]read, writes map[string][]byte, revision int64) {
+func (r *recent) keep(t *tx, revision int64) {
 	if r == nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for key, one := range ahead {
+	for key, one := range t.ahead {
 		at := one.revision
-		if raw, written := writes[key]; written {
-			if one, at = (read{raw: raw, revision: revision}), revision; raw == nil {
+		if raw, written := t.writes[key]; written {
+			if one, at = (read{raw: raw, revision: revision, whole: t.whole[key]}), revision; raw == nil {
 				one = read{}
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 
@@ -53,34 +54,44 @@ func readable(key string, raw []byte) error {
 	return nil
 }
 
-// encode writes a record. Fields of old that the record's type does not know
-// are kept.
-func encode(record any, old []byte) ([]byte, error) {
+// encode writes a record, an object.
+func encode(record any) ([]byte, error) {
 	raw, err := json.Marshal(record)
 	if err != nil {
 		return nil, err
 	}
-	merged, err := merge(reflect.TypeOf(record), raw, old)
-	if err != nil {
-		return nil, err
+	if string(raw) == "{}" {
+		return slices.Concat([]byte("{"), ours, []byte("}")), nil
 	}
-	merged["v"] = json.RawMessage(fmt.Sprint(schemaVersion))
-	return json.Marshal(merged)
+	return slices.Concat([]byte("{"), ours, []byte(","), raw[1:]), nil
+}
+
+// encodeOver writes a record over an old one. Fields of old that the record's
+// type does not know are kept; whole is whether there are none.
+func encodeOver(record any, old []byte) (value []byte, whole bool, err error) {
+	raw, err := json.Marshal(record)
+	if err != nil {
+		return nil, false, err
+	}
+	merged, foreign, err := merge(reflect.TypeOf(record), raw, old)
+	if err != nil {
+		return nil, false, err
+	}
+	delete(merged, "v")
+	value, err = encode(merged)
+	return value, !foreign, err
 }
 
 // merge is the object in raw with the fields of old added that typ does not
-// know, in nested objects too.
-func merge(typ reflect.Type, raw, old []byte) (map[string]json.RawMessage, error) {
-	fields := map[string]json.RawMessage{}
+// know, in nested objects too, and whether there were any beside the schema's
+// version.
+func merge(typ reflect.Type, raw, old []byte) (fields map[string]json.RawMessage, foreign bool, err error) {
 	if err := json.Unmarshal(raw, &fields); err != nil {
-		return nil, err
-	}
-	if len(old) == 0 {
-		return fields, nil
+		return nil, false, err
 	}
 	before := map[string]json.RawMessage{}
 	if err := json.Unmarshal(old, &before); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	known := knownFields(typ)
 	for name, value := range before {
@@ -88,17 +99,19 @@ func merge(typ reflect.Type, raw, old []byte) (map[string]json.RawMessage, error
 		switch {
 		case !ok:
 			fields[name] = value
+			foreign = foreign || name != "v"
 		case sub != nil && isObject(fields[name]) && isObject(value):
-			nested, err := merge(sub, fields[name], value)
+			nested, more, err := merge(sub, fields[name], value)
 			if err != nil {
-				return nil, err
+				return nil, false, err
 			}
 			if fields[name], err = json.Marshal(nested); err != nil {
-				return nil, err
+				return nil, false, err
 			}
+			foreign = foreign || more
 		}
 	}
-	return fields, nil
+	return fields, foreign, nil
 }
 
 func isObject(raw json.RawMessage) bool {

@@ -41,7 +41,7 @@ func (k *presentKey) report(ctx context.Context) error {
 	ops := []clientv3.Op{clientv3.OpDelete(reportKey(prefix, len(values)), clientv3.WithRange(clientv3.GetPrefixRangeEnd(prefix)))}
 	k.reported = true
 	for i, v := range values {
-		value, err := encode(v, nil)
+		value, err := encode(v)
 		if err != nil {
 			return err
 		}

@@ -2,10 +2,6 @@ package etcdstore
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -49,18 +45,24 @@ type appStarts struct {
 	MS []int64 `json:"ms"`
 }
 
-// AppStarts implements controlplane.Tx. What is not among the reads is not
-// compared: of many instances of one app, each that is ready would otherwise send
-// back to the beginning all others that start or are made.
+// AppStarts implements controlplane.Tx. It is not compared: of many instances of
+// one app, each that is ready would otherwise send back to the beginning all
+// others that start or are made.
 func (t *tx) AppStarts(appID string) ([]time.Duration, error) {
+	key := appStartsKey(appID)
+	old, err := t.peek(key)
+	if err != nil || old.raw == nil {
+		return nil, err
+	}
 	var r appStarts
-	_, _, err := t.load(appStartsKey(appID), &r)
-	delete(t.reads, appStartsKey(appID))
+	if err := decode(key, old.raw, &r); err != nil {
+		return nil, storeError(err)
+	}
 	took := make([]time.Duration, len(r.MS))
 	for i, ms := range r.MS {
 		took[i] = time.Duration(ms) * time.Millisecond
 	}
-	return took, err
+	return took, nil
 }
 
 func (t *tx) SetAppStarts(appID string, took []time.Duration) {
@@ -88,28 +90,6 @@ func (t *tx) PutProgress(instanceID string, p *controlplane.Progress) {
 	t.putPlain(key, p)
 }
 
-type eventsRecord struct {
-	Items []controlplane.Event `json:"items"`
-}
-
-func (t *tx) AddEvent(instanceID string, e controlplane.Event) {
-	var r struct {
-		Items []json.RawMessage `json:"items"` // they stay as they are
-	}
-	if _, _, err := t.load(eventsKey(instanceID), &r); err != nil {
-		t.fail(err)
-		return
-	}
-	raw, err := json.Marshal(e)
-	if err != nil {
-		t.fail(fmt.Errorf("write event of instance %s: %w", instanceID, err))
-		return
-	}
-	r.Items = append(r.Items, raw)
-	r.Items = slices.Delete(r.Items, 0, max(0, len(r.Items)-controlplane.MaxEvents))
-	t.putPlain(eventsKey(instanceID), r)
-}
-
 func (t *tx) ClearWake(instanceID string, revision int64) {
 	if t.store.recent != nil && !t.afresh { // most probably it is there still
 		t.reads[wakeKey(instanceID)] = read{revision: revision}
@@ -125,46 +105,6 @@ func (t *tx) ClearWake(instanceID string, revision int64) {
 		t.delete(wakeKey(instanceID))
 	}
 }
-
-// Events implements controlplane.EventStore.
-func (s *Store) Events(ctx context.Context, instanceID string) (items []controlplane.Event, err error) {
-	_, err = s.Update(ctx, func(c controlplane.Tx) error {
-		var r eventsRecord
-		_, _, err := c.(*tx).load(eventsKey(instanceID), &r)
-		items = r.Items
-		return err
-	})
-	return items, err
-}
-
-// WatchEvents implements controlplane.EventStore.
-func (s *Store) WatchEvents(ctx context.Context, instanceID string, sink func([]controlplane.Event)) error {
-	ctx, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	key := eventsKey(instanceID)
-	s.Feed(ctx, key, func(b Batch) {
-		for _, e := range b.Events {
-			var r eventsRecord
-			switch {
-			case e.Key != key:
-			case e.Value == nil:
-				end(errGone)
-			default:
-				if err := decode(e.Key, e.Value, &r); err != nil {
-					end(err)
-					return
-				}
-				sink(r.Items)
-			}
-		}
-	})
-	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, errGone) {
-		return storeError(err)
-	}
-	return nil
-}
-
-var errGone = errors.New("the instance is gone")
 
 // WatchActivity implements controlplane.ActivityWatcher. A report that does not
 // parse is logged and left out.
@@ -221,7 +161,4 @@ func ProgressOf(name string) (id routing.ID, ok bool) {
 // IsLimit reports whether a record is one of RecordOfLimit.
 func IsLimit(name string) bool { return strings.HasPrefix(name, recordLimited) }
 
-var (
-	_ controlplane.EventStore      = (*Store)(nil)
-	_ controlplane.ActivityWatcher = (*Store)(nil)
-)
+var _ controlplane.ActivityWatcher = (*Store)(nil)

@@ -15,6 +15,8 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 )
@@ -44,6 +46,7 @@ type Store struct {
 	log    *zap.Logger
 	fence  *fence        // of a leader's store
 	recent *recent       // of a leader's store
+	lists  *remembered   // what lists have read
 	turn   chan struct{} // who has lost an update holds it until it is made
 }
 
@@ -75,6 +78,7 @@ func Open(c Config) (*Store, error) {
 	if log.Level() < zap.WarnLevel { // zap complains of an increase that is none
 		clientLog = clientLog.WithOptions(zap.IncreaseLevel(zap.WarnLevel))
 	}
+	lists := newRemembered()
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: c.Endpoints,
 		TLS:       tlsConfig,
@@ -88,11 +92,14 @@ func Open(c Config) (*Store, error) {
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
 			MinConnectTimeout: 5 * time.Second,
-		})},
+		}), grpc.WithStatsHandler(lists)},
 		Logger: clientLog,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if kv, ok := localKV(c.Endpoints); ok {
+		client.KV = kv
 	}
 	prefix := c.Prefix
 	if prefix == "" {
@@ -102,7 +109,7 @@ func Open(c Config) (*Store, error) {
 	if page <= 0 {
 		page = listPage
 	}
-	return &Store{client: client, prefix: strings.TrimSuffix(prefix, "/") + "/", page: page, log: log, turn: make(chan struct{}, 1)}, nil
+	return &Store{client: client, prefix: strings.TrimSuffix(prefix, "/") + "/", page: page, log: log, turn: make(chan struct{}, 1), lists: lists}, nil
 }
 
 func (c Config) tls() (*tls.Config, error) {
@@ -167,6 +174,14 @@ func storeError(err error) error {
 			Cause: err,
 		}
 	}
+	if tooLarge(err) {
+		return &controlplane.Error{
+			Code:  controlplane.CodeTooLarge,
+			What:  "this is more than the store takes at once",
+			Hint:  "give it fewer or shorter texts; large files belong into the bundle",
+			Cause: err,
+		}
+	}
 	if errors.Is(err, rpctypes.ErrNoSpace) {
 		return &controlplane.Error{
 			Code:  controlplane.CodeUnavailable,
@@ -181,6 +196,17 @@ func storeError(err error) error {
 		Hint:  "nothing was changed, unless the answer itself was lost; look at the state, then try again",
 		Cause: err,
 	}
+}
+
+// tooLarge reports a request that etcd, or the client before it, did not take for
+// its size: nothing was written.
+func tooLarge(err error) bool {
+	if errors.Is(err, rpctypes.ErrRequestTooLarge) {
+		return true
+	}
+	// The client's own limit has no error of its own.
+	s, ok := status.FromError(err)
+	return ok && s.Code() == codes.ResourceExhausted && strings.Contains(s.Message(), "larger than max")
 }
 
 func withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -35,7 +35,7 @@ func (s *Store) Update(ctx context.Context, f func(controlplane.Tx) error) (int6
 				return 0, errBusy
 			}
 		}
-		t := &tx{ctx: ctx, store: s, reads: map[string]read{}, writes: map[string][]byte{}, afresh: afresh}
+		t := &tx{ctx: ctx, store: s, reads: map[string]read{}, writes: map[string][]byte{}, whole: map[string]bool{}, routed: map[string]*instanceRoute{}, afresh: afresh}
 		err := f(t)
 		if err == nil {
 			err = t.err
@@ -53,7 +53,7 @@ func (s *Store) Update(ctx context.Context, f func(controlplane.Tx) error) (int6
 		case err != nil:
 			return 0, storeError(err)
 		case ok:
-			s.recent.keep(t.ahead, t.writes, revision)
+			s.recent.keep(t, revision)
 			return revision, nil
 		case t.recalled:
 			s.recent.forget(t.ahead)
@@ -76,9 +76,11 @@ type tx struct {
 	afresh   bool            // ReadAhead asks the store
 	recalled bool            // it did not, for some
 	compares []clientv3.Cmp
-	writes   map[string][]byte // nil: delete
-	ttls     map[string]int64  // of writes that go away by themselves, in seconds
-	renew    map[string]bool   // of those, what gets the whole of its time again
+	writes   map[string][]byte         // nil: delete
+	whole    map[string]bool           // of those, what has no field but this program's
+	ttls     map[string]int64          // of writes that go away by themselves, in seconds
+	renew    map[string]bool           // of those, what gets the whole of its time again
+	routed   map[string]*instanceRoute // what the records of instances that were read route
 	audits   []*controlplane.AuditRecord
 	written  []func(revision int64)
 	revision int64 // the newest that a read saw
@@ -88,28 +90,37 @@ type tx struct {
 type read struct {
 	raw      []byte // nil: absent
 	revision int64
+	whole    bool // this program knows all of its fields; false: perhaps
 }
 
-// get reads a key as this transaction sees it.
+// get reads a key as this transaction sees it, which holds only if nobody else
+// changes it before the commit.
 func (t *tx) get(key string) (read, error) {
+	r, err := t.peek(key)
+	if _, written := t.writes[key]; err == nil && !written {
+		t.reads[key] = r
+	}
+	return r, err
+}
+
+// peek reads a key as this transaction sees it, whatever becomes of it before the
+// commit.
+func (t *tx) peek(key string) (read, error) {
 	if raw, ok := t.writes[key]; ok {
-		return read{raw: raw, revision: t.reads[key].revision}, nil
+		return read{raw: raw, revision: t.reads[key].revision, whole: t.whole[key]}, nil
 	}
 	if r, ok := t.reads[key]; ok {
 		return r, nil
 	}
 	if r, ok := t.ahead[key]; ok {
-		t.reads[key] = r
 		return r, nil
 	}
 	resp, err := t.store.client.Get(t.ctx, t.store.prefix+key)
 	if err != nil {
 		return read{}, storeError(err)
 	}
-	r := readOf(resp.Kvs)
-	t.reads[key] = r
 	t.revision = max(t.revision, resp.Header.Revision)
-	return r, nil
+	return readOf(resp.Kvs), nil
 }
 
 // readOf is what a range of one key has brought.
@@ -139,28 +150,30 @@ func (t *tx) put(key string, record any) {
 		t.fail(err)
 		return
 	}
-	if old.raw != nil {
-		if err := readable(key, old.raw); err != nil {
-			t.fail(storeError(err))
-			return
-		}
+	if old.raw == nil || old.whole {
+		t.putPlain(key, record)
+		return
 	}
-	raw, err := encode(record, old.raw)
+	if err := readable(key, old.raw); err != nil {
+		t.fail(storeError(err))
+		return
+	}
+	raw, whole, err := encodeOver(record, old.raw)
 	if err != nil {
 		t.fail(fmt.Errorf("write %s: %w", key, err))
 		return
 	}
-	t.writes[key] = raw
+	t.writes[key], t.whole[key] = raw, whole
 }
 
 // putPlain writes a value that nobody else adds fields to.
 func (t *tx) putPlain(key string, value any) {
-	raw, err := encode(value, nil)
+	raw, err := encode(value)
 	if err != nil {
 		t.fail(fmt.Errorf("write %s: %w", key, err))
 		return
 	}
-	t.writes[key] = raw
+	t.writes[key], t.whole[key] = raw, true
 }
 
 func (t *tx) delete(key string) { t.writes[key] = nil }
@@ -242,6 +255,11 @@ func (t *tx) Put(record any) error {
 	case *controlplane.Tag:
 		t.put(tagKey(r.Name), r)
 		t.written = append(t.written, func(rev int64) { r.Revision = rev })
+	case *controlplane.Secret:
+		t.put(secretKey(r.ID()), r)
+		t.written = append(t.written, func(rev int64) { r.Revision = rev })
+	case *controlplane.SealedSecret:
+		t.put(sealedKey(r.ID), sealedValue{r.Sealed})
 	default:
 		t.fail(fmt.Errorf("write record: %T is not one", record))
 	}
@@ -276,6 +294,10 @@ func (t *tx) Delete(record any) error {
 		t.delete(tokenOfKey(r.User, r.ID))
 	case *controlplane.Tag:
 		t.delete(tagKey(r.Name))
+	case *controlplane.Secret:
+		t.delete(secretKey(r.ID()))
+	case *controlplane.SealedSecret:
+		t.delete(sealedKey(r.ID))
 	default:
 		t.fail(fmt.Errorf("delete record: %T is not one", record))
 	}

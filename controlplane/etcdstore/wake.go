@@ -25,7 +25,7 @@ func (s *Store) Wake(ctx context.Context, intent controlplane.WakeIntent, ttl ti
 	if err != nil {
 		return storeError(err)
 	}
-	value, err := encode(intent, nil)
+	value, err := encode(intent)
 	if err != nil {
 		return storeError(err)
 	}

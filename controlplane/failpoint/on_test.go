@@ -28,7 +28,7 @@ func child(t *testing.T, dir string) (c *exec.Cmd, ended chan error) {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	guard := time.AfterFunc(20*time.Second, func() { _ = c.Process.Kill() })
+	guard := time.AfterFunc(time.Minute, func() { _ = c.Process.Kill() })
 	t.Cleanup(func() { guard.Stop() })
 	ended = make(chan error, 1)
 	go func() { ended <- c.Wait() }()

@@ -105,12 +105,21 @@ type Workload struct {
 	InstanceID string
 	Generation int64 // above 0, grows with every start
 	App        *controlplane.App
+	// Runtime is what the app's RuntimeVersion stands for here; nil: nothing.
+	Runtime *controlplane.RuntimeVersion
 
 	// Env is the platform's part and the manifest's, "NAME=value", complete
 	// but for PORT and SLIPWAY_TOKEN_FILE, which depend on the launcher.
+	//
+	// Env and Files hold secrets: a launcher keeps them nowhere but where the
+	// workload reads them, and shows them to nobody else.
 	Env []string
-	// Files are the manifest's [[File]] entries with secrets resolved.
+	// Files are the manifest's [[File]] entries with secrets resolved. Those that
+	// name a Secret are written once nothing runs any more that prepares the
+	// workload, such as the installation of its dependencies.
 	Files []controlplane.File
+	// Warnings say what the workload goes without already; see Fact.
+	Warnings []string
 	// Token is the instance's own API token. The launcher writes it to a file
 	// that only the workload reads and names it in SLIPWAY_TOKEN_FILE.
 	Token string
@@ -142,6 +151,18 @@ func (w *Workload) Complete() error {
 		w.StopGrace = DefaultStopGrace
 	}
 	return nil
+}
+
+// HealthPath is the path that has to answer 2xx or 3xx before the workload is
+// ready, with the prefix that its app serves below in BASE_URL mode (spec
+// routing.md §2): such an app knows no other paths, and its author cannot know
+// the prefix. Empty where an open port is enough.
+func (w *Workload) HealthPath() string {
+	path := w.App.Manifest.Runtime.HealthPath
+	if path != "" && w.App.RoutingMode == controlplane.BaseURL {
+		path = "/instance/" + w.InstanceID + path
+	}
+	return path
 }
 
 // State is what a launcher knows of one workload.

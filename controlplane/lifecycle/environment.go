@@ -7,13 +7,15 @@ import (
 
 // environment is what an instance finds in its environment (spec apps.md §4),
 // the manifest's variables first: none of them can replace one of ours.
-func environment(site *routing.Site, in *controlplane.Instance, app *controlplane.App) []string {
+func environment(site *routing.Site, in *controlplane.Instance, app *controlplane.App, secrets controlplane.ResolvedSecrets) []string {
 	var env []string
 	for _, e := range app.Manifest.Env {
-		// A secret that is not there is Optional, or the app would not run.
 		if e.Secret == "" {
 			env = append(env, e.Name+"="+e.Value)
 		}
+	}
+	for _, e := range secrets.Env { // a manifest has each name once
+		env = append(env, e.Name+"="+e.Value)
 	}
 	env = append(env,
 		"H2O_CLOUD_ENVIRONMENT="+site.Origin(),
@@ -29,14 +31,14 @@ func environment(site *routing.Site, in *controlplane.Instance, app *controlplan
 	return env
 }
 
-// literalFiles are the manifest's files; see environment for secrets.
-func literalFiles(app *controlplane.App) (files []controlplane.File) {
+// files are the manifest's files, with those of secrets that are there.
+func files(app *controlplane.App, secrets controlplane.ResolvedSecrets) (files []controlplane.File) {
 	for _, f := range app.Manifest.Files {
 		if f.Secret == "" {
 			files = append(files, f)
 		}
 	}
-	return files
+	return append(files, secrets.Files...)
 }
 
 // CanonicalURL is the one URL of an instance that is never redirected.

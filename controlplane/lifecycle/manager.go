@@ -14,14 +14,17 @@ import (
 	"github.com/seed-dbc68772/slipway/routing"
 )
 
-// Config is what a manager works with. All fields but Starts, Rights and Observer
-// are required.
+// Config is what a manager works with. All fields but Secrets, Starts, Rights,
+// WaveClient and Observer are required.
 type Config struct {
 	Store     controlplane.Store
 	Watcher   controlplane.Watcher
 	Blobs     controlplane.Blobs
 	Launchers map[string]launcher.Launcher // by the name that records give
 	Site      *routing.Site
+	// Secrets finds the values of secrets that apps refer to. It reads nothing for
+	// apps that refer to none.
+	Secrets controlplane.SecretResolver
 	// Token makes an instance's own API token for one generation.
 	Token func(instanceID string, generation int64) string
 	// Edges acknowledge that an instance goes to sleep, Activity tells when it was
@@ -36,6 +39,7 @@ type Config struct {
 	StartsAtOnce  int           // others wait for their turn (setting starts_at_once)
 	Starts        StartLimits   // by visits
 	Rights        controlplane.Rights
+	WaveClient    *WaveClient      // nil: Wave servers sign nobody in
 	Observer      Observer         // nil: nobody is told
 	Now           func() time.Time // the clock
 	Log           *zap.Logger

@@ -97,7 +97,7 @@ func (p *plant) instance(s controlplane.Status) string {
 // eventually waits for something that the watch brings.
 func (p *plant) eventually(what string, ok func() bool) {
 	p.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			p.Fatalf("not %s in time", what)
 		}

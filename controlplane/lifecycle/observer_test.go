@@ -118,7 +118,7 @@ func TestTheObserverIsToldOfEachStart(t *testing.T) {
 	p.becomes(id, controlplane.Suspended)
 
 	p.wake(id)
-	p.eventually("starting", func() bool { return slices.Contains(p.yard.began(), id) })
+	p.eventually("told as starting", func() bool { s := p.progress(id); return s != nil && s.Stage == controlplane.StageStarting })
 	p.yard.crash(id)
 	s = p.told(w, 4)
 	if s.Generation != 5 || s.Outcome != lifecycle.StartFailed || s.Reason != controlplane.Crashed {

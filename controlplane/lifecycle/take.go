@@ -150,7 +150,14 @@ func (m *Manager) start(t *task, v view) error {
 		}
 		return fmt.Errorf("start instance: %w", err)
 	}
-	err = l.Start(m.ctx, m.workload(v.record, app))
+	secrets, why, err := m.cfg.Secrets.Resolve(m.ctx, app)
+	if err != nil {
+		return fmt.Errorf("start instance: %w", err)
+	}
+	if why != nil {
+		return m.failStart(t, v, *why)
+	}
+	err = l.Start(m.ctx, m.workload(v.record, app, secrets))
 	if typed, ok := errors.AsType[*launcher.StartError](err); ok {
 		return m.failStart(t, v, typed.Reason)
 	}
@@ -321,13 +328,15 @@ func (m *Manager) remove(t *task, v view) error {
 }
 
 // workload is what the launcher needs for a start.
-func (m *Manager) workload(in *controlplane.Instance, app *controlplane.App) launcher.Workload {
+func (m *Manager) workload(in *controlplane.Instance, app *controlplane.App, secrets controlplane.ResolvedSecrets) launcher.Workload {
 	return launcher.Workload{
 		InstanceID: in.ID,
 		Generation: in.Generation,
-		App:        app,
-		Env:        environment(m.cfg.Site, in, app),
-		Files:      literalFiles(app),
+		App:        in.As(app),
+		Runtime:    in.Runtime,
+		Env:        append(environment(m.cfg.Site, in, app, secrets), waveOIDC(m.cfg.WaveClient, m.cfg.Site, in, app, m.cfg.Log)...),
+		Files:      files(app, secrets),
+		Warnings:   secrets.Warnings,
 		Token:      m.cfg.Token(in.ID, in.Generation),
 		OpenBundle: func(ctx context.Context) (controlplane.Blob, error) {
 			return m.cfg.Blobs.Open(ctx, app.Bundle)

@@ -3,6 +3,7 @@ package access
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -41,6 +42,17 @@ delete PUBLIC          | login     | 403         | 403     | 403  | ✓     | �
 download PRIVATE       | login     | 404         | 404     | 404  | ✓     | ✓
 download ALL_USERS     | login     | 403         | 404     | 403  | ✓     | ✓
 download PUBLIC        | login     | 403         | 403     | 403  | ✓     | ✓
+meta PRIVATE           | login     | 404         | 404     | 404  | ✓     | ✓
+meta ALL_USERS         | login     | 403         | 404     | 403  | ✓     | ✓
+meta PUBLIC            | login     | 403         | 403     | 403  | ✓     | ✓
+visit PRIVATE          | login     | 404         | 404     | 404  | ✓     | ✓
+visit ALL_USERS        | login     | ✓           | 404     | ✓    | ✓     | ✓
+visit PUBLIC           | ✓         | ✓           | ✓       | ✓    | ✓     | ✓
+check PRIVATE          | login     | 404         | 404     | 404  | ✓     | ✓
+check ALL_USERS        | login     | 403         | 404     | 403  | ✓     | ✓
+check PUBLIC           | login     | 403         | 403     | 403  | ✓     | ✓
+check all              | login     | 403         | 403     | 403  | 403   | ✓
+offers                 | login     | ✓           | ✓       | ✓    | ✓     | ✓
 import                 | login     | 403         | 403     | ✓    |       | ✓
 container              | login     | 403         | 403     | 403  | 403   | ✓
 image PRIVATE          | login     | 404         | 404     | 404  | 403   | ✓
@@ -58,6 +70,7 @@ list PUBLIC            | login     | ✓           | –       | ✓    | ✓   
 run PUBLIC             | login     | ✓           | 404     | ✓    | ✓     | ✓
 run PUBLIC MANAGED     | login     | 403         | 404     | 403  | ✓     | ✓
 update PUBLIC          | login     | 403         | 404     | 403  | ✓     | ✓
+visit PUBLIC           | login     | ✓           | 404     | ✓    | ✓     | ✓
 download PUBLIC        | login     | 403         | 404     | 403  | ✓     | ✓
 image PUBLIC           | login     | 403         | 404     | 403  | 403   | ✓
 `
@@ -102,6 +115,21 @@ func (w *world) appCell(t *testing.T, e *edge, p *person, row []string) string {
 			return "no archive"
 		}
 		return a.verdict()
+	case "meta":
+		return p.api(t, e, "GET /apps/"+app.ID+"/meta", "").verdict()
+	case "visit":
+		a := p.api(t, e, "GET /apps/"+w.things.links[visibility].ID+"/visit", "")
+		if a.StatusCode == http.StatusFound && a.Header.Get("Location") == "https://elsewhere.example/" {
+			return "✓"
+		}
+		return a.verdict()
+	case "check":
+		if visibility == "all" {
+			return p.api(t, e, "POST /preconditions", "").verdict()
+		}
+		return p.api(t, e, "POST /apps/"+app.ID+"/preconditions", "").verdict()
+	case "offers":
+		return p.api(t, e, "GET /runtime-versions", "").verdict()
 	case "delete":
 		return p.api(t, e, "DELETE /apps/"+w.spare(p, e, visibility).ID, "").verdict()
 	case "import":

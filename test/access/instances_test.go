@@ -45,6 +45,9 @@ suspend PUBLIC             | login     | 404     | 404         | 403  | ✓     
 resume PRIVATE             | login     | 404     | 404         | 404  | ✓              | 403       | ✓
 resume ALL_USERS           | login     | 404     | 404         | 403  | ✓              | 403       | ✓
 resume PUBLIC              | login     | 404     | 404         | 403  | ✓              | 403       | ✓
+redeploy PRIVATE           | login     | 404     | 404         | 404  | 403            | 403       | ✓
+redeploy ALL_USERS         | login     | 404     | 404         | 403  | 403            | 403       | ✓
+redeploy PUBLIC            | login     | 404     | 404         | 403  | 403            | 403       | ✓
 terminate PRIVATE          | login     | 404     | 404         | 404  | ✓              | 403       | ✓
 terminate ALL_USERS        | login     | 404     | 404         | 403  | ✓              | 403       | ✓
 terminate PUBLIC           | login     | 404     | 404         | 403  | ✓              | 403       | ✓
@@ -96,10 +99,10 @@ func (w *world) instanceCell(t *testing.T, e *edge, p *person, row []string) str
 		return p.api(t, e, "GET "+path+"/logs", "").verdict()
 	case "update":
 		return p.api(t, e, "PATCH "+path, fmt.Sprintf(`{"visibility":%q}`, visibility)).verdict()
-	case "suspend", "resume":
+	case "suspend", "resume", "redeploy":
 		a := p.api(t, e, "POST "+path+"/"+row[0], "")
 		if a.StatusCode == http.StatusOK {
-			w.await(t, in, map[string]string{"suspend": "SUSPENDED", "resume": "DEPLOYED"}[row[0]])
+			w.await(t, in, map[string]string{"suspend": "SUSPENDED", "resume": "DEPLOYED", "redeploy": "DEPLOYED"}[row[0]])
 		}
 		return a.verdict()
 	case "terminate":

@@ -27,6 +27,7 @@ func TestAccess(t *testing.T) {
 		{"instances with base_url_sharing", (*world).askInstances},
 		{"aliases with user_aliases", (*world).askAliases},
 		{"tags", (*world).askTags},
+		{"secrets", (*world).askSecrets},
 		{"cookies", (*world).askCookies},
 		{"tickets", (*world).askTickets},
 		{"ways back", (*world).askWaysBack},

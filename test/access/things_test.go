@@ -22,6 +22,8 @@ type things struct {
 	spares map[string]*v1.App
 	// images are container apps, by visibility.
 	images map[string]*v1.App
+	// links are link apps, by visibility.
+	links map[string]*v1.App
 	// served are what instances are opened of, by routing mode and lifecycle;
 	// ALL_USERS, and with the tag.
 	served map[string]*v1.App
@@ -93,6 +95,13 @@ func container(name string) slipwaytest.App {
 	return slipwaytest.App{Name: name, Runtime: "AppMode = \"container\"\nCustomImage = \"registry.example.com/app:1\""}
 }
 
+// linked is one that is somewhere else.
+func linked(name string) slipwaytest.App {
+	return slipwaytest.App{Name: name, Files: map[string]string{
+		"app.toml": fmt.Sprintf("[App]\nName = %q\nVersion = \"1.0.0\"\nInstanceLifecycle = \"LINK\"\n[Link]\nAddress = \"https://elsewhere.example/\"\n", name),
+	}}
+}
+
 // importApp imports an app.
 func (p *person) importApp(t *testing.T, a slipwaytest.App, visibility string) *v1.App {
 	t.Helper()
@@ -115,7 +124,8 @@ func (p *person) run(t *testing.T, app *v1.App, visibility string) *v1.Instance 
 func (w *world) makeApps(t *testing.T) {
 	t.Helper()
 	otto := w.people["otto"]
-	w.things.apps, w.things.spares, w.things.images, w.things.served = map[string]*v1.App{}, map[string]*v1.App{}, map[string]*v1.App{}, map[string]*v1.App{}
+	w.things.apps, w.things.spares, w.things.served = map[string]*v1.App{}, map[string]*v1.App{}, map[string]*v1.App{}
+	w.things.images, w.things.links = map[string]*v1.App{}, map[string]*v1.App{}
 	tag := func(app *v1.App) { otto.must(t, "PATCH", "/apps/"+app.ID, `{"tags":["shared"]}`, app) }
 	for _, visibility := range visibilities {
 		name := strings.ToLower(strings.ReplaceAll(visibility, "_", "-"))
@@ -127,9 +137,10 @@ func (w *world) makeApps(t *testing.T) {
 		for _, key := range []string{"owner control", "admin control", "owner pure", "admin pure"} {
 			w.things.spares[visibility+" "+key] = otto.importApp(t, small("spare-"+name+"-"+strings.ReplaceAll(key, " ", "-"), "ON_DEMAND"), visibility)
 		}
-		app := otto.importApp(t, container("image-"+name), visibility)
-		tag(app)
-		w.things.images[visibility] = app
+		image, link := otto.importApp(t, container("image-"+name), visibility), otto.importApp(t, linked("link-"+name), visibility)
+		tag(image)
+		tag(link)
+		w.things.images[visibility], w.things.links[visibility] = image, link
 	}
 	for _, mode := range []string{"DOMAIN", "BASE_URL"} {
 		for _, lifecycle := range []string{"ON_DEMAND", "MANAGED"} {

@@ -19,6 +19,7 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/embedded"
 	"github.com/seed-dbc68772/slipway/controlplane/identity/oidctest"
+	"github.com/seed-dbc68772/slipway/controlplane/vault"
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
@@ -87,6 +88,12 @@ func newWorld(t *testing.T) *world {
 		Client:        oidctest.Client{RedirectURIs: []string{w.console("/callback")}, LogoutURIs: []string{w.console("/")}},
 	})
 	if err := os.WriteFile(filepath.Join(dir, "secret"), []byte(w.idp.ClientSecret()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "control"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := vault.Create(filepath.Join(dir, "control", "secret-keys.json")); err != nil {
 		t.Fatal(err)
 	}
 	server, err := embedded.Start(t.Context(), embedded.Config{DataDir: filepath.Join(dir, "etcd"), SocketDir: dir})
@@ -161,6 +168,7 @@ func (w *world) startControl(t *testing.T, settings string) {
 		starts_per_user 10000
 		stop_grace 1s
 		blobs %[5]s/bundles
+		secret_keys %[5]s/secret-keys.json
 		launcher process {
 			data %[5]s/processes
 		}

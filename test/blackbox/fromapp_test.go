@@ -304,7 +304,7 @@ func TestVisitorsWhoLeave(t *testing.T) {
 	}
 }
 
-// An event stream arrives as it is sent: the second event comes a second later.
+// An event stream arrives as it is sent: the second event comes long after.
 func TestStreamsAreNotGathered(t *testing.T) {
 	w := setUp(t)
 	conn, err := net.Dial("tcp", w.up.addr)

@@ -82,6 +82,6 @@ func (t *tab) accessible(name string) {
 // it is seen (2.1.1, 2.4.7).
 func (t *tab) focusShows(css string) {
 	t.Helper()
-	t.run(chromedp.KeyEvent(kb.Tab))
-	t.is("the keyboard reaches "+css, "document.activeElement.matches("+quoted(css)+") && getComputedStyle(document.activeElement).outlineStyle !== 'none'")
+	t.Run(chromedp.KeyEvent(kb.Tab))
+	t.Is("the keyboard reaches "+css, "document.activeElement.matches("+quoted(css)+") && getComputedStyle(document.activeElement).outlineStyle !== 'none'")
 }

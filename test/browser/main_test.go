@@ -12,7 +12,6 @@ package browser
 
 import (
 	"os"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -30,28 +29,15 @@ const patience = slipwaytest.Patience
 // limit is how long a test may take, everything in it included.
 const limit = 5 * time.Minute
 
-var enabled = os.Getenv("SLIPWAY_E2E") == "all"
-
-// places limits how many worlds stand at a time: each has a browser.
-var places = make(chan struct{}, 2)
+// places are for worlds: each has a browser.
+var places = make(slipwaytest.Places, 2)
 
 // needsChromium is the head of every test here.
 func needsChromium(t *testing.T) {
 	t.Helper()
-	if !enabled {
-		t.Skip("it needs chromium: run with SLIPWAY_E2E=all")
-	}
-	if _, err := exec.LookPath("chromium"); err != nil {
-		t.Fatalf("chromium is not installed: %v", err)
-	}
+	slipwaytest.Needs(t, "chromium")
 	t.Parallel()
-	places <- struct{}{}
-	t.Cleanup(func() { <-places })
+	places.Take(t)
 }
 
-func TestMain(m *testing.M) {
-	if !enabled {
-		os.Exit(m.Run()) // nothing runs, so nothing is built
-	}
-	os.Exit(slipwaytest.Main(m.Run))
-}
+func TestMain(m *testing.M) { os.Exit(slipwaytest.MainOfAll(m.Run)) }

@@ -16,13 +16,13 @@ func TestOnlyItsOwnerOpensAnAppByPath(t *testing.T) {
 	b := w.browser()
 	b.signedIn("victim")
 	tab := b.tab()
-	tab.open(bait.URL)
-	tab.titled("Not allowed")
+	tab.Open(bait.URL)
+	tab.Titled("Not allowed")
 	if b.pass(bait.ID) != "" {
 		t.Error("the victim gets a cookie for it")
 	}
-	tab.open(own.URL + "a?b#c")
-	tab.at(own.URL + "a?b#c")
+	tab.Open(own.URL + "a?b#c")
+	tab.At(own.URL + "a?b#c")
 	if who := js[string](tab, visitorOf); who != "victim" {
 		t.Errorf("the app sees %s", who)
 	}
@@ -40,11 +40,11 @@ func TestAppsByPathTrustEachOther(t *testing.T) {
 	b := w.browser()
 	console := b.signedIn("victim")
 	victim := b.tab()
-	victim.open(own.URL)
-	victim.at(own.URL)
+	victim.Open(own.URL)
+	victim.At(own.URL)
 	tab := b.tab()
-	tab.open(bait.URL + html("<body>"))
-	tab.is("the bait is there", "document.title === 'app'")
+	tab.Open(bait.URL + html("<body>"))
+	tab.Is("the bait is there", "document.title === 'app'")
 
 	t.Log("what is possible, and docs/access.md says so: one app reads another with the visitor's cookies")
 	read := js[string](tab, `fetch(`+quoted(prefix(own.URL))+`).then(r => r.json()).then(r => (r.header["X-Slipway-User"] || ["nobody"])[0])`)
@@ -55,8 +55,8 @@ func TestAppsByPathTrustEachOther(t *testing.T) {
 	t.Log("the console and the API")
 	tab.attacked(func() []string { return w.audited(admin) })
 	tab.unreachable()
-	console.open(w.console + "/tokens")
-	console.titled("Your tokens")
+	console.Open(w.console + "/tokens")
+	console.Titled("Your tokens")
 
 	t.Log("cookies")
 	if got := js[string](tab, "document.cookie"); strings.Contains(got, "slipway") {
@@ -106,8 +106,8 @@ func TestAppsByPathTrustEachOther(t *testing.T) {
 	if got := register("", `{}`); got != bait.URL {
 		t.Errorf("its own scope: %s", got)
 	}
-	victim.open(own.URL + "x")
-	victim.at(own.URL + "x")
+	victim.Open(own.URL + "x")
+	victim.At(own.URL + "x")
 	if who := js[string](victim, visitorOf); who != "victim" {
 		t.Errorf("the victim's app sees %s", who)
 	}

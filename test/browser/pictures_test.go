@@ -18,10 +18,10 @@ func (t *tab) pictures(name string) {
 		folder = t.dir
 	}
 	for _, width := range []int64{1000, 390} {
-		t.run(chromedp.EmulateViewport(width, 700))
+		t.Run(chromedp.EmulateViewport(width, 700))
 		for _, scheme := range []string{"light", "dark"} {
 			t.prefers("prefers-color-scheme", scheme)
-			raw, err := chromedp.Run(t.ctx, chromedp.FullScreenshot(100))
+			raw, err := chromedp.Run(t.Target, chromedp.FullScreenshot(100))
 			if err == nil {
 				file := name + "-" + scheme
 				if width < 500 {
@@ -42,7 +42,7 @@ func (t *tab) pictures(name string) {
 // prefers sets what a person has told the browser to prefer.
 func (t *tab) prefers(feature, value string) {
 	t.Helper()
-	if _, err := chromedp.Call(t.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+	if _, err := chromedp.Call(t.Target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: feature, Value: value}},
 	}); err != nil {
 		t.Fatal(err)

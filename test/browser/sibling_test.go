@@ -39,9 +39,7 @@ const (
 // socket opens a WebSocket and says what came of it: "open", or why it failed.
 func (t *tab) socket(address string) (why string) {
 	t.Helper()
-	t.mu.Lock()
-	t.sockets = nil
-	t.mu.Unlock()
+	before := len(t.SocketFaults())
 	how := js[string](t, `new Promise(done => {
 		const ws = new WebSocket(`+quoted(address)+`)
 		ws.onopen = () => { ws.close(); done("open") }
@@ -51,13 +49,11 @@ func (t *tab) socket(address string) (why string) {
 		return how
 	}
 	if how != "closed 1006" {
-		t.Errorf("the page of %s learns %q", t.href(), how)
+		t.Errorf("the page of %s learns %q", t.Href(), how)
 	}
 	eventually(t, "the browser says why", func() bool {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if len(t.sockets) > 0 {
-			why = t.sockets[0]
+		if faults := t.SocketFaults(); len(faults) > before {
+			why = faults[before]
 		}
 		return why != ""
 	})
@@ -78,20 +74,20 @@ func TestAWebSocketNeedsAPageOfTheAppItself(t *testing.T) {
 		{"a sibling app", bait.URL, handshake403},
 		{"another site, to which the browser gives no cookie", w.stranger(), handshake401},
 	} {
-		tab.open(c.page)
-		tab.at(c.page)
+		tab.Open(c.page)
+		tab.At(c.page)
 		if got := tab.socket(socket); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
 
 	// A sandboxed frame's origin is null, in a page of the app itself too.
-	tab.open(private.URL + html(`<iframe sandbox="allow-scripts" srcdoc='<script>
+	tab.Open(private.URL + html(`<iframe sandbox="allow-scripts" srcdoc='<script>
 		const ws = new WebSocket(`+quoted(socket)+`)
 		ws.onopen = () => parent.postMessage("open", "*")
 		ws.onclose = e => parent.postMessage("closed " + e.code, "*")
 	</script>'></iframe><script>onmessage = e => document.title = e.data</script>`))
-	tab.is("the frame's WebSocket is refused", "document.title === 'closed 1006'")
+	tab.Is("the frame's WebSocket is refused", "document.title === 'closed 1006'")
 }
 
 // attack is what a hostile page tries on the console and the API with the
@@ -171,10 +167,10 @@ func (t *tab) attacked(audit func() []string) {
 	before := audit()
 	read := js[[]string](t, attack+"(["+quoted(t.console)+","+quoted(t.origin(""))+"])")
 	for _, what := range read {
-		t.Errorf("a page of %s reads %s", t.href(), what)
+		t.Errorf("a page of %s reads %s", t.Href(), what)
 	}
 	if diff := cmp.Diff(before, audit()); diff != "" {
-		t.Errorf("a page of %s changed something: %s", t.href(), diff)
+		t.Errorf("a page of %s changed something: %s", t.Href(), diff)
 	}
 }
 
@@ -182,9 +178,7 @@ func (t *tab) attacked(audit func() []string) {
 // of it.
 func (t *tab) unreachable() {
 	t.Helper()
-	t.mu.Lock()
-	t.faults = nil
-	t.mu.Unlock()
+	t.Forget()
 	for _, path := range []string{"/", "/tokens", "/login"} {
 		js[bool](t, `new Promise(done => {
 			const frame = document.createElement("iframe")
@@ -193,19 +187,15 @@ func (t *tab) unreachable() {
 			document.body.append(frame)
 		})`)
 		eventually(t, "the browser refuses to frame "+path, func() bool {
-			t.mu.Lock()
-			defer t.mu.Unlock()
-			return slices.ContainsFunc(t.faults, func(fault string) bool {
+			return slices.ContainsFunc(t.Faults(), func(fault string) bool {
 				return strings.Contains(fault, "frame-ancestors") && strings.Contains(fault, hostOf(t.console))
 			})
 		})
-		t.mu.Lock()
-		t.faults = nil
-		t.mu.Unlock()
+		t.Forget()
 	}
 	// Its opener loses a window that shows the console.
 	js[bool](t, `(() => { window.held = window.open(`+quoted(t.console+"/")+`, "held"); return true })()`)
-	t.is("the window is out of reach", "window.held === null || window.held.closed")
+	t.Is("the window is out of reach", "window.held === null || window.held.closed")
 	t.closeOthers()
 }
 
@@ -223,28 +213,28 @@ func TestASiblingAppIsAStranger(t *testing.T) {
 			b := w.browser()
 			victim := b.signedIn("victim")
 			hostile := b.tab()
-			hostile.open(bait.URL + html("<body>"))
-			hostile.is("the bait is there", "document.title === 'app'")
+			hostile.Open(bait.URL + html("<body>"))
+			hostile.Is("the bait is there", "document.title === 'app'")
 			stranger := b.tab()
-			stranger.open(w.stranger())
-			stranger.is("the stranger is there", "document.title === 'evil'")
+			stranger.Open(w.stranger())
+			stranger.Is("the stranger is there", "document.title === 'evil'")
 			for _, page := range []*tab{hostile, stranger} {
 				page.attacked(func() []string { return w.audited(admin) })
 				page.unreachable()
 			}
-			victim.open(w.console + "/tokens")
-			victim.titled("Your tokens")
-			if text := victim.text(); !strings.Contains(text, "None.") || strings.Contains(text, "stolen") {
+			victim.Open(w.console + "/tokens")
+			victim.Titled("Your tokens")
+			if text := victim.Text(); !strings.Contains(text, "None.") || strings.Contains(text, "stolen") {
 				t.Errorf("the victim's tokens: %s", text)
 			}
-			victim.quiet()
+			victim.Quiet()
 
 			t.Log("Clear-Site-Data of an app")
 			js[string](hostile, `fetch(`+quoted("/"+answer("Clear-Site-Data: \"cookies\", \"*\"\r\nClear-Site-Data: \"*\"\r\nContent-Type: text/html\r\n", "x"))+`).then(r => r.text())`)
-			hostile.open(bait.URL + answer("Clear-Site-Data: \"*\"\r\nContent-Type: text/html\r\n", "<title>cleared</title>"))
-			hostile.is("the page is there", "document.title === 'cleared'")
-			victim.open(w.console + "/")
-			victim.titled("Your installation")
+			hostile.Open(bait.URL + answer("Clear-Site-Data: \"*\"\r\nContent-Type: text/html\r\n", "<title>cleared</title>"))
+			hostile.Is("the page is there", "document.title === 'cleared'")
+			victim.Open(w.console + "/")
+			victim.Titled("Your installation")
 			if b.pass(bait.ID) == "" {
 				t.Error("the cookie of the app's own host is gone")
 			}
@@ -255,7 +245,7 @@ func TestASiblingAppIsAStranger(t *testing.T) {
 // closeOthers closes the windows that pages have opened.
 func (t *tab) closeOthers() {
 	t.Helper()
-	ctx := t.ctx
+	ctx := t.Target
 	targets, err := chromedp.Targets(ctx)
 	if err != nil {
 		t.Fatal(err)

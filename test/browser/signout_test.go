@@ -30,46 +30,46 @@ func TestSigningOut(t *testing.T) {
 	t.Log("here alone")
 	console := here.signedIn("victim")
 	app := here.tab()
-	app.open(in.URL)
-	app.at(in.URL)
-	console.press("Sign out")
-	console.is("the provider leads back", "location.href.startsWith("+quoted(w.console+"/?state=")+")")
-	console.titled("Welcome")
-	console.quiet()
-	app.open(in.URL)
-	app.is("somebody has to sign in", "location.origin === "+quoted(w.provider.Issuer()))
+	app.Open(in.URL)
+	app.At(in.URL)
+	console.Press("Sign out")
+	console.Is("the provider leads back", "location.href.startsWith("+quoted(w.console+"/?state=")+")")
+	console.Titled("Welcome")
+	console.Quiet()
+	app.Open(in.URL)
+	app.Is("somebody has to sign in", "location.origin === "+quoted(w.provider.Issuer()))
 
 	t.Log("everywhere")
 	app.signIn("victim")
-	app.at(in.URL)
+	app.At(in.URL)
 	other := there.signedIn("victim")
 	far := there.tab()
-	far.open(in.URL)
-	far.at(in.URL)
+	far.Open(in.URL)
+	far.At(in.URL)
 	if got := js[string](far, openSocket); got != "hello" {
 		t.Fatalf("the WebSocket says %q", got)
 	}
-	console.open(w.console + "/")
-	console.titled("Your installation")
+	console.Open(w.console + "/")
+	console.Titled("Your installation")
 	began := time.Now()
-	console.press("Sign out everywhere")
+	console.Press("Sign out everywhere")
 	if code := js[int](far, "window.closed_"); code != 1008 {
 		t.Errorf("the WebSocket was closed with %d", code)
 	}
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("the WebSocket lasted for %s", took)
 	}
-	console.titled("Welcome")
-	other.open(w.console + "/")
-	other.titled("Welcome")
+	console.Titled("Welcome")
+	other.Open(w.console + "/")
+	other.Titled("Welcome")
 	if cookies := there.cookies(); strings.Contains(cookies, "__Host-slipway-session") {
 		t.Errorf("the other browser still has %s", cookies)
 	}
 	asked := w.provider.Counts().Authorize
-	far.open(in.URL) // its provider's session goes on, which it asks
-	far.at(in.URL)
+	far.Open(in.URL) // its provider's session goes on, which it asks
+	far.At(in.URL)
 	if got := w.provider.Counts().Authorize; got == asked {
 		t.Error("the app was opened again without a sign-in")
 	}
-	console.quiet()
+	console.Quiet()
 }

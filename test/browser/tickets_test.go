@@ -56,8 +56,8 @@ func (w *world) ticketOf(user string, in *v1.Instance, nonce string) string {
 func (t *tab) refused(ticket, id string) {
 	t.Helper()
 	before := t.pass(id)
-	t.open(ticket)
-	t.titled("Unauthorized")
+	t.Open(ticket)
+	t.Titled("Unauthorized")
 	if got := t.pass(id); got != before {
 		t.Errorf("%s changed the cookie from %q to %q", ticket, before, got)
 	}
@@ -70,25 +70,25 @@ func TestATicketIsGoodOnce(t *testing.T) {
 	in := w.run(w.api("victim"), slipwaytest.App{Name: "app"}, "PRIVATE")
 	b := w.browser()
 	tab := b.tab()
-	tab.open(in.URL + "page#part")
+	tab.Open(in.URL + "page#part")
 	tab.signIn("victim")
-	tab.at(in.URL + "page#part")
+	tab.At(in.URL + "page#part")
 	ticket := ""
-	for _, address := range tab.asked() {
+	for _, address := range tab.Asked() {
 		if strings.Contains(address, "/.slipway/ticket") {
 			ticket = address
 		}
 	}
 	if ticket == "" {
-		t.Fatalf("no ticket was seen among %q", tab.asked())
+		t.Fatalf("no ticket was seen among %q", tab.Asked())
 	}
 	tab.refused(ticket, in.ID)
 	b.another().tab().refused(ticket, in.ID)
 	if b.pass(in.ID) == "" {
 		t.Error("the one who had signed in is signed out by that")
 	}
-	tab.open(in.URL)
-	tab.at(in.URL)
+	tab.Open(in.URL)
+	tab.At(in.URL)
 
 	t.Log("a ticket that was stolen before it was traded")
 	b.another().tab().refused(w.ticketOf("victim", in, "AAAAAAAAAAAAAAAAAAAAAAAAAA"), in.ID)
@@ -106,21 +106,21 @@ func TestNobodyIsSignedInAsSomebodyElse(t *testing.T) {
 	tab.refused(w.ticketOf("mallory", in, "AAAAAAAAAAAAAAAAAAAAAAAAAA"), in.ID)
 
 	t.Log("the same in the middle of a sign-in")
-	tab.open(in.URL)
-	tab.is("the provider's form is shown", "location.origin === "+quoted(w.provider.Issuer()))
+	tab.Open(in.URL)
+	tab.Is("the provider's form is shown", "location.origin === "+quoted(w.provider.Issuer()))
 	planted := b.tab()
 	planted.refused(w.ticketOf("mallory", in, "AAAAAAAAAAAAAAAAAAAAAAAAAA"), in.ID)
-	tab.open(in.URL)
+	tab.Open(in.URL)
 	tab.signIn("victim")
-	tab.at(in.URL)
+	tab.At(in.URL)
 	if who := js[string](tab, visitorOf); who != "victim" {
 		t.Errorf("the app sees %s", who)
 	}
 
 	t.Log("the same where the victim is signed in")
 	planted.refused(w.ticketOf("mallory", in, "AAAAAAAAAAAAAAAAAAAAAAAAAA"), in.ID)
-	tab.open(in.URL)
-	tab.at(in.URL)
+	tab.Open(in.URL)
+	tab.At(in.URL)
 	if who := js[string](tab, visitorOf); who != "victim" {
 		t.Errorf("the app sees %s", who)
 	}
@@ -128,8 +128,8 @@ func TestNobodyIsSignedInAsSomebodyElse(t *testing.T) {
 	t.Log("an answer of the provider for the attacker")
 	stranger := b.another()
 	tab = stranger.tab()
-	tab.open(w.provider.SignIn(t, w.visitor(), w.console+"/login", "mallory").String())
-	tab.titled("Not signed in")
+	tab.Open(w.provider.SignIn(t, w.visitor(), w.console+"/login", "mallory").String())
+	tab.Titled("Not signed in")
 	if cookies := stranger.cookies(); strings.Contains(cookies, "session") {
 		t.Errorf("the victim has %s", cookies)
 	}
@@ -143,7 +143,7 @@ func TestASignInLeadsNowhereElse(t *testing.T) {
 	ours := map[string]bool{hostOf(w.console): true, hostOf(in.URL): true, hostOf(w.provider.Issuer()): true}
 	only := func(tab *tab) {
 		t.Helper()
-		for _, address := range append(tab.asked(), tab.href()) {
+		for _, address := range append(tab.Asked(), tab.Href()) {
 			if u, err := url.Parse(address); err != nil || u.Scheme != "https" && u.Scheme != "http" || !ours[u.Hostname()] {
 				t.Errorf("the browser went to %q", address)
 			}
@@ -158,28 +158,28 @@ func TestASignInLeadsNowhereElse(t *testing.T) {
 		"/\r\nLocation: https://evil.example/", "/%0d%0aLocation:%20https://evil.example/", "/.//evil.example", "/..//evil.example", "/%2f/evil.example/",
 		"@evil.example/", "/@evil.example/", ".evil.example/", "/open/" + in.ID + "/..//evil.example", "/tokens\\@evil.example", "/%5cevil.example", "/／evil.example/",
 	} {
-		signedIn.open(w.console + "/login?next=" + url.QueryEscape(next))
-		signedIn.is("a page of the console is shown for "+quoted(next), "location.origin === "+quoted(w.console)+" && location.pathname !== '/login'")
-		signedIn.open(w.console + "/login?next=%2F&fragment=" + url.QueryEscape(next))
-		signedIn.is("a page of the console is shown for the fragment "+quoted(next), "location.origin === "+quoted(w.console)+" && location.pathname === '/'")
-		signedIn.open(w.console + "/open/" + in.ID + "?nonce=" + nonce + "&rest=" + url.QueryEscape(next))
-		signedIn.is("a page of ours is shown for the rest "+quoted(next), "["+quoted(w.console)+","+quoted(strings.TrimSuffix(in.URL, "/"))+"].includes(location.origin)")
+		signedIn.Open(w.console + "/login?next=" + url.QueryEscape(next))
+		signedIn.Is("a page of the console is shown for "+quoted(next), "location.origin === "+quoted(w.console)+" && location.pathname !== '/login'")
+		signedIn.Open(w.console + "/login?next=%2F&fragment=" + url.QueryEscape(next))
+		signedIn.Is("a page of the console is shown for the fragment "+quoted(next), "location.origin === "+quoted(w.console)+" && location.pathname === '/'")
+		signedIn.Open(w.console + "/open/" + in.ID + "?nonce=" + nonce + "&rest=" + url.QueryEscape(next))
+		signedIn.Is("a page of ours is shown for the rest "+quoted(next), "["+quoted(w.console)+","+quoted(strings.TrimSuffix(in.URL, "/"))+"].includes(location.origin)")
 	}
 	only(signedIn)
 
 	t.Log("through the whole of a sign-in")
 	for _, next := range []string{"//evil.example/", `/\evil.example/`, "https:evil.example", "javascript:alert(1)"} {
 		tab := b.another().tab()
-		tab.open(w.console + "/login?next=" + url.QueryEscape(next) + "#//evil.example/")
+		tab.Open(w.console + "/login?next=" + url.QueryEscape(next) + "#//evil.example/")
 		tab.signIn("victim")
-		tab.is("the console is shown for "+quoted(next), "location.origin + location.pathname === "+quoted(w.console+"/"))
+		tab.Is("the console is shown for "+quoted(next), "location.origin + location.pathname === "+quoted(w.console+"/"))
 		only(tab)
 	}
 	for _, rest := range []string{"/evil.example/x", "//evil.example", `%5C%5Cevil.example`, "@evil.example"} {
 		tab := b.another().tab()
-		tab.open(in.URL + rest)
+		tab.Open(in.URL + rest)
 		tab.signIn("victim")
-		tab.at(in.URL + rest)
+		tab.At(in.URL + rest)
 		only(tab)
 	}
 }

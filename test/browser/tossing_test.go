@@ -26,26 +26,26 @@ func TestCookiesOfASiblingChangeNobody(t *testing.T) {
 			attacker := b.another()
 			attacker.signedIn("mallory")
 			his := attacker.tab()
-			his.open(bait.URL)
-			his.at(bait.URL)
+			his.Open(bait.URL)
+			his.At(bait.URL)
 			session := attacker.session()
 
 			console := b.signedIn("victim")
 			app := b.tab()
-			app.open(private.URL)
-			app.at(private.URL)
+			app.Open(private.URL)
+			app.At(private.URL)
 			tab := b.tab()
-			tab.open(bait.URL)
-			tab.at(bait.URL)
+			tab.Open(bait.URL)
+			tab.At(bait.URL)
 			is := func() {
 				t.Helper()
-				console.open(w.console + "/")
-				console.titled("Your installation")
+				console.Open(w.console + "/")
+				console.Titled("Your installation")
 				if who := js[string](console, "document.querySelector('.who').textContent"); who != "victim" {
 					t.Errorf("the console shows itself to %s", who)
 				}
-				app.open(private.URL)
-				app.at(private.URL)
+				app.Open(private.URL)
+				app.At(private.URL)
 				if who := js[string](app, visitorOf); who != "victim" {
 					t.Errorf("the app shows itself to %s", who)
 				}
@@ -77,9 +77,9 @@ func TestCookiesOfASiblingChangeNobody(t *testing.T) {
 			t.Log("small cookies, more than the browser keeps for the base domain")
 			js[bool](tab, `(() => { for (let i = 0; i < 400; i++) document.cookie = "c" + i + "=x; Domain=`+w.domain+`; Path=/; Secure"; return true })()`)
 			eventually(t, "the cookies are there", func() bool { return b.jar()["c399"] != nil }) // they are written in the background
-			console.open(w.console + "/")
-			console.is("a page of the console", "document.title.endsWith('Slipway')")
-			text := console.text()
+			console.Open(w.console + "/")
+			console.Is("a page of the console", "document.title.endsWith('Slipway')")
+			text := console.Text()
 			switch crowded := strings.Contains(text, "You are not signed in."); {
 			case with.console != "" && crowded:
 				t.Error("the sign-in at another registrable domain is gone")
@@ -88,21 +88,21 @@ func TestCookiesOfASiblingChangeNobody(t *testing.T) {
 			default:
 				t.Logf("the console's sign-in was crowded out: %t; that of the app: %t", crowded, b.pass(private.ID) == "")
 			}
-			app.open(w.console + "/login") // the provider still knows the victim
-			app.at(w.console + "/")
+			app.Open(w.console + "/login") // the provider still knows the victim
+			app.At(w.console + "/")
 			is()
 
 			t.Log("large cookies, more than a request may have")
 			js[bool](tab, `(() => { for (let i = 0; i < 30; i++) document.cookie = "big" + i + "=" + "x".repeat(3800) + "; Domain=`+w.domain+`; Path=/; Secure"; return true })()`)
 			eventually(t, "the cookies are there", func() bool { return b.jar()["big29"] != nil })
-			console.open(w.console + "/")
+			console.Open(w.console + "/")
 			if with.console != "" {
-				console.titled("Your installation")
+				console.Titled("Your installation")
 			} else {
-				console.is("the edge's answer", "document.body.innerText.includes('headers_too_large')")
+				console.Is("the edge's answer", "document.body.innerText.includes('headers_too_large')")
 			}
-			app.open(private.URL)
-			app.is("the edge's answer", "document.body.innerText.includes('headers_too_large')")
+			app.Open(private.URL)
+			app.Is("the edge's answer", "document.body.innerText.includes('headers_too_large')")
 
 			t.Log("all that lasts no longer than the cookies do")
 			js[bool](tab, `(() => { for (const c of document.cookie.split("; ")) document.cookie = c.split("=")[0] + "=; Max-Age=0; Domain=`+w.domain+`; Path=/; Secure"; return true })()`)

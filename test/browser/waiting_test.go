@@ -14,6 +14,7 @@ import (
 
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/controlplane/client"
+	"github.com/seed-dbc68772/slipway/test/internal/chromium"
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
@@ -33,7 +34,7 @@ func (w *world) gated(by *client.Client, name string) (in *v1.Instance, open fun
 
 func (w *world) gatedApp(by *client.Client, app slipwaytest.App) (in *v1.Instance, open func()) {
 	w.Helper()
-	gate := filepath.Join(w.dir, app.Name)
+	gate := filepath.Join(w.TempDir(), app.Name) // w.dir has the client's secret, and apps do not see it
 	app.Env = map[string]string{"START_GATE": gate}
 	open = func() {
 		if err := os.WriteFile(gate, nil, 0o600); err != nil {
@@ -72,17 +73,17 @@ func TestAVisitToASlowAppWaitsOnAPage(t *testing.T) {
 	b := w.browser()
 	tab := b.tab()
 	address := in.URL + "a%20b?c=d&e#f"
-	tab.open(address)
-	tab.is("the waiting page is shown", isWaiting)
+	tab.Open(address)
+	tab.Is("the waiting page is shown", isWaiting)
 	if told := js[string](tab, "document.querySelector('h1').textContent"); told == "" {
 		t.Error("the page has no title")
 	}
-	tab.is("the app is shown", isApp)
-	tab.at(address)
-	if n := len(tab.asked()); n != 2 {
-		t.Errorf("asked for %q", tab.asked())
+	tab.Is("the app is shown", isApp)
+	tab.At(address)
+	if n := len(tab.Asked()); n != 2 {
+		t.Errorf("asked for %q", tab.Asked())
 	}
-	tab.quietBut("503")
+	tab.QuietBut("503")
 }
 
 // TestWhoHasToQueueSeesTheirPlace: it goes down as others start.
@@ -94,24 +95,24 @@ func TestWhoHasToQueueSeesTheirPlace(t *testing.T) {
 	third := w.sleeper(api, "third", "0s")
 	b := w.browser()
 	tabs := []*tab{b.tab(), b.tab(), b.tab()}
-	tabs[0].open(first.URL)
-	tabs[0].is("the first starts", isWaiting+" && document.querySelector('li[data-stage=starting]').ariaCurrent")
-	tabs[1].open(second.URL)
-	tabs[1].is("the second is in the queue", inQueue(1))
+	tabs[0].Open(first.URL)
+	tabs[0].Is("the first starts", isWaiting+" && document.querySelector('li[data-stage=starting]').ariaCurrent")
+	tabs[1].Open(second.URL)
+	tabs[1].Is("the second is in the queue", inQueue(1))
 	address := third.URL + "?x#y"
-	tabs[2].open(address)
-	tabs[2].is("the third is behind it", inQueue(2))
+	tabs[2].Open(address)
+	tabs[2].Is("the third is behind it", inQueue(2))
 	openFirst()
-	tabs[2].is("its place goes down", inQueue(1))
-	tabs[2].is("it asked for the page once", "performance.getEntriesByType('navigation')[0].type === 'navigate'")
+	tabs[2].Is("its place goes down", inQueue(1))
+	tabs[2].Is("it asked for the page once", "performance.getEntriesByType('navigation')[0].type === 'navigate'")
 	openSecond()
 	for _, tab := range tabs {
-		tab.is("the app is shown", isApp)
-		if n := len(tab.asked()); n != 2 {
-			t.Errorf("asked for %q", tab.asked())
+		tab.Is("the app is shown", isApp)
+		if n := len(tab.Asked()); n != 2 {
+			t.Errorf("asked for %q", tab.Asked())
 		}
 	}
-	tabs[2].at(address)
+	tabs[2].At(address)
 }
 
 // inQueue is true of a waiting page that shows this place.
@@ -127,7 +128,7 @@ func inQueue(place int) string {
 func TestAVisitWithoutScripts(t *testing.T) {
 	w := newWorld(t, setup{plain: true})
 	api := w.api("ada")
-	b := w.browserWith(noScripts)
+	b := w.browserWith(chromium.NoScripts)
 	for _, tc := range []struct {
 		name, rest, at string
 	}{
@@ -138,12 +139,12 @@ func TestAVisitWithoutScripts(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			in, open := w.gated(api, "slow-"+strconv.Itoa(len(tc.rest)))
 			tab := b.tab()
-			tab.open(in.URL + tc.rest)
-			eventually(t, "the waiting page is shown", func() bool { return strings.Contains(tab.html(), `id="message"`) })
-			eventually(t, "it is asked again", func() bool { return len(tab.asked()) > 1 })
+			tab.Open(in.URL + tc.rest)
+			eventually(t, "the waiting page is shown", func() bool { return strings.Contains(tab.HTML(), `id="message"`) })
+			eventually(t, "it is asked again", func() bool { return len(tab.Asked()) > 1 })
 			open()
-			eventually(t, "the app is shown", func() bool { return strings.Contains(tab.html(), "body_sha256") })
-			for _, address := range tab.asked()[1:] {
+			eventually(t, "the app is shown", func() bool { return strings.Contains(tab.HTML(), "body_sha256") })
+			for _, address := range tab.Asked()[1:] {
 				if address != in.URL+tc.at {
 					t.Errorf("asked for %s, not %s", address, in.URL+tc.at)
 				}
@@ -157,11 +158,11 @@ func TestAVisitToAFastAppSeesNoPage(t *testing.T) {
 	w := newWorld(t, setup{plain: true, more: "page_grace 20s"})
 	in := w.sleeper(w.api("ada"), "fast", "10ms")
 	tab := w.browser().tab()
-	tab.open(in.URL + "?x#y")
-	tab.is("the app is shown", isApp)
-	tab.at(in.URL + "?x#y")
-	if n := len(tab.asked()); n != 1 {
-		t.Errorf("asked for %q", tab.asked())
+	tab.Open(in.URL + "?x#y")
+	tab.Is("the app is shown", isApp)
+	tab.At(in.URL + "?x#y")
+	if n := len(tab.Asked()); n != 1 {
+		t.Errorf("asked for %q", tab.Asked())
 	}
 }
 
@@ -170,13 +171,13 @@ func TestAStartThatFailsIsTold(t *testing.T) {
 	w := newWorld(t, setup{plain: true})
 	in := w.broken(w.api("ada"), "PUBLIC")
 	tab := w.browser().tab()
-	tab.open(in.URL + "?x#y")
-	tab.is("the failure is shown", isFailure)
-	before := len(tab.asked())
-	tab.click("#again")
-	eventually(t, "the page is loaded again", func() bool { return len(tab.asked()) > before })
-	tab.is("the failure is shown", isFailure)
-	tab.at(in.URL + "?x#y")
+	tab.Open(in.URL + "?x#y")
+	tab.Is("the failure is shown", isFailure)
+	before := len(tab.Asked())
+	tab.Click("#again")
+	eventually(t, "the page is loaded again", func() bool { return len(tab.Asked()) > before })
+	tab.Is("the failure is shown", isFailure)
+	tab.At(in.URL + "?x#y")
 }
 
 // TestHowTheWaitingPageLooks makes pictures of its states, and checks that all
@@ -193,31 +194,31 @@ func TestHowTheWaitingPageLooks(t *testing.T) {
 		tab.accessible(name)
 	}
 	tab := b.tab()
-	tab.open(first.URL)
-	tab.is("it starts", isWaiting+" && document.querySelector('li[data-stage=starting]').ariaCurrent && document.querySelector('#bar').value > 5")
+	tab.Open(first.URL)
+	tab.Is("it starts", isWaiting+" && document.querySelector('li[data-stage=starting]').ariaCurrent && document.querySelector('#bar').value > 5")
 	queue := b.another().tab()
-	queue.open(second.URL)
-	queue.is("it is in the queue", inQueue(1))
-	tab.is("the app's icon is shown", "document.querySelector('main img').complete && document.querySelector('main img').naturalWidth === 64")
+	queue.Open(second.URL)
+	queue.Is("it is in the queue", inQueue(1))
+	tab.Is("the app's icon is shown", "document.querySelector('main img').complete && document.querySelector('main img').naturalWidth === 64")
 	look(tab, "starting")
-	tab.quietBut("503")
+	tab.QuietBut("503")
 	look(queue, "queue")
 	open()
-	queue.is("the app is shown", isApp)
+	queue.Is("the app is shown", isApp)
 
 	t.Log("of one that fails")
 	broken := w.broken(api, "ALL_USERS")
 	tab = b.another().signedIn("victim")
-	tab.open(broken.URL)
-	tab.is("the failure is shown", isFailure)
+	tab.Open(broken.URL)
+	tab.Is("the failure is shown", isFailure)
 	look(tab, "failed")
 	tab.focusShows("#again")
 	owner := b.another().signedIn("ada")
-	owner.open(broken.URL)
-	owner.is("the failure is shown", isFailure)
+	owner.Open(broken.URL)
+	owner.Is("the failure is shown", isFailure)
 	look(owner, "failed-owner")
-	owner.open(w.console + "/instances/" + broken.ID)
-	owner.is("the log is shown", "document.querySelector('#log').textContent")
+	owner.Open(w.console + "/instances/" + broken.ID)
+	owner.Is("the log is shown", "document.querySelector('#log').textContent")
 	owner.pictures("instance")
 	owner.accessible("the console's page of an instance")
 }
@@ -281,8 +282,8 @@ func TestTheIconOfASleepingAppIsShown(t *testing.T) {
 		}
 	}
 	tab := w.browser().tab()
-	tab.open(in.URL + "favicon.ico")
-	tab.is("it is a picture", "document.images.length === 1 && document.images[0].naturalWidth === 64")
+	tab.Open(in.URL + "favicon.ico")
+	tab.Is("it is a picture", "document.images.length === 1 && document.images[0].naturalWidth === 64")
 }
 
 // TestTheOwnerIsLedToTheLog: from the page of a start that failed, and nobody
@@ -293,35 +294,35 @@ func TestTheOwnerIsLedToTheLog(t *testing.T) {
 	page := w.console + "/instances/" + in.ID
 	b := w.browser()
 	tab := b.tab()
-	tab.open(in.URL)
+	tab.Open(in.URL)
 	tab.signIn("ada")
-	tab.at(in.URL)
-	tab.is("the failure is shown, in full", isFailure+" && document.querySelector('#reason').textContent.includes('exit')")
-	tab.faults = nil // the page is an error
-	tab.click("main .note a")
-	tab.at(page)
-	tab.is("the log is shown", "document.querySelector('#log').textContent.includes('ends at once, as it was told to')")
-	tab.is("why it is so is shown", "document.body.innerText.includes('crashed: ')")
-	tab.quiet()
-	tab.open(w.console)
-	tab.titled("Your installation")
-	tab.click("td a[href='/instances/" + in.ID + "']")
-	tab.at(page)
+	tab.At(in.URL)
+	tab.Is("the failure is shown, in full", isFailure+" && document.querySelector('#reason').textContent.includes('exit')")
+	tab.Forget() // the page is an error
+	tab.Click("main .note a")
+	tab.At(page)
+	tab.Is("the log is shown", "document.querySelector('#log').textContent.includes('ends at once, as it was told to')")
+	tab.Is("why it is so is shown", "document.body.innerText.includes('crashed: ')")
+	tab.Quiet()
+	tab.Open(w.console)
+	tab.Titled("Your installation")
+	tab.Click("td a[href='/instances/" + in.ID + "']")
+	tab.At(page)
 
 	t.Log("somebody else")
 	other := b.another().signedIn("victim")
-	other.open(in.URL)
-	other.is("the failure is shown, in a sentence", isFailure+" && document.querySelector('#reason').textContent === 'It ended by itself.'")
-	if html := other.html(); strings.Contains(html, w.console) || strings.Contains(html, "slipway instance logs") {
+	other.Open(in.URL)
+	other.Is("the failure is shown, in a sentence", isFailure+" && document.querySelector('#reason').textContent === 'It ended by itself.'")
+	if html := other.HTML(); strings.Contains(html, w.console) || strings.Contains(html, "slipway instance logs") {
 		t.Errorf("somebody else is led to the log:\n%s", html)
 	}
-	other.open(page)
-	other.titled("Not allowed")
+	other.Open(page)
+	other.Titled("Not allowed")
 
 	t.Log("nobody")
 	guest := b.another().tab()
-	guest.open(page)
+	guest.Open(page)
 	guest.signIn("ada")
-	guest.at(page)
-	guest.is("the log is shown", "document.querySelector('#log').textContent")
+	guest.At(page)
+	guest.Is("the log is shown", "document.querySelector('#log').textContent")
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -101,7 +100,7 @@ func TestAnEdgeThatIsAloneReachesNoStranger(t *testing.T) {
 
 	const visitors = 500
 	requests := 2_000
-	if os.Getenv("SLIPWAY_E2E") == "all" {
+	if slipwaytest.All {
 		requests = 10_000
 	}
 	var mu sync.Mutex

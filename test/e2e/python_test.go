@@ -6,10 +6,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"os"
-	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
 // pythonApp needs nothing but Python's standard library.
@@ -30,21 +31,10 @@ if __name__ == "__main__":
 
 const pythonRuntime = "AppMode = \"python\"\nModule = \"app\""
 
-// needPython skips a test that needs more than Go.
-func needPython(t *testing.T) {
-	t.Helper()
-	if os.Getenv("SLIPWAY_E2E") != "all" {
-		t.Skip("it needs python3 with venv: run with SLIPWAY_E2E=all")
-	}
-	if _, err := exec.LookPath("python3"); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestPythonAppsRunInBothModes is the main job with the apps that it is for.
 func TestPythonAppsRunInBothModes(t *testing.T) {
 	t.Parallel()
-	needPython(t)
+	slipwaytest.Needs(t, "python3")
 	s := up(t)
 	files := map[string]string{"app.py": pythonApp}
 	domain := s.run(app{Name: "domain", Runtime: pythonRuntime, Files: files})
@@ -70,11 +60,14 @@ func TestPythonAppsRunInBothModes(t *testing.T) {
 }
 
 // TestPythonRequirementsAreInstalled uses a wheel in the bundle, so that no
-// index is asked.
+// index is asked. Where the test runs as root, the instance has a user of its own.
 func TestPythonRequirementsAreInstalled(t *testing.T) {
 	t.Parallel()
-	needPython(t)
-	s := up(t)
+	slipwaytest.Needs(t, "python3")
+	dir := slipwaytest.Passable(t)
+	s := newSlipway(t, "--no-sample")
+	s.data = filepath.Join(dir, "data")
+	s.start()
 	const wheel = "wheels/slipway_greeting-1.0-py3-none-any.whl"
 	in := s.run(app{Name: "wheel", Runtime: pythonRuntime, Files: map[string]string{
 		"app.py":           "import slipway_greeting\nprint(slipway_greeting.TEXT)\n" + pythonApp,

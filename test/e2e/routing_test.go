@@ -270,8 +270,16 @@ func TestTheAppGetsTheRequestByteForByte(t *testing.T) {
 		if e.Env["H2O_WAVE_BASE_URL"] != "/instance/"+base.ID+"/" || e.Env["SLIPWAY_URL"] != base.URL || e.Env["H2O_CLOUD_ENVIRONMENT"] != s.origin("") {
 			t.Errorf("%v", e.Env)
 		}
-		if e := s.get(s.host(domain.ID), "/").echo(t); e.Env["H2O_WAVE_BASE_URL"] != "" || e.Env["SLIPWAY_URL"] != domain.URL {
-			t.Errorf("%v", e.Env)
+		for name, want := range map[string]string{
+			"H2O_CLOUD_INSTANCE_ID": base.ID, "H2O_CLOUD_APP_NAME": base.AppName, "H2O_CLOUD_APP_VERSION": base.AppVersion, "H2O_CLOUD_APP_ID": base.AppID,
+		} {
+			if got := e.Env[name]; got != want || want == "" {
+				t.Errorf("%s is %q, want %q", name, got, want)
+			}
+		}
+		e = s.get(s.host(domain.ID), "/").echo(t)
+		if base, set := e.Env["H2O_WAVE_BASE_URL"]; set || e.Env["SLIPWAY_URL"] != domain.URL {
+			t.Errorf("base URL %q, %v", base, e.Env)
 		}
 	})
 	t.Run("headers", func(t *testing.T) { checkHeaders(t, s, strings.ToUpper(domain.ID)+".LocalHost") })

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -22,13 +23,14 @@ import (
 
 	"github.com/seed-dbc68772/slipway/caddymodule/certtest"
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
+	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
 // needCurl skips a test for want of curl, but not where all are to run.
 func needCurl(t *testing.T, name string) {
 	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil && strings.HasPrefix(name, "curl") {
-		if os.Getenv("SLIPWAY_E2E") == "all" {
+		if slipwaytest.All {
 			t.Fatal(err)
 		}
 		t.Skip("it needs curl")
@@ -124,7 +126,9 @@ func TestWhatVisitorsOfASleepingInstanceGet(t *testing.T) {
 				t.Errorf("%d bytes of its body were taken, want at most %d", n, x.most)
 			}
 			if len(done[i]) > 0 {
-				t.Errorf("it is over before the app runs: %v", <-done[i])
+				err := <-done[i]
+				t.Errorf("it is over before the app runs: %v", err)
+				done[i] <- err // for who asks what it got
 			}
 		})
 	}
@@ -168,6 +172,7 @@ func (s *slipway) secureEdge() (port string) {
 	port = freePort(s.t)
 	cert, key := certtest.SelfSigned(s.t, "localhost", "*.localhost").Write(s.t, filepath.Join(s.t.TempDir(), "cert"))
 	s.pureEdge(fmt.Sprintf("hold %s\nbase_url https://localhost:%s", enough, port), fmt.Sprintf("https://:%s {\n\ttls %s %s\n\tslipway\n}", port, cert, key))
+	s.awaitEdge("https://localhost:" + port)
 	return port
 }
 
@@ -176,16 +181,24 @@ func (s *slipway) hastyEdge() (port string) {
 	s.t.Helper()
 	port = freePort(s.t)
 	s.pureEdge("hold 1s\nbase_url http://localhost:"+port, "http://:"+port+" {\n\tslipway\n}")
-	client := &http.Client{Transport: loopback(s.t)}
-	eventually(s.t, "the hasty edge is ready", func() bool {
-		resp, err := client.Get("http://localhost:" + port + "/readyz")
+	s.awaitEdge("http://localhost:" + port)
+	return port
+}
+
+// awaitEdge waits until the edge at an address has the routes.
+func (s *slipway) awaitEdge(address string) {
+	s.t.Helper()
+	transport := loopback(s.t)
+	transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // its certificate is its own
+	client := &http.Client{Transport: transport}
+	eventually(s.t, "the edge at "+address+" is ready", func() bool {
+		resp, err := client.Get(address + "/readyz")
 		if err != nil {
 			return false
 		}
 		resp.Body.Close()
 		return resp.StatusCode == http.StatusOK
 	})
-	return port
 }
 
 // wakesNobody asks in ways that start nothing.

@@ -26,12 +26,12 @@ const patience = slipwaytest.Patience
 
 var (
 	soaking = os.Getenv("SLIPWAY_SOAK") == "1"
-	enabled = soaking || os.Getenv("SLIPWAY_E2E") == "all"
+	enabled = soaking || slipwaytest.All
 )
 
 // places limits how many houses stand at a time: with more, the figures would
 // be those of the machine's scheduler.
-var places = make(chan struct{}, 2)
+var places = make(slipwaytest.Places, 2)
 
 // slow is the head of every test here.
 func slow(t *testing.T) {
@@ -40,8 +40,7 @@ func slow(t *testing.T) {
 		t.Skip("it takes long: run with SLIPWAY_E2E=all, or with make soak")
 	}
 	t.Parallel()
-	places <- struct{}{}
-	t.Cleanup(func() { <-places })
+	places.Take(t)
 }
 
 // lasting is how long a fault lasts: short, unless this is a soak.

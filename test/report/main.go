@@ -1,5 +1,6 @@
-// Command report reads the output of go test -json, prints what failed and
-// what was skipped by name, and ends with the counts. Its exit code is 1 when a
+// Command report reads the output of go test -json. It prints how long each
+// package took in seconds and what was skipped, with the reason; then what
+// failed, with its output; and ends with the counts. Its exit code is 1 when a
 // test or a package failed, or when no test was run.
 //
 //	go test -json ./... | go run ./test/report
@@ -16,12 +17,14 @@ import (
 // event is one line of test2json.
 type event struct {
 	Action, Package, Test, Output, ImportPath string
+	Elapsed                                   float64 // seconds
 }
 
 type report struct {
 	passed, failed, skipped int
 	packages                int               // that failed
 	output                  map[string]string // of what has not ended yet
+	failures                []string          // name and output, for the end: that is what one looks for
 }
 
 func main() {
@@ -35,6 +38,9 @@ func main() {
 			continue
 		}
 		r.take(e)
+	}
+	for _, f := range r.failures {
+		fmt.Print(f)
 	}
 	fmt.Printf("%d passed, %d failed, %d skipped\n", r.passed, r.failed, r.skipped)
 	if lines.Err() != nil || r.failed > 0 || r.packages > 0 || r.passed == 0 {
@@ -58,7 +64,7 @@ func (r *report) take(e event) {
 	}
 	switch {
 	case e.Action == "fail":
-		fmt.Printf("FAIL %s\n%s", name, r.output[key])
+		r.failures = append(r.failures, fmt.Sprintf("FAIL %s (%.1f s)\n%s", name, e.Elapsed, r.output[key]))
 		if e.Test == "" {
 			r.packages++
 		} else {
@@ -66,13 +72,25 @@ func (r *report) take(e event) {
 		}
 	case e.Test == "":
 		if e.Action == "pass" {
-			fmt.Printf("ok   %s\n", name)
+			fmt.Printf("ok   %s (%.1f s)\n", name, e.Elapsed)
 		}
 	case e.Action == "skip":
 		r.skipped++
-		fmt.Printf("SKIP %s\n%s", name, r.output[key])
+		fmt.Printf("SKIP %s: %s\n", name, reason(r.output[key]))
 	default:
 		r.passed++
 	}
 	delete(r.output, key)
+}
+
+// reason is what a test said when it skipped itself: "file.go:7: why", between
+// the lines that frame every test.
+func reason(output string) string {
+	for line := range strings.Lines(output) {
+		if _, why, ok := strings.Cut(line, ".go:"); ok {
+			_, why, _ = strings.Cut(why, ": ")
+			return strings.TrimSpace(why)
+		}
+	}
+	return "without a reason"
 }

@@ -33,7 +33,7 @@ func (p *program) aliasList() *cobra.Command {
 
 func (p *program) aliasGet() *cobra.Command {
 	c := &cobra.Command{Use: "get NAME|ID", Short: "Show an alias", Args: takes(1, 1, "the alias's name or ID")}
-	return gets(p, c, aliasView, (*client.Client).Alias)
+	return gets(p, c, p.aliasView, (*client.Client).Alias)
 }
 
 func (p *program) aliasCreate(path string) *cobra.Command {
@@ -65,7 +65,11 @@ other addresses redirect to. Without, it is not primary any more.`,
 // aliasChange completes a command whose arguments are an alias and its target.
 func (p *program) aliasChange(c *cobra.Command, change func(context.Context, *client.Client, string, v1.AssignRequest) (*v1.Alias, error)) *cobra.Command {
 	c.Args = takes(1, 3, "the alias's name")
-	return changes(p, c, aliasView, func(ctx context.Context, api *client.Client, args []string) (*v1.Alias, error) {
+	of := p.aliasView
+	if c.Name() == "assign" {
+		of = p.assignedView
+	}
+	return changes(p, c, of, func(ctx context.Context, api *client.Client, args []string) (*v1.Alias, error) {
 		target, err := aliasTarget(c, args[1:])
 		if err != nil {
 			return nil, err
@@ -107,14 +111,14 @@ func (p *program) aliasPromote() *cobra.Command {
 		Short: "Make an alias the primary one of its instance",
 		Args:  takes(1, 1, "the alias's name or ID"),
 	}
-	return changes(p, c, aliasView, func(ctx context.Context, api *client.Client, args []string) (*v1.Alias, error) {
+	return changes(p, c, p.aliasView, func(ctx context.Context, api *client.Client, args []string) (*v1.Alias, error) {
 		return p.warned(api.PromoteAlias(ctx, args[0]))
 	})
 }
 
 func (p *program) aliasDelete() *cobra.Command {
 	c := &cobra.Command{Use: "delete NAME|ID", Short: "Delete an alias", Args: takes(1, 1, "the alias's name or ID")}
-	return changes(p, c, aliasView, func(ctx context.Context, api *client.Client, args []string) (*v1.Alias, error) {
+	return changes(p, c, p.aliasView, func(ctx context.Context, api *client.Client, args []string) (*v1.Alias, error) {
 		a, err := api.Alias(ctx, args[0])
 		if err == nil {
 			err = api.DeleteAlias(ctx, a.ID)
@@ -155,17 +159,11 @@ func (p *program) aliasTable(list []v1.Alias) view {
 	return v
 }
 
-func aliasView(a *v1.Alias) view {
+func (p *program) aliasView(a *v1.Alias) view {
 	return view{value: a, names: []string{"alias/" + a.Name}, text: func(w io.Writer, wide bool) error {
-		return block(w, 0, []field{
-			{"ID", a.ID},
-			{"Alias", a.Name},
-			{"Instance ID", instanceOf(a)},
-			{"Primary", strconv.FormatBool(a.Primary)},
-			{"Created At", a.CreatedAt.UTC().String()},
-			{"Updated At", a.UpdatedAt.UTC().String()},
-			{"URL", a.URL},
-			{"State", a.State},
-		})
+		if p.compatible() && !wide {
+			return block(w, 0, aliasFields(a))
+		}
+		return block(w, 0, append(aliasFields(a), field{"URL", a.URL}, field{"State", a.State}))
 	}}
 }

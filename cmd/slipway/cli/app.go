@@ -19,21 +19,19 @@ import (
 // appCommands are the commands below app, and below admin app: there without
 // those that are for a user's own work.
 func (p *program) appCommands(own bool) *cobra.Command {
-	c := p.group("app", "List, import, run and delete apps", p.appList(), p.appGet(), p.appImport(),
+	c := p.group("app", "List, import, run and delete apps", p.appList(own), p.appGet(), p.appImport(),
 		p.appUpdate(), p.appSetImage(), p.appDelete())
 	if own {
-		c.AddCommand(p.appRun(), p.appDownload(), p.bundleCommands())
+		c.AddCommand(p.appRun(), p.appDownload(), p.bundleCommands(), p.appMeta(), p.appInspect(), p.appSetProfile())
+	} else {
+		c.AddCommand(p.preconditionCommands())
 	}
 	return c
 }
 
-func (p *program) appList() *cobra.Command {
-	return lists(p, "List the apps", p.appTable, (*client.Client).AllApps)
-}
-
 func (p *program) appGet() *cobra.Command {
 	c := &cobra.Command{Use: "get ID", Short: "Show an app", Args: takes(1, 1, "the app's ID")}
-	return gets(p, c, appView, (*client.Client).App)
+	return gets(p, c, p.appView, (*client.Client).App)
 }
 
 func (p *program) appRun() *cobra.Command {
@@ -41,18 +39,24 @@ func (p *program) appRun() *cobra.Command {
 		Use:   "run ID",
 		Short: "Start an instance of an app",
 		Example: `  slipway app run 3f2a9c
-  slipway app run 3f2a9c -v PUBLIC --wait`,
+  slipway app run 3f2a9c -v PUBLIC --wait
+  slipway app run 3f2a9c --profile large`,
 		Args: takes(1, 1, "the app's ID"),
 	}
 	p.outputFlag(c)
 	visibility := visibilityFlag(c, "who may open the instance")
+	profile := c.Flags().String("profile", "", "start it with this launch `PROFILE`, not with the app's own")
 	wait := p.waitFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		api, err := p.client()
 		if err != nil {
 			return err
 		}
-		in, err := api.Run(c.Context(), v1.RunRequest{AppID: args[0], Visibility: new(visibility.String())})
+		run := v1.RunRequest{AppID: args[0], Visibility: new(visibility.String())}
+		if *profile != "" {
+			run.LaunchProfile = profile
+		}
+		in, err := api.Run(c.Context(), run)
 		if err != nil {
 			return err
 		}
@@ -73,7 +77,7 @@ version of it is a new app.`,
 	}
 	visibility := newVisibilityFlag(c, "who may see and run the app")
 	tags := c.Flags().StringSlice("tags", nil, "all `TAGS` that it is to have; an empty value takes them all away")
-	return changes(p, c, appView, func(ctx context.Context, api *client.Client, args []string) (*v1.App, error) {
+	return changes(p, c, p.appView, func(ctx context.Context, api *client.Client, args []string) (*v1.App, error) {
 		var patch v1.AppPatch
 		if *visibility != "" {
 			patch.Visibility = new(visibility.String())
@@ -94,7 +98,7 @@ func (p *program) appSetImage() *cobra.Command {
 		Short: "Set the image of a container app (admins)",
 		Args:  takes(2, 2, "the app's ID", "the image"),
 	}
-	return changes(p, c, appView, func(ctx context.Context, api *client.Client, args []string) (*v1.App, error) {
+	return changes(p, c, p.appView, func(ctx context.Context, api *client.Client, args []string) (*v1.App, error) {
 		return api.UpdateApp(ctx, args[0], v1.AppPatch{Image: &args[1]})
 	})
 }
@@ -103,7 +107,7 @@ func (p *program) appSetImage() *cobra.Command {
 func (p *program) startedView(in *v1.Instance) view {
 	v := p.instanceView(in)
 	v.text = func(w io.Writer, wide bool) error {
-		return block(w, 0, []field{{"ID", in.ID}, {"URL", in.URL}})
+		return block(w, 0, []field{{"ID", in.ID}, {"URL", p.shownURL(in.URL)}})
 	}
 	return v
 }
@@ -136,7 +140,7 @@ func (p *program) appDelete() *cobra.Command {
 		if err := p.deleteApp(ctx, api, app.ID, *force, *timeout); err != nil {
 			return err
 		}
-		if err := p.print(appView(app)); err != nil {
+		if err := p.print(p.appView(app)); err != nil {
 			return err
 		}
 		return p.onEveryEdge(ctx, api, wait, begin)
@@ -171,23 +175,23 @@ func (p *program) deleteApp(ctx context.Context, api *client.Client, id string, 
 	}
 }
 
-func (p *program) appTable(list []v1.App) view {
-	v := view{value: items[v1.App]{list}}
-	for _, a := range list {
-		v.names = append(v.names, "app/"+a.ID)
-	}
+func (p *program) appTable(list []appRow) view {
+	v := listView(list, func(a *v1.App) string { return "app/" + a.ID })
 	v.text = func(w io.Writer, wide bool) error {
+		if p.compatible() {
+			return p.compatAppTable(w, list, wide)
+		}
 		header := []string{"ID", "TITLE", "OWNER", "CREATED", "VISIBILITY", "TAGS"}
 		if wide {
 			header = append(header, "NAME", "LIFECYCLE", "MODE", "ROUTING", "RUNNABLE", "UPDATED")
 		}
-		var rows [][]cell
-		for _, a := range list {
-			row := cells(a.ID, a.Title+" "+a.Version, a.Owner, p.age(a.CreatedAt), a.Visibility, strings.Join(a.Tags, ", "))
+		rows := make([][]cell, len(list))
+		for i := range list {
+			a := &list[i].Item
+			rows[i] = cells(a.ID, a.Title+" "+a.Version, a.Owner, p.age(a.CreatedAt), a.Visibility, strings.Join(a.Tags, ", "))
 			if wide {
-				row = append(row, cells(a.Name, a.Lifecycle, a.AppMode, a.RoutingMode, strconv.FormatBool(a.Runnable), p.age(a.UpdatedAt))...)
+				rows[i] = append(rows[i], cells(a.Name, a.Lifecycle, a.AppMode, a.RoutingMode, strconv.FormatBool(a.Runnable), p.age(a.UpdatedAt))...)
 			}
-			rows = append(rows, row)
 		}
 		return p.table(w, header, rows)
 	}
@@ -197,8 +201,11 @@ func (p *program) appTable(list []v1.App) view {
 // appBlockWidth is where the App Store's block of an app has its values.
 const appBlockWidth = 16
 
-func appView(a *v1.App) view {
+func (p *program) appView(a *v1.App) view {
 	return view{value: a, names: []string{"app/" + a.ID}, text: func(w io.Writer, wide bool) error {
+		if p.compatible() && !wide {
+			return block(w, appBlockWidth, p.compatAppFields(a))
+		}
 		fields := []field{
 			{"ID", a.ID},
 			{"Title", a.Title},
@@ -214,11 +221,16 @@ func appView(a *v1.App) view {
 		for _, r := range a.Reasons {
 			fields = append(fields, field{"Reason", r.Code + ": " + r.Text})
 		}
-		if a.Link != nil {
-			fields = append(fields, field{"Link", *a.Link})
+		for _, f := range []struct {
+			name  string
+			value *string
+		}{{"Link", a.Link}, {"Image", a.Image}, {"Launch Profile", a.LaunchProfile}} {
+			if f.value != nil {
+				fields = append(fields, field{f.name, *f.value})
+			}
 		}
 		if wide {
-			fields = append(fields, field{"Name", a.Name}, field{"Lifecycle", a.Lifecycle}, field{"Mode", a.AppMode}, field{"Routing Mode", a.RoutingMode})
+			fields = append(fields, field{"Runtime Version", text(a.RuntimeVersion)}, field{"Categories", strings.Join(a.Categories, ", ")}, field{"Name", a.Name}, field{"Lifecycle", a.Lifecycle}, field{"Mode", a.AppMode}, field{"Routing Mode", a.RoutingMode})
 		}
 		return block(w, appBlockWidth, fields)
 	}}

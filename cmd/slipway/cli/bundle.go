@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,34 +19,44 @@ import (
 // bundleCommands are bundle, which packs the current folder, and the commands
 // below it. app bundle is the same.
 func (p *program) bundleCommands() *cobra.Command {
-	c := p.group("bundle", "Pack the current folder into an app bundle", p.bundleImport(), p.bundleValidate())
-	c.Long = `Pack the current folder into an app bundle, NAME.VERSION.wave.
+	c := p.group("bundle", "Pack the current folder into an app bundle",
+		p.bundleInit(), p.bundleValidate(), p.bundleImport(), p.bundleDeploy(), p.bundleTest())
+	c.Long = `Pack the current folder into an app bundle, NAME.VERSION` + p.suffix() + `.
 
-What .appignore names is left out (gitignore's rules). The path of the bundle
-is printed. It needs no server.`
+What .appignore names is left out (gitignore's rules), and so are .git, caches
+and virtual environments of Python, and earlier bundles. Equal folders give
+equal bytes. The path of the bundle is printed. It needs no server.`
 	file := c.Flags().String("file", "", "write the bundle to `PATH`")
 	p.outputFlag(c, "json", "yaml")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return unknownCommand(c, args[0])
+			return p.notPacked(c, args[0])
 		}
-		packed, err := p.pack(p.path("."))
-		if err != nil {
+		if err := p.checkFile(c, *file); err != nil {
 			return err
 		}
-		defer packed.discard()
-		p.faultWarnings(packed.Warnings)
-		name := *file
-		if name == "" {
-			name = packed.Manifest.Name + "." + packed.Manifest.Version + ".wave"
-		}
-		if err := replaceFile(p.path(name), packed.file, 0o644); err != nil {
-			return fmt.Errorf("write bundle: %w", err)
-		}
-		p.say("packed %d files, %s", packed.Files, size(packed.Bytes))
-		return p.print(bundleView(checked{name, packed.Manifest.Name, packed.Manifest.Version, v1Faults(packed.Warnings)}, name))
+		return killable(c.Context(), func(ctx context.Context) error { return p.packInto(ctx, *file) })
 	}
 	return c
+}
+
+// packInto packs the current folder into a file, or into one with the app's name.
+func (p *program) packInto(ctx context.Context, name string) error {
+	dir := p.path(".")
+	packed, err := p.pack(ctx, dir, bundle.PackOptions{Output: p.within(dir, name)})
+	if err != nil {
+		return err
+	}
+	defer packed.discard()
+	p.faultWarnings(packed.Warnings)
+	if name == "" {
+		name = packed.Manifest.Name + "." + packed.Manifest.Version + p.suffix()
+	}
+	if err := replaceFile(p.path(name), &stoppable{ctx, packed.file}, 0o644); err != nil {
+		return fmt.Errorf("write bundle: %w", err)
+	}
+	p.say("packed %s, %s", counted(packed.Files, "file"), size(packed.Bytes))
+	return p.print(bundleView(checked{name, packed.Manifest.Name, packed.Manifest.Version, v1Faults(packed.Warnings)}, name))
 }
 
 // checked is what -o json says of a bundle.
@@ -84,12 +95,12 @@ func (p *program) bundleValidate() *cobra.Command {
 		Args:  takes(0, 1),
 	}
 	p.outputFlag(c, "json", "yaml")
-	c.RunE = func(_ *cobra.Command, args []string) error {
+	c.RunE = func(c *cobra.Command, args []string) error {
 		name := "."
 		if len(args) > 0 {
 			name = args[0]
 		}
-		m, warnings, err := validate(p.path(name))
+		m, warnings, err := validate(c.Context(), p.path(name))
 		if err != nil {
 			return err
 		}
@@ -99,25 +110,28 @@ func (p *program) bundleValidate() *cobra.Command {
 	return c
 }
 
-func validate(path string) (controlplane.Manifest, []controlplane.Fault, error) {
-	info, err := os.Stat(path)
+// validate checks a bundle or a folder, its pictures too: what an import would
+// say by the standard settings.
+func validate(ctx context.Context, path string) (controlplane.Manifest, []controlplane.Fault, error) {
+	info, err := statBundle(path)
 	if err != nil {
-		return controlplane.Manifest{}, nil, fmt.Errorf("read bundle: %w", err)
+		return controlplane.Manifest{}, nil, err
 	}
 	if info.IsDir() {
-		return bundle.ValidateFolder(path, bundle.Options{})
+		m, warnings, err := bundle.ValidateFolder(ctx, path, bundle.Options{AnyServer: true})
+		return m, warnings, inFolder(err, path)
 	}
 	file, err := os.Open(path)
 	if err != nil {
 		return controlplane.Manifest{}, nil, fmt.Errorf("read bundle: %w", err)
 	}
 	defer file.Close()
-	b, err := bundle.Open(file, info.Size(), bundle.Options{})
+	b, err := bundle.Open(file, info.Size(), bundle.Options{AnyServer: true})
 	if err != nil {
 		return controlplane.Manifest{}, nil, err
 	}
-	_, warnings := b.SmallIcon()
-	return b.Manifest, append(b.Warnings, warnings...), nil
+	warnings, err := b.Show(ctx, func(controlplane.Part) error { return nil })
+	return b.Manifest, append(b.Warnings, warnings...), err
 }
 
 func (p *program) bundleImport() *cobra.Command {
@@ -138,6 +152,9 @@ func (p *program) appImport() *cobra.Command {
 func (p *program) importCommand(c *cobra.Command) *cobra.Command {
 	p.outputFlag(c)
 	v := visibilityFlag(c, "who may see and run the app")
+	in := client.Import{}
+	c.Flags().StringVar(&in.Image, "set-image", "", "run the container app from `IMAGE`, not from the one of its manifest (admins)")
+	c.Flags().StringVar(&in.Profile, "profile", "", "the launch `PROFILE` that its instances get unless another is named")
 	wait := p.edgeWaitFlags(c, onEdges)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		name := "."
@@ -148,85 +165,34 @@ func (p *program) importCommand(c *cobra.Command) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		archive, done, err := p.archive(p.path(name))
+		archive, err := p.archive(c.Context(), p.path(name), "")
 		if err != nil {
 			return err
 		}
-		defer done()
-		info, err := archive.Stat()
-		if err != nil {
-			return fmt.Errorf("read bundle: %w", err)
-		}
+		defer archive.discard()
+		p.noteIcon(archive)
 		begin := p.now()
-		body, finish := p.transferring("uploading", archive, info.Size())
-		app, err := api.ImportBundle(c.Context(), client.Import{Archive: body, Size: info.Size(), Visibility: v.String()})
-		finish()
-		if err != nil {
+		in.Visibility = v.String()
+		app, unknown, err := p.upload(c.Context(), api, archive, in)
+		if unknown {
+			p.sayUnknown()
+		}
+		if app == nil {
 			return err
 		}
-		for _, f := range app.Warnings {
-			p.warn("%s", oneLine(controlplane.Fault(f).String()))
+		p.importWarnings(app)
+		p.compatNotRunnable(app)
+		if printed := p.print(p.appView(app)); err == nil {
+			err = printed
+		} else {
+			p.say("it was imported all the same; to take it away: slipway app delete %s", oneLine(app.ID))
 		}
-		if err := p.print(appView(app)); err != nil {
+		if err != nil {
 			return err
 		}
 		return p.onEveryEdge(c.Context(), api, wait, begin)
 	}
 	return c
-}
-
-// archive opens a bundle, and packs a folder first. done closes it.
-func (p *program) archive(path string) (archive *os.File, done func(), err error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read bundle: %w", err)
-	}
-	if info.IsDir() {
-		packed, err := p.pack(path)
-		if err != nil {
-			return nil, nil, err
-		}
-		// The server repeats the warnings, by its own settings.
-		return packed.file, packed.discard, nil
-	}
-	if !info.Mode().IsRegular() {
-		return nil, nil, controlplane.Errorf(controlplane.CodeInvalid, "read bundle: %s is not a file", path)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read bundle: %w", err)
-	}
-	return file, func() { file.Close() }, nil
-}
-
-// packed is a bundle in a temporary file, which is read from its beginning.
-type packed struct {
-	bundle.PackResult
-	file *os.File
-}
-
-// pack packs a folder into a file outside of it, so that the bundle does not
-// become a part of itself.
-func (p *program) pack(dir string) (*packed, error) {
-	file, err := os.CreateTemp("", "slipway-*.wave")
-	if err != nil {
-		return nil, fmt.Errorf("pack bundle: %w", err)
-	}
-	out := &packed{file: file}
-	out.PackResult, err = bundle.Pack(dir, file, bundle.Options{})
-	if err == nil {
-		_, err = file.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		out.discard()
-		return nil, inFolder(err, dir)
-	}
-	return out, nil
-}
-
-func (p *packed) discard() {
-	p.file.Close()
-	os.Remove(p.file.Name())
 }
 
 // inFolder adds the hint that somebody needs who is in the wrong folder.
@@ -239,5 +205,5 @@ func inFolder(err error, dir string) error {
 		dir = abs
 	}
 	with := *e
-	return with.WithHint("run it in the folder of an app; this is %s", dir)
+	return with.WithHint("run it in the folder of an app; this is %s. slipway bundle init begins one", dir)
 }

@@ -24,6 +24,10 @@ type IO struct {
 	ErrTTY bool      // Err is a terminal
 	Env    func(string) string
 	Dir    string // relative paths are below it; empty is the working directory
+	// Environ is all of the environment, for programs that are run; nil is this
+	// process's.
+	Environ []string
+	Program string // what it was started as; empty is "slipway"
 }
 
 // Run runs a command line, without the program's name, and returns the exit
@@ -44,8 +48,10 @@ type program struct {
 	output     string        // -o, whatever command has it
 	used       located       // the context of the client that was made last
 	host       string        // this machine's name
+	compat     compatState   // see compat.go
 	pause      func(context.Context, time.Duration) error
 	browse     func(url string) error // opens a browser
+	interrupts func() (signals <-chan os.Signal, stop func())
 }
 
 func newProgram(world IO) *program {
@@ -61,7 +67,10 @@ func newProgram(world IO) *program {
 	if world.Env == nil {
 		world.Env = os.Getenv
 	}
-	p := &program{IO: world, now: time.Now, poll: 250 * time.Millisecond, watch: time.Second, pause: sleep, browse: openBrowser}
+	if world.Environ == nil {
+		world.Environ = os.Environ()
+	}
+	p := &program{IO: world, now: time.Now, poll: 250 * time.Millisecond, watch: time.Second, pause: sleep, browse: openBrowser, interrupts: ownInterrupts}
 	p.host, _ = os.Hostname() // it may have none: then a token's name does not tell
 	p.width = terminalWidth(world)
 	return p
@@ -69,7 +78,7 @@ func newProgram(world IO) *program {
 
 func (p *program) run(ctx context.Context, args []string, extra []*cobra.Command) int {
 	root := p.root(extra)
-	root.SetArgs(args)
+	root.SetArgs(p.compatArgs(args))
 	if args == nil {
 		root.SetArgs([]string{}) // nil is os.Args to cobra
 	}
@@ -94,7 +103,7 @@ const (
 )
 
 func (p *program) root(extra []*cobra.Command) *cobra.Command {
-	root := p.group("slipway", "Edge router and app platform")
+	root := p.group(p.Name(), "Edge router and app platform")
 	root.Long = `Slipway runs apps from bundles and routes visitors to them.
 
 Exit codes: 0 done, 1 failed, 2 usage or validation, 3 not found, 4 sign in
@@ -102,21 +111,23 @@ first, 5 not allowed, 6 conflict, 7 wait timed out, 8 unavailable,
 130 interrupted.`
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(flagError)
-	root.PersistentFlags().StringVar(&p.configFile, "config", "", "configuration `FILE` (default $SLIPWAY_CONFIG, ./.slipway/cli.toml, ~/.slipway/config.toml)")
+	p.configFlags(root.PersistentFlags())
 	root.PersistentPreRun = takeKinds
 	root.AddGroup(
 		&cobra.Group{ID: groupApps, Title: "Apps and instances:"},
 		&cobra.Group{ID: groupAccess, Title: "Sign-in and configuration:"},
 		&cobra.Group{ID: groupAdmin, Title: "Administration:"},
-		&cobra.Group{ID: groupEdge, Title: "Server and edge:"},
 	)
+	if !p.compatible() { // which hides them
+		root.AddGroup(&cobra.Group{ID: groupEdge, Title: "Server and edge:"})
+	}
 	add := func(id string, commands ...*cobra.Command) {
 		for _, c := range commands {
 			c.GroupID = id
 			root.AddCommand(c)
 		}
 	}
-	add(groupApps, p.bundleCommands(), p.appCommands(true), p.instanceCommands(false), p.aliasCommands("alias"), p.tagCommands(false))
+	add(groupApps, p.bundleCommands(), p.appCommands(true), p.instanceCommands(false), p.aliasCommands("alias"), p.tagCommands(false), p.secretCommands(false), p.envCommands(), p.exec())
 	add(groupAccess, p.login(), p.logout(), p.whoami(), p.tokenCommands(), p.configCommands())
 	add(groupAdmin, p.adminCommands(), p.routeCommands())
 	version := true
@@ -131,14 +142,15 @@ first, 5 not allowed, 6 conflict, 7 wait timed out, 8 unavailable,
 	if version {
 		root.AddCommand(p.version())
 	}
+	p.adapt(root)
 	return root
 }
 
 // adminCommands are the commands of users, and those that only admins may
 // use. What a caller may see and do is the server's to say.
 func (p *program) adminCommands() *cobra.Command {
-	admin := p.group("admin", "Administer apps, instances, aliases, tags, users and edges")
-	admin.AddCommand(p.appCommands(false), p.instanceCommands(true), p.aliasCommands("admin alias"), p.tagCommands(true),
+	admin := p.group("admin", "Administer apps, instances, aliases, tags, secrets, users and edges")
+	admin.AddCommand(p.appCommands(false), p.instanceCommands(true), p.aliasCommands("admin alias"), p.tagCommands(true), p.secretCommands(true),
 		p.userCommands(), p.edgeCommands(), p.leaderCommands(), p.auditCommands())
 	return admin
 }
@@ -146,7 +158,7 @@ func (p *program) adminCommands() *cobra.Command {
 // kinds are what -o name prints before an ID, by the commands that take it.
 var kinds = map[string][]string{
 	"app": {"app/"}, "instance": {"instance/"}, "alias": {"alias/", "instance/"}, "tag": {"tag/", "app/"},
-	"user": {"user/"}, "token": {"token/"},
+	"user": {"user/"}, "token": {"token/"}, "secret": {"secret/"},
 }
 
 // takeKinds lets what -o name prints, such as app/ID, stand for an ID.
@@ -155,14 +167,17 @@ func takeKinds(c *cobra.Command, args []string) {
 		return
 	}
 	switch c.Name() {
-	case "import":
+	case "import", "inspect":
 		return // a path
 	case "create":
 		if c.Parent().Name() == "token" {
 			return // a name for people
 		}
-	case "download", "set-image":
+	case "download", "set-image", "set-default-profile":
 		args = args[:min(1, len(args))] // then a path, or an image
+	}
+	if c.Parent().Name() == "secret" {
+		args = args[:min(1, len(args))] // then values
 	}
 	for i, arg := range args {
 		for _, kind := range kinds[c.Parent().Name()] {
@@ -210,7 +225,7 @@ func (p *program) path(name string) string {
 
 // say writes a line for people.
 func (p *program) say(format string, args ...any) {
-	fmt.Fprintln(p.Err, clean(redact(fmt.Sprintf(format, args...))))
+	fmt.Fprintln(p.Err, clean(redact(p.called(fmt.Sprintf(format, args...)))))
 }
 
 func (p *program) warn(format string, args ...any) { p.say("warning: "+format, args...) }

@@ -2,15 +2,15 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"io"
-	"io/fs"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,8 +34,14 @@ var update = flag.Bool("update", false, "rewrite the golden files in testdata/sc
 //	devices CODE…         is what the next questions for a token of a device get; then it is approved
 //	asked NAME SCOPES     checks what the last sign-in asked for
 //	local                 takes the provider away
+//	modes FILE MODE       checks a file's mode, in octal
+//	guides NAME           lets the API hold what the guides of h2o or q8s show
+//	guide FILE:LINE       runs a block's command, and compares (guides_test.go)
+//	imported QUERY        checks the query of the last import
 //
-// and the variables TTY=1 makes stdout and stderr a terminal, STDIN is typed.
+// The commands h2o and q8s-cli are slipway under that name; the variable NAME
+// gives slipway another, NOW another time, TTY=1 makes stdout and stderr a
+// terminal, STDIN is typed, and PORT is a free one.
 func TestScripts(t *testing.T) {
 	type fakeKey struct{}
 	fake := func(ts *testscript.TestScript) *fakeAPI { return ts.Value(fakeKey{}).(*fakeAPI) }
@@ -50,10 +56,28 @@ func TestScripts(t *testing.T) {
 			e.Setenv("SLIPWAY_ENDPOINT", s.URL)
 			e.Setenv("ENDPOINT", s.URL)
 			e.Setenv("SLIPWAY_TOKEN", "slw_admin")
+			e.Setenv("PORT", strconv.Itoa(freePort(t)))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"slipway": runSlipway,
+			"slipway": runAs("slipway"),
+			"h2o":     runAs("h2o"),
+			"q8s-cli": runAs("q8s-cli"),
+			"guide":   runGuide,
+			"modes": func(ts *testscript.TestScript, _ bool, args []string) {
+				info, err := os.Stat(ts.MkAbs(args[0]))
+				ts.Check(err)
+				if got := strconv.FormatUint(uint64(info.Mode().Perm()), 8); got != args[1] {
+					ts.Fatalf("the mode of %s is %s", args[0], got)
+				}
+			},
+			"guides": func(ts *testscript.TestScript, _ bool, args []string) {
+				f := fake(ts)
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				f.asInGuide(args[0], "it begins\n"+strings.ReplaceAll(printed(guideBlocks()[args[1]]), "...\n", "")+"it goes on\n")
+				ts.Setenv("NOW", guideTime.Format(time.RFC3339Nano))
+			},
 			"code": func(ts *testscript.TestScript, _ bool, args []string) {
 				if got := ts.Getenv("CODE"); got != args[0] {
 					ts.Fatalf("exit code %s, want %s", got, args[0])
@@ -93,6 +117,14 @@ func TestScripts(t *testing.T) {
 					ts.Fatalf("it asked for %q with %q", got.Name, got.Scopes)
 				}
 			},
+			"imported": func(ts *testscript.TestScript, _ bool, args []string) {
+				f := fake(ts)
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				if f.imported != args[0] {
+					ts.Fatalf("the query was %s", f.imported)
+				}
+			},
 			"local": func(ts *testscript.TestScript, _ bool, _ []string) {
 				f := fake(ts)
 				f.mu.Lock()
@@ -107,6 +139,16 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
+}
+
+// freePort is a port that nobody listened on a moment ago.
+func freePort(t *testing.T) int {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
 }
 
 // testProgram is a program whose clock stands still and which does not wait.
@@ -128,12 +170,25 @@ func testProgram(world IO) *program {
 
 func testNow() time.Time { return fakeTime.Add(18*24*time.Hour + time.Hour) }
 
-func runSlipway(ts *testscript.TestScript, neg bool, args []string) {
+// runAs is the command line under a name, in a script.
+func runAs(name string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		runProgram(ts, cmp.Or(ts.Getenv("NAME"), name), neg, args, ts.Stdout())
+	}
+}
+
+func runProgram(ts *testscript.TestScript, name string, neg bool, args []string, out io.Writer) {
 	tty := ts.Getenv("TTY") != ""
 	p := testProgram(IO{
-		In: strings.NewReader(ts.Getenv("STDIN")), Out: ts.Stdout(), Err: ts.Stderr(),
+		In: strings.NewReader(ts.Getenv("STDIN")), Out: out, Err: ts.Stderr(), Program: name,
 		OutTTY: tty, ErrTTY: tty, Env: ts.Getenv, Dir: ts.MkAbs("."),
+		Environ: []string{"PATH=" + os.Getenv("PATH"), "LEAK=" + ts.Getenv("LEAK"), "TOKEN=" + ts.Getenv("TOKEN")},
 	})
+	if now := ts.Getenv("NOW"); now != "" {
+		at, err := time.Parse(time.RFC3339Nano, now)
+		ts.Check(err)
+		p.now = func() time.Time { return at }
+	}
 	code := p.run(context.Background(), args, []*cobra.Command{upCommand()})
 	ts.Setenv("CODE", strconv.Itoa(code))
 	if neg == (code == 0) {
@@ -178,24 +233,37 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-// start runs a command against a fake until the returned function cancels it
-// and tells its exit code.
-func start(t *testing.T, f *fakeAPI, tty bool, args ...string) (out, stderr *syncBuffer, stop func() int) {
+// start runs a command against a fake until the returned function interrupts it,
+// does what comes next, and tells its exit code.
+func start(t *testing.T, f *fakeAPI, tty bool, args ...string) (out, stderr *syncBuffer, stop func(then ...func()) int) {
 	t.Helper()
-	s := httptest.NewServer(f)
+	return startWith(t, f, func(p *program) { p.OutTTY = tty }, args...)
+}
+
+// startWith is start of a program that edit has changed.
+func startWith(t *testing.T, api http.Handler, edit func(*program), args ...string) (out, stderr *syncBuffer, stop func(then ...func()) int) {
+	t.Helper()
+	s := httptest.NewServer(api)
 	t.Cleanup(s.Close)
 	env := map[string]string{"SLIPWAY_ENDPOINT": s.URL, "SLIPWAY_TOKEN": "slw_admin"}
 	out, stderr = &syncBuffer{}, &syncBuffer{}
-	p := testProgram(IO{Out: out, Err: stderr, OutTTY: tty, Env: func(k string) string { return env[k] }, Dir: t.TempDir()})
+	p := testProgram(IO{Out: out, Err: stderr, Env: func(k string) string { return env[k] }, Dir: t.TempDir()})
+	edit(p)
 	ctx, cancel := context.WithCancelCause(t.Context()) // signal.NotifyContext gives a cause too
 	code := make(chan int, 1)
 	go func() { code <- p.run(ctx, args, nil) }()
-	return out, stderr, func() int { cancel(errors.New("interrupt signal received")); return <-code }
+	return out, stderr, func(then ...func()) int {
+		cancel(errors.New("interrupt signal received"))
+		for _, next := range then {
+			next()
+		}
+		return <-code
+	}
 }
 
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("never: ", what)
 		}
@@ -270,91 +338,6 @@ func TestAWaitOutlivesARestartOfTheControlPlane(t *testing.T) {
 		t.Errorf("code %d, %s", code, stderr)
 	}
 }
-
-func TestWriteContext(t *testing.T) {
-	path := t.TempDir() + "/new/cli.toml"
-	if _, err := ReadContext(path); !errors.Is(err, os.ErrNotExist) {
-		t.Error(err)
-	}
-	if err := WriteContext(path, "http://localhost:8080", "slw_a"); err != nil {
-		t.Fatal(err)
-	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Error(info.Mode(), err)
-	}
-	if c, err := ReadContext(path); err != nil || c != (Context{Endpoint: "http://localhost:8080", Token: "slw_a"}) {
-		t.Error(c, err)
-	}
-	other := "current = \"far\"\n[contexts.far]\nendpoint = \"https://far\"\ntoken = \"t\"\n"
-	if err := os.WriteFile(path, []byte(other), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := WriteContext(path, "http://localhost:9090", "slw_b"); err != nil {
-		t.Fatal(err)
-	}
-	f, err := readFile(path)
-	if err != nil || f.Current != "local" || f.Contexts["far"].Endpoint != "https://far" || f.Contexts["local"].Token != "slw_b" {
-		t.Error(f, err)
-	}
-	use := func(f *contextFile) error { f.Current = "far"; return nil }
-	if err := editContexts(path, use); err != nil {
-		t.Fatal(err)
-	}
-	if c, err := ReadLocalContext(path); err != nil || c.Token != "slw_b" {
-		t.Error(c, err)
-	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Error(info.Mode(), err)
-	}
-	if files, _ := os.ReadDir(t.TempDir()); len(files) > 0 {
-		t.Error(files)
-	}
-}
-
-func TestAConfigurationThatMayNotBeRead(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "cli.toml")
-	if err := os.WriteFile(path, nil, 0o000); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Open(path); err == nil {
-		t.Skip("this user may read everything")
-	}
-	if _, err := ReadContext(path); exitCode(t.Context(), err) != ExitUsage || !errors.Is(err, fs.ErrPermission) {
-		t.Error(err)
-	}
-}
-
-func TestLogWriter(t *testing.T) {
-	tests := []struct{ name, in, want string }{
-		{"text", "a\tb ü\n", "a\tb ü\n"},
-		{"colours", "\x1b[1;32mgo\x1b[m", "\x1b[1;32mgo\x1b[m"},
-		{"screen", "\x1b[2Jx\x1b]0;t\ay", "\ufffd[2Jx\ufffd]0;t\ufffdy"},
-		{"carriage returns", "a\r\nb\rc", "a\nb\nc"},
-		{"C1", "\u009b31m", "\ufffd31m"},
-		{"not UTF-8", "\xff\xfe", "\ufffd\ufffd"},
-		{"a long number", "\x1b[" + strings.Repeat("1", 100) + "m", "\ufffd[" + strings.Repeat("1", 100) + "m"},
-		{"unfinished", "a\x1b[3", "a\ufffd[3"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			for step := 1; step <= len(tt.in); step++ {
-				var out bytes.Buffer
-				w := &logWriter{w: &out, color: true}
-				for b := []byte(tt.in); len(b) > 0; b = b[min(step, len(b)):] {
-					if n, err := w.Write(b[:min(step, len(b))]); err != nil || n != min(step, len(b)) {
-						t.Fatal(n, err)
-					}
-				}
-				w.Close()
-				if got := strings.TrimSuffix(out.String(), colorReset); got != tt.want {
-					t.Fatalf("in steps of %d: %q, want %q", step, got, tt.want)
-				}
-			}
-		})
-	}
-}
-
-const colorReset = "\x1b[0m"
 
 func TestRunWithoutAWorld(t *testing.T) {
 	if code := Run(t.Context(), nil, IO{}); code != ExitDone {

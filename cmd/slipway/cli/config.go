@@ -42,22 +42,31 @@ type located struct {
 	file     string // that was read, or would be written; empty: there is no place for one
 	name     string // the context's in the file; empty: none of it
 	envToken bool   // the token is SLIPWAY_TOKEN's
+	h2o      bool   // the file is one of the App Store's command line
 }
 
-// config finds the context of this run. The file is the first of --config,
+// config finds the context of this run.
+func (p *program) config() (located, error) {
+	if p.compatible() {
+		return p.compatConfig()
+	}
+	return p.ownConfig()
+}
+
+// ownConfig is that of slipway. The file is the first of --config,
 // SLIPWAY_CONFIG, ./.slipway/cli.toml and ~/.slipway/config.toml; of these the
 // last two need not exist. SLIPWAY_ENDPOINT and SLIPWAY_TOKEN override what
 // the file says, and need none.
 //
 // A file's token is for the file's endpoint: where SLIPWAY_ENDPOINT names
 // another origin it is not sent there.
-func (p *program) config() (located, error) {
+func (p *program) ownConfig() (located, error) {
 	var l located
-	file, asked := p.configPath()
+	file, asked := p.ownConfigPath()
 	if l.file = file; file != "" {
 		var err error
 		if l.name, l.Context, err = p.readConfig(file); errors.Is(err, fs.ErrNotExist) && asked {
-			return l, noFile(file)
+			return l, p.noFile(file)
 		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return l, err
 		}
@@ -77,13 +86,23 @@ func (p *program) config() (located, error) {
 	return l, nil
 }
 
-func noFile(name string) error {
-	return controlplane.Errorf(controlplane.CodeNotFound, "read configuration %s: no such file", name).
-		WithHint("slipway login URL --config FILE makes one; slipway up writes DATA/cli.toml")
+func (p *program) noFile(name string) error {
+	e := controlplane.Errorf(controlplane.CodeNotFound, "read configuration %s: no such file", name)
+	if p.compatible() {
+		return e.WithHint("slipway config setup URL --conf FILE makes one")
+	}
+	return e.WithHint("slipway login URL --config FILE makes one; slipway up writes DATA/cli.toml")
 }
 
-// configPath is the file to read, and whether the user named it.
+// configPath is the file to read and to write, and whether the user named it.
 func (p *program) configPath() (name string, asked bool) {
+	if p.compatible() {
+		return p.compatPath()
+	}
+	return p.ownConfigPath()
+}
+
+func (p *program) ownConfigPath() (name string, asked bool) {
 	if p.configFile != "" {
 		return p.path(p.configFile), true
 	}
@@ -94,14 +113,20 @@ func (p *program) configPath() (name string, asked bool) {
 	if _, err := os.Stat(name); err == nil {
 		return name, false
 	}
-	home := p.Env("HOME")
-	if home == "" && runtime.GOOS == "windows" {
-		home = p.Env("USERPROFILE")
-	}
+	home := p.home()
 	if home == "" {
 		return "", false
 	}
 	return filepath.Join(home, ".slipway", "config.toml"), false
+}
+
+// home is the user's folder, or empty.
+func (p *program) home() string {
+	home := p.Env("HOME")
+	if home == "" && runtime.GOOS == "windows" {
+		home = p.Env("USERPROFILE")
+	}
+	return home
 }
 
 func (p *program) readConfig(name string) (string, Context, error) {
@@ -115,19 +140,32 @@ func (p *program) readConfig(name string) (string, Context, error) {
 // readContexts reads a file that the user may have named, and warns where
 // others may read it too.
 func (p *program) readContexts(name string) (contextFile, error) {
-	info, err := os.Stat(name)
+	mode, err := configMode(name)
 	if err != nil {
-		return contextFile{}, fmt.Errorf("read configuration: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return contextFile{}, controlplane.Errorf(controlplane.CodeInvalid, "%s is not a file", name).
-			WithHint("give the file that slipway up writes: DATA/cli.toml")
+		return contextFile{}, err
 	}
 	f, err := readFile(name)
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 && f.hasToken() {
+	p.warnOfMode(name, mode, f.hasToken())
+	return f, err
+}
+
+// configMode is the mode of a configuration file, which is a regular one.
+func configMode(name string) (fs.FileMode, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return 0, fmt.Errorf("read configuration: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return 0, controlplane.Errorf(controlplane.CodeInvalid, "%s is not a file", name).
+			WithHint("give the file that slipway up writes: DATA/cli.toml")
+	}
+	return info.Mode(), nil
+}
+
+func (p *program) warnOfMode(name string, mode fs.FileMode, token bool) {
+	if runtime.GOOS != "windows" && mode.Perm()&0o077 != 0 && token {
 		p.warn("%s holds a token and is open to others on this machine; mend it with: chmod 600 %s", name, name)
 	}
-	return f, err
 }
 
 func (f *contextFile) hasToken() bool {
@@ -186,22 +224,9 @@ func (f *contextFile) names() []string { return slices.Sorted(maps.Keys(f.Contex
 
 func readFile(path string) (contextFile, error) {
 	var f contextFile
-	file, err := os.Open(path)
-	if errors.Is(err, fs.ErrPermission) {
-		unreadable := controlplane.Errorf(controlplane.CodeInvalid, "read configuration %s: you may not read it", path).WithHint("mend it with: chmod 600 %s, as its owner", path)
-		unreadable.Cause = err
-		return f, unreadable
-	}
+	data, err := readConfigText(path, maxConfig)
 	if err != nil {
-		return f, fmt.Errorf("read configuration: %w", err)
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxConfig+1))
-	if err == nil && len(data) > maxConfig {
-		err = fmt.Errorf("it has more than %d bytes", maxConfig)
-	}
-	if err != nil {
-		return f, fmt.Errorf("read configuration %s: %w", path, err)
+		return f, err
 	}
 	if err := toml.Unmarshal(data, &f); err != nil {
 		where := path
@@ -213,6 +238,28 @@ func readFile(path string) (contextFile, error) {
 			WithHint("mend it, or move it away and sign in again with: slipway login URL")
 	}
 	return f, nil
+}
+
+// readConfigText reads a configuration file of at most so many bytes.
+func readConfigText(path string, most int) ([]byte, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrPermission) {
+		unreadable := controlplane.Errorf(controlplane.CodeInvalid, "read configuration %s: you may not read it", path).WithHint("mend it with: chmod 600 %s, as its owner", path)
+		unreadable.Cause = err
+		return nil, unreadable
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, int64(most)+1))
+	if err == nil && len(data) > most {
+		err = fmt.Errorf("it has more than %d bytes", most)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read configuration %s: %w", path, err)
+	}
+	return data, nil
 }
 
 func sameOrigin(a, b string) bool {

@@ -39,11 +39,16 @@ func editContexts(path string, edit func(*contextFile) error) error {
 	if err := toml.NewEncoder(&data).Encode(f); err != nil {
 		return fmt.Errorf("write configuration %s: %w", path, err)
 	}
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	return writeConfigText(path, &data)
+}
+
+// writeConfigText writes a configuration file by rename, with mode 0600, and
+// makes its folder.
+func writeConfigText(path string, text io.Reader) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("write configuration: %w", err)
 	}
-	if err := replaceFile(path, &data, 0o600); err != nil {
+	if err := replaceFile(path, text, 0o600); err != nil {
 		return fmt.Errorf("write configuration: %w", err)
 	}
 	return nil

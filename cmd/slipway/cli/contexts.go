@@ -60,6 +60,9 @@ not take replaces nothing.`,
 		Args:    takes(0, 0),
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if p.compatible() {
+			return p.compatUpdateToken(c.Context())
+		}
 		file, f, err := p.contexts()
 		if err != nil {
 			return err
@@ -85,7 +88,7 @@ func (p *program) contexts() (file string, f contextFile, err error) {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && asked:
-		return file, f, noFile(file)
+		return file, f, p.noFile(file)
 	case file == "", errors.Is(err, fs.ErrNotExist):
 		return file, f, controlplane.Errorf(controlplane.CodeNotFound, "there is no configuration file").WithHint("slipway login URL makes one")
 	}
@@ -174,6 +177,9 @@ func (p *program) configView() *cobra.Command {
 	}
 	p.outputFlag(c, "json", "yaml")
 	c.RunE = func(*cobra.Command, []string) error {
+		if p.compatible() {
+			return p.compatConfigView()
+		}
 		file, f, err := p.contexts()
 		if err != nil {
 			return err

@@ -21,4 +21,9 @@
 // only. Signing in and out writes the same file, by rename and with mode 0600.
 // Tokens are read from standard input, never from the command line, and no
 // message repeats one.
+//
+// Names. Started as h2o or q8s-cli, by a link, it speaks as the App Store's
+// command line: see [IO.Name], compat.go, and the blocks of the guides in
+// testdata/guides.txtar, which scripts compare byte for byte. Help and hints name
+// the program as it was started.
 package cli

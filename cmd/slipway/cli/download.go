@@ -21,19 +21,30 @@ func (p *program) appDownload() *cobra.Command {
 		Short: "Download the bundle of an app",
 		Long: `Download the bundle of an app, to NAME.VERSION.wave in the current folder, or to
 FILE; "-" is stdout. The file appears whole or not at all, and its path is
-printed. Only a FILE that is named is written over.`,
+printed. Only a FILE that is named is written over. With --extract its files
+are written into a new or empty folder instead.`,
 		Args: takes(1, 2, "the app's ID", "the file"),
 	}
+	if p.compatible() {
+		return p.compatDownload(c)
+	}
 	output := c.Flags().StringP("output", "o", "", "write it to `FILE`")
+	extract := c.Flags().String("extract", "", "unpack it into the folder `DIR`")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		file := *output
+		if *extract != "" {
+			if file != "" || len(args) > 1 {
+				return usageError(c, "--extract writes no file: leave the file out")
+			}
+			return killable(c.Context(), func(ctx context.Context) error { return p.extract(ctx, args[0], *extract) })
+		}
 		if len(args) > 1 {
 			if file != "" {
 				return usageError(c, "the file is given twice")
 			}
 			file = args[1]
 		}
-		return p.download(c.Context(), args[0], file)
+		return killable(c.Context(), func(ctx context.Context) error { return p.download(ctx, args[0], file) })
 	}
 	return c
 }
@@ -48,7 +59,7 @@ func (p *program) download(ctx context.Context, id, file string) error {
 		return err
 	}
 	if file == "" {
-		if file, err = p.freeName(app); err != nil {
+		if file, err = p.freeName(app, ".wave"); err != nil {
 			return err
 		}
 	}
@@ -74,8 +85,8 @@ func (p *program) download(ctx context.Context, id, file string) error {
 
 // freeName is the name of an app's bundle, in which the server has a say: it
 // may name a file that is not there yet, in this folder alone.
-func (p *program) freeName(app *v1.App) (string, error) {
-	name := app.Name + "." + app.Version + ".wave"
+func (p *program) freeName(app *v1.App, suffix string) (string, error) {
+	name := app.Name + "." + app.Version + suffix
 	if !filepath.IsLocal(name) || filepath.Base(name) != name || name[0] == '.' || name != oneLine(name) {
 		return "", controlplane.Errorf(controlplane.CodeInvalid, "download bundle: %q is no name for a file", name).
 			WithHint("name one: slipway app download %s FILE", app.ID)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -56,7 +57,20 @@ func flagError(c *cobra.Command, err error) error {
 	if rest := c.Flags().Args(); c.HasAvailableSubCommands() && len(rest) > 0 {
 		return unknownCommand(c, rest[0])
 	}
+	if bad, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		kind := bad.GetFlag().Value.Type()
+		// A flag of ours says what it takes in words of its own.
+		if _, parsed := errors.AsType[*strconv.NumError](err); parsed || kind == "duration" {
+			return usageError(c, "--%s %q is not %s", bad.GetFlag().Name, bad.GetValue(), flagKinds[kind])
+		}
+	}
 	return usageError(c, "%v", err)
+}
+
+// flagKinds are the types of flags whose own words are those of a parser.
+var flagKinds = map[string]string{
+	"bool": "true or false", "duration": `a duration like "30s", "5m" or "1h30m"`,
+	"int": "a whole number", "int32": "a whole number", "int64": "a whole number", "uint": "a whole number of 0 or more",
 }
 
 // typeUsageErrors makes what cobra finds wrong with the arguments of a
@@ -110,7 +124,7 @@ func exitCode(ctx context.Context, err error) int {
 		return ExitSignIn
 	case controlplane.CodeForbidden:
 		return ExitForbidden
-	case controlplane.CodeConflict, controlplane.CodeStale:
+	case controlplane.CodeConflict, controlplane.CodeStale, controlplane.CodePrecondition:
 		return ExitConflict
 	case controlplane.CodeTimeout:
 		return ExitTimeout
@@ -197,6 +211,7 @@ func (p *program) printError(err error, code int) {
 	if doc.Detail == "" {
 		return
 	}
+	doc.Detail, doc.Hint = p.called(doc.Detail), p.called(doc.Hint)
 	if p.output == "json" {
 		if data, err := encodeJSON(doc); err == nil {
 			_, _ = io.WriteString(p.Err, redact(string(data))) // there is no other place to say it

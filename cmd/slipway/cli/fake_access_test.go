@@ -39,7 +39,7 @@ func newFakeAccess() fakeAccess {
 		{Name: "admin", Admin: true, FullAccess: true, Roles: []string{}, CreatedAt: fakeTime},
 		{Name: "dana", DisplayName: "Dana D.", Email: "dana@example.com", Issuer: a.provider, Roles: []string{"dev", "partner"}, CreatedAt: fakeTime, SignedInAt: new(fakeTime.Add(time.Hour))},
 	}
-	a.tags = []*v1.Tag{{Name: "beta", Title: "Beta", Color: "#ff8800", VisitorRoles: []string{}, AdminRoles: []string{}, CreatedAt: fakeTime, UpdatedAt: fakeTime}}
+	a.tags = []*v1.Tag{{Name: "beta", Title: "Beta", Color: "#ff8800", Kinds: []string{"badge"}, VisitorRoles: []string{}, AdminRoles: []string{}, CreatedAt: fakeTime, UpdatedAt: fakeTime}}
 	for i, object := range []string{"app/3f2a9c01", "alias/sales", "alias/sales"} {
 		a.record([]string{"dana", "admin", "dana"}[i], []string{"app.import", "alias.create", "alias.assign"}[i], object)
 	}
@@ -101,6 +101,10 @@ func (f *fakeAPI) handleAccess(handle func(pattern string, status int, h func(r 
 	f.mux.HandleFunc("GET /api/v1/audit", f.serveAudit)
 	f.mux.HandleFunc("GET /api/v1/apps/{id}/bundle", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/zip")
+		if data := f.bundles[r.PathValue("id")]; data != nil {
+			_, _ = w.Write(data)
+			return
+		}
 		fmt.Fprintf(w, "PK of %s\n", r.PathValue("id"))
 	})
 }
@@ -239,7 +243,11 @@ func (f *fakeAPI) createTag(r *http.Request) (any, error) {
 	if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
 		return nil, err
 	}
-	t := &v1.Tag{Name: q.Name, Title: q.Title, Color: q.Color, VisitorRoles: q.VisitorRoles, AdminRoles: q.AdminRoles, CreatedAt: fakeTime, UpdatedAt: fakeTime}
+	t := &v1.Tag{
+		Name: q.Name, Title: q.Title, Description: q.Description, Color: q.Color, IsCategory: q.IsCategory,
+		VisitorRoles: q.VisitorRoles, AdminRoles: q.AdminRoles, CreatedAt: fakeTime, UpdatedAt: fakeTime,
+	}
+	setKinds(t)
 	f.access.tags = append(f.access.tags, t)
 	return t, nil
 }
@@ -250,7 +258,22 @@ func (f *fakeAPI) patchTag(r *http.Request) (any, error) {
 		return nil, err
 	}
 	// What is absent stays.
-	return t, json.NewDecoder(r.Body).Decode(t)
+	err = json.NewDecoder(r.Body).Decode(t)
+	setKinds(t)
+	return t, err
+}
+
+func setKinds(t *v1.Tag) {
+	t.Kinds = nil
+	if t.IsCategory {
+		t.Kinds = append(t.Kinds, "category")
+	}
+	if len(t.VisitorRoles) > 0 {
+		t.Kinds = append(t.Kinds, "authorization")
+	}
+	if t.Kinds == nil {
+		t.Kinds = []string{"badge"}
+	}
 }
 
 func (f *fakeAPI) deleteTag(r *http.Request) (any, error) {
@@ -279,7 +302,17 @@ func (f *fakeAPI) patchApp(r *http.Request) (any, error) {
 	if q.Tags != nil {
 		a.Tags = *q.Tags
 	}
-	if q.Image != nil {
+	if q.LaunchProfile != nil {
+		if *q.LaunchProfile == "huge" {
+			return nil, controlplane.Errorf(controlplane.CodeInvalid, "there is no launch profile %q", *q.LaunchProfile).WithHint("one of small, large")
+		}
+		if a.LaunchProfile = q.LaunchProfile; *q.LaunchProfile == "" {
+			a.LaunchProfile = nil
+		}
+	}
+	if q.Image != nil && a.AppMode == string(controlplane.Container) {
+		a.Image = q.Image
+	} else if q.Image != nil {
 		return nil, controlplane.Errorf(controlplane.CodeConflict, "app %s is no container; %s is not set", a.Title, *q.Image)
 	}
 	return a, nil

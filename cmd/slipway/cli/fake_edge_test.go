@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"time"
@@ -34,4 +35,26 @@ func (f *fakeAPI) edges(r *http.Request) (any, error) {
 		*list.All = *list.All && has >= asked
 	}
 	return list, nil
+}
+
+func explain(r *http.Request) (any, error) {
+	var q v1.ExplainRequest
+	if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
+		return nil, err
+	}
+	e := v1.Explanation{
+		URL: q.URL, Method: q.Method, Kind: "serve", Rule: "the host is an alias", Alias: new("sales"), Instance: new("2efe9e01"),
+		State: "DEPLOYED", Endpoint: "127.0.0.1:4001", Revision: "918", Steps: []v1.ExplanationStep{
+			{Step: "known", Rule: "the alias leads to a live instance", Found: "alias sales"},
+			{Step: "canonical", Status: 302, Rule: "the alias is not the instance's primary one", Found: "to http://a/"},
+		},
+	}
+	if q.WebSocket {
+		e.Rule = "a WebSocket is never redirected"
+	}
+	e.Dropped = q.Headers
+	if q.From != "" {
+		e.Sent = []string{"X-Forwarded-For: " + q.From}
+	}
+	return e, nil
 }

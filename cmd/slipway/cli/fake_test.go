@@ -30,13 +30,17 @@ type fakeAPI struct {
 	down      int            // answers to give 503 to
 	revision  int            // of the last change
 	lags      bool           // one of the two edges does not follow
+	imported  string         // the query of the last import
 	access    fakeAccess
+	secrets   []*v1.RevealedSecret
+	bundles   map[string][]byte // of imported apps
+	guide     *guideData        // nil: none
 }
 
 var fakeTime = time.Date(2026, time.January, 2, 3, 4, 5, 678900000, time.UTC)
 
 func newFakeAPI() *fakeAPI {
-	f := &fakeAPI{mux: http.NewServeMux(), ended: map[string]int{}, revision: 900, access: newFakeAccess()}
+	f := &fakeAPI{mux: http.NewServeMux(), ended: map[string]int{}, revision: 900, access: newFakeAccess(), bundles: map[string][]byte{}}
 	f.addApp("ai.h2o.demo", "0.1.0", "Demo", "ON_DEMAND")
 	f.addApp("ai.h2o.crash", "1.0.0", "Crash", "ON_DEMAND")
 	f.addApp("ai.h2o.link", "1.0.0", "Link", "LINK")
@@ -48,11 +52,11 @@ func newFakeAPI() *fakeAPI {
 		f.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { f.serve(w, r, status, h) })
 	}
 	handle("POST /api/v1/bundles", 201, f.importBundle)
-	handle("GET /api/v1/apps", 200, func(r *http.Request) (any, error) { return page(r, f.apps) })
+	handle("GET /api/v1/apps", 200, f.listApps)
 	handle("GET /api/v1/apps/{id}", 200, func(r *http.Request) (any, error) { return f.app(r.PathValue("id")) })
 	handle("DELETE /api/v1/apps/{id}", 204, f.deleteApp)
 	handle("POST /api/v1/instances", 202, f.run)
-	handle("GET /api/v1/instances", 200, func(r *http.Request) (any, error) { return page(r, f.instances) })
+	handle("GET /api/v1/instances", 200, f.listInstances)
 	handle("GET /api/v1/instances/{id}", 200, f.getInstance)
 	handle("POST /api/v1/instances/{id}/suspend", 200, f.set("SUSPENDING", "SUSPENDED"))
 	handle("POST /api/v1/instances/{id}/resume", 200, f.set("RESUMING", "DEPLOYED"))
@@ -64,7 +68,9 @@ func newFakeAPI() *fakeAPI {
 	handle("POST /api/v1/aliases/{x}/promote", 200, f.promote)
 	handle("DELETE /api/v1/aliases/{x}", 204, f.deleteAlias)
 	f.handleAccess(handle)
+	f.handleLaunch(handle)
 	f.handleSleep(handle)
+	f.handleSecrets(handle)
 	handle("POST /api/v1/explain", 200, explain)
 	handle("GET /api/v1/edges", 200, f.edges)
 	handle("GET /api/v1/leader", 200, func(*http.Request) (any, error) {
@@ -157,10 +163,13 @@ func page[T any](r *http.Request, list []*T) (any, error) {
 func (f *fakeAPI) addApp(name, version, title, lifecycle string) *v1.App {
 	a := &v1.App{
 		ID: fmt.Sprintf("3f2a9c%02d-0000-4000-8000-000000000000", len(f.apps)+1), Name: name, Version: version, Title: title,
-		Description: "Shows " + title, Owner: "admin@localhost", Visibility: "PRIVATE", Tags: []string{}, Lifecycle: lifecycle,
+		Description: "Shows " + title, Owner: "admin@localhost", Visibility: "PRIVATE", Tags: []string{}, Categories: []string{}, Lifecycle: lifecycle,
 		RoutingMode: "DOMAIN", AppMode: "python", Runnable: true, Reasons: []v1.Reason{}, CreatedAt: fakeTime, UpdatedAt: fakeTime,
 	}
 	f.apps = append(f.apps, a)
+	if f.guide != nil {
+		f.guide.made(a)
+	}
 	return a
 }
 
@@ -194,7 +203,15 @@ func (f *fakeAPI) importBundle(r *http.Request) (any, error) {
 		}
 	}
 	a := f.addApp(m.Name, m.Version, m.Title, string(m.Lifecycle))
-	a.Description, a.Visibility = m.Description, r.URL.Query().Get("visibility")
+	a.Description, a.Visibility, a.AppMode = m.Description, r.URL.Query().Get("visibility"), string(m.Runtime.AppMode)
+	if m.Category != "" {
+		a.Category = &m.Category
+	}
+	f.bundles[a.ID] = data
+	f.imported = r.URL.RawQuery
+	if m.Lifecycle == controlplane.Link {
+		a.Runnable, a.Reasons = false, []v1.Reason{{Code: "bad_bundle", Text: "a link app has no instances"}}
+	}
 	out := *a
 	out.Warnings = v1Faults(b.Warnings)
 	return out, nil
@@ -211,9 +228,11 @@ func (f *fakeAPI) deleteApp(r *http.Request) (any, error) {
 		}
 		if r.URL.Query().Get("force") == "true" {
 			in.Status, in.Stage = "TERMINATING", nil
+		}
+		if in.Status == "TERMINATING" {
 			f.step(in)
 		}
-		return nil, controlplane.Errorf(controlplane.CodeConflict, "app %s %s has 1 instances", a.Title, a.Version).WithHint("terminate them first: slipway instance terminate %s", in.ID)
+		return nil, controlplane.Errorf(controlplane.CodeConflict, "app %s %s has an instance", a.Title, a.Version).WithHint("terminate them first: slipway instance terminate %s", in.ID)
 	}
 	f.apps = remove(f.apps, a)
 	return nil, nil
@@ -254,6 +273,9 @@ func (f *fakeAPI) addInstance(a *v1.App, visibility string) *v1.Instance {
 		LastActive: new(fakeTime), SuspendAfter: new(fakeTime.Add(8 * time.Hour)), AwakeBecause: new("activity"), Wake: "visitors", Suspendable: true, CreatedAt: fakeTime, UpdatedAt: fakeTime,
 	}
 	f.instances = append(f.instances, in)
+	if f.guide != nil {
+		f.guide.started(in)
+	}
 	return in
 }
 
@@ -296,6 +318,9 @@ func (f *fakeAPI) set(to, done string) func(*http.Request) (any, error) {
 			return in, err
 		}
 		in.Status, in.Stage, in.Reason = to, nil, nil
+		if f.guide != nil {
+			f.guide.changed(in)
+		}
 		if to == "RESUMING" {
 			in.Stage = new("queued")
 		}
@@ -318,28 +343,10 @@ func (f *fakeAPI) logs(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if f.guide != nil {
+		io.WriteString(w, f.guide.log)
+		return
+	}
 	fmt.Fprintf(w, "follow=%s previous=%s\n", r.URL.Query().Get("follow"), r.URL.Query().Get("previous"))
 	io.WriteString(w, "\x1b[32mgreen\x1b[0m \x1b]0;title\a done\n")
-}
-
-func explain(r *http.Request) (any, error) {
-	var q v1.ExplainRequest
-	if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
-		return nil, err
-	}
-	e := v1.Explanation{
-		URL: q.URL, Method: q.Method, Kind: "serve", Rule: "the host is an alias", Alias: new("sales"), Instance: new("2efe9e01"),
-		State: "DEPLOYED", Endpoint: "127.0.0.1:4001", Revision: "918", Steps: []v1.ExplanationStep{
-			{Step: "known", Rule: "the alias leads to a live instance", Found: "alias sales"},
-			{Step: "canonical", Status: 302, Rule: "the alias is not the instance's primary one", Found: "to http://a/"},
-		},
-	}
-	if q.WebSocket {
-		e.Rule = "a WebSocket is never redirected"
-	}
-	e.Dropped = q.Headers
-	if q.From != "" {
-		e.Sent = []string{"X-Forwarded-For: " + q.From}
-	}
-	return e, nil
 }

@@ -17,19 +17,15 @@ import (
 // which has one more.
 func (p *program) instanceCommands(admin bool) *cobra.Command {
 	group := p.group("instance", "List, suspend, resume and terminate instances",
-		p.instanceList(), p.instanceGet(), p.instanceStatus(), p.instanceLogs(), p.instanceWhy(), p.instanceEvents(), p.instanceWait(),
-		p.instanceChange("suspend", "Put an instance to sleep; a visit wakes it", asleep, (*client.Client).Suspend),
-		p.instanceChange("resume", "Start an instance that sleeps or failed", running, (*client.Client).Resume),
+		p.instanceList(!admin), p.instanceGet(), p.instanceStatus(), p.instanceLogs(), p.instanceWhy(), p.instanceEvents(), p.instanceWait(),
+		p.compatWaiting(p.instanceChange("suspend", "Put an instance to sleep; a visit wakes it", asleep, (*client.Client).Suspend)),
+		p.compatWaiting(p.instanceChange("resume", "Start an instance that sleeps or failed", running, (*client.Client).Resume)),
 		p.instanceChange("restart", "Start an instance anew", running, (*client.Client).Restart),
 		p.instanceUpdate(), p.instanceTerminate())
 	if admin {
-		group.AddCommand(p.disableAutosuspend())
+		group.AddCommand(p.disableAutosuspend(), p.instanceRedeploy())
 	}
 	return group
-}
-
-func (p *program) instanceList() *cobra.Command {
-	return lists(p, "List the instances", p.instanceTable, (*client.Client).AllInstances)
 }
 
 func (p *program) instanceGet() *cobra.Command {
@@ -51,7 +47,7 @@ func (p *program) instanceChange(use, short string, g goal, change func(*client.
 		if err != nil {
 			return err
 		}
-		return p.settle(c.Context(), api, settling{in: in, goal: g, wait: wait, view: p.instanceView, after: true})
+		return p.settle(c.Context(), api, settling{in: in, goal: g, wait: wait, view: p.changedView, after: true})
 	}
 	return c
 }
@@ -133,32 +129,34 @@ func (p *program) instanceLogs() *cobra.Command {
 			return err
 		}
 		defer logs.Close()
-		if !p.OutTTY {
-			_, err = io.Copy(p.Out, logs)
+		if err := p.copyLogs(logs); err != nil || !l.Follow {
 			return err
 		}
-		out := &logWriter{w: p.Out, color: p.color()}
-		_, err = io.Copy(out, logs)
-		if end := out.Close(); err == nil {
-			err = end
-		}
-		return err
+		return stillAllowed(c.Context(), api, args[0])
 	}
 	return c
 }
 
-func (p *program) instanceTable(list []v1.Instance) view {
-	v := view{value: items[v1.Instance]{list}}
-	for _, in := range list {
-		v.names = append(v.names, "instance/"+in.ID)
+// stillAllowed is an error if a log that was followed has ended since the caller
+// may not read it any more. It ends with its instance too, which is none.
+func stillAllowed(ctx context.Context, api *client.Client, id string) error {
+	_, err := api.Instance(ctx, id)
+	if code := exitCode(ctx, err); code == ExitSignIn || code == ExitForbidden {
+		return err
 	}
+	return nil
+}
+
+func (p *program) instanceTable(list []client.Row[v1.Instance]) view {
+	v := listView(list, func(in *v1.Instance) string { return "instance/" + in.ID })
 	v.text = func(w io.Writer, wide bool) error {
 		header := []string{"ID", "APP", "STATUS", "OWNER", "VISIBILITY", "URL", "CREATED"}
 		if wide {
 			header = append(header, "LAUNCHER", "ROUTING", "PRIMARY ALIAS", "SUSPEND AFTER", "LAST ACTIVE", "RESTARTS", "REASON")
 		}
-		var rows [][]cell
-		for _, in := range list {
+		rows := make([][]cell, len(list))
+		for i := range list {
+			in := &list[i].Item
 			row := cells(in.ID, in.AppName+" "+in.AppVersion, in.Status, in.Owner, in.Visibility, in.URL, p.age(in.CreatedAt))
 			row[2].color = statusColor(in.Status)
 			if wide {
@@ -168,7 +166,7 @@ func (p *program) instanceTable(list []v1.Instance) view {
 				}
 				row = append(row, cells(in.Launcher, in.RoutingMode, text(in.PrimaryAlias), p.moment(in.SuspendAfter), active, strconv.Itoa(in.Restarts), reason(in.Reason))...)
 			}
-			rows = append(rows, row)
+			rows[i] = row
 		}
 		return p.table(w, header, rows)
 	}
@@ -189,29 +187,21 @@ func statusColor(status string) string {
 
 func (p *program) instanceView(in *v1.Instance) view {
 	return view{value: in, names: []string{"instance/" + in.ID}, text: func(w io.Writer, wide bool) error {
-		return block(w, 0, []field{
-			{"ID", in.ID},
-			{"App", in.AppName + " " + in.AppVersion},
-			{"App ID", in.AppID},
-			{"Created At", stamp(&in.CreatedAt)},
-			{"Updated At", stamp(&in.UpdatedAt)},
-			{"Status", in.Status},
-			{"Visibility", in.Visibility},
-			{"URL", in.URL},
-			{"Owner", in.Owner},
-			{"Readonly", strconv.FormatBool(in.Readonly)},
-			{"Suspendable", strconv.FormatBool(in.Suspendable)},
-			{"Suspend After", stamp(in.SuspendAfter)},
+		if p.compatible() && !wide {
+			return block(w, 0, p.instanceFields(in))
+		}
+		return block(w, 0, append(p.instanceFields(in), []field{
 			{"Awake Because", text(in.AwakeBecause)},
 			{"Wake", in.Wake},
 			{"Launcher", in.Launcher},
 			{"Routing Mode", in.RoutingMode},
 			{"Primary Alias", text(in.PrimaryAlias)},
+			{"Profile", text(in.LaunchProfile)},
 			{"Last Active", stamp(in.LastActive)},
 			{"Restarts", strconv.Itoa(in.Restarts)},
 			{"Stage", text(in.Stage)},
 			{"Reason", reason(in.Reason)},
-		})
+		}...))
 	}}
 }
 

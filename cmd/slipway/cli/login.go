@@ -29,9 +29,12 @@ func (p *program) loginFlags(c *cobra.Command) *loginFlags {
 	var f loginFlags
 	tokenFlag(c, &f.token, "sign in with a token, read from standard input (on a terminal without echo)")
 	c.Flags().BoolVar(&f.noBrowser, "no-browser", false, "do not open a browser here")
-	c.Flags().StringVar(&f.name, "name", "", "the `NAME` to list the new token by (default \"slipway on\" and this machine's name)")
-	c.Flags().StringVar(&f.context, "context", "", "save it as the context `NAME` (default the endpoint's context, or its host)")
 	c.Flags().StringSliceVar(&f.scopes, "scopes", nil, "bound what the new token is good for: `SCOPES` of read, write, open, admin")
+	c.Flags().StringVar(&f.name, "name", "", "the `NAME` to list the new token by (default \"slipway on\" and this machine's name)")
+	if p.compatible() {
+		return &f // its file has no contexts
+	}
+	c.Flags().StringVar(&f.context, "context", "", "save it as the context `NAME` (default the endpoint's context, or its host)")
 	return &f
 }
 
@@ -61,7 +64,7 @@ minute: for the admin of an installation without a provider.`,
 	f := p.loginFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if *link {
-			if len(args) > 0 || !onlyFlags(c, "link", "config") {
+			if len(args) > 0 || !onlyFlags(c, "link", "config", "conf") {
 				return usageError(c, "--link is for the current context, and takes nothing else")
 			}
 			return p.loginLink(c.Context())
@@ -112,9 +115,9 @@ func (p *program) signIn(c *cobra.Command, args []string, f *loginFlags) error {
 	}
 	file, _ := p.configPath()
 	if file == "" {
-		return controlplane.Errorf(controlplane.CodeInvalid, "there is no place for a configuration file").WithHint("name one with --config FILE")
+		return controlplane.Errorf(controlplane.CodeInvalid, "there is no place for a configuration file").WithHint("name one with --%s FILE", p.configFlag())
 	}
-	if _, err := p.readContexts(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := p.checkConfig(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err // now, not after somebody has signed in
 	}
 	ctx := c.Context()
@@ -146,6 +149,9 @@ func (p *program) signIn(c *cobra.Command, args []string, f *loginFlags) error {
 func (p *program) loginEndpoint(c *cobra.Command, args []string) (string, error) {
 	if len(args) == 0 {
 		l, err := p.config()
+		if l.Endpoint != "" {
+			return l.Endpoint, nil // whatever its token is
+		}
 		if controlplane.CodeOf(err) == controlplane.CodeUnauthorized || controlplane.CodeOf(err) == controlplane.CodeNotFound {
 			return "", usageError(c, "the URL is missing, and no configuration has one")
 		}
@@ -184,13 +190,16 @@ func (p *program) pastedToken(ctx context.Context) (string, error) {
 		return "", err
 	case token == "":
 		return "", controlplane.Errorf(controlplane.CodeInvalid, "there is no token on standard input").WithHint("for example: slipway login --token < token.txt")
-	case !tokens.MatchString(token) || redact(token) != "slw_…":
+	case !ownToken(token):
 		// It may be a password, which is nobody's business but its owner's.
 		return "", controlplane.Errorf(controlplane.CodeInvalid, "that is no token of Slipway: those begin with slw_, and have no spaces").
 			WithHint("make one at the console, or with: slipway token create")
 	}
 	return token, nil
 }
+
+// ownToken reports whether it is a token of Slipway, whole.
+func ownToken(s string) bool { return tokens.MatchString(s) && redact(s) == "slw_…" }
 
 // saving is a token to save.
 type saving struct {
@@ -212,14 +221,7 @@ func (p *program) saveToken(ctx context.Context, s saving) error {
 	}
 	var before Context
 	if err == nil {
-		err = editContexts(s.file, func(f *contextFile) error {
-			if s.context == "" {
-				s.context = f.contextFor(s.endpoint)
-			}
-			before = f.Contexts[s.context]
-			f.Current, f.Contexts[s.context] = s.context, Context{Endpoint: s.endpoint, Token: s.token, Made: s.made}
-			return nil
-		})
+		before, err = p.keepToken(&s)
 	}
 	if err != nil {
 		if s.made {
@@ -235,12 +237,33 @@ func (p *program) saveToken(ctx context.Context, s saving) error {
 		until = ", until " + stamp(me.ExpiresAt) + " UTC"
 	}
 	p.say("signed in to %s as %s%s", s.endpoint, oneLine(me.User), until)
-	p.say("saved as context %s in %s", oneLine(s.context), s.file)
+	if s.context == "" {
+		p.say("saved in %s", s.file)
+	} else {
+		p.say("saved as context %s in %s", oneLine(s.context), s.file)
+	}
 	if before.Made && before.Token != s.token {
 		p.endToken(ctx, before)
 	}
 	p.warnOfEnvironment(s.endpoint)
 	return nil
+}
+
+// keepToken writes a token to the configuration file. It returns what was there
+// before, and puts the name of the context into s.
+func (p *program) keepToken(s *saving) (before Context, err error) {
+	if p.compatible() {
+		return p.compatKeepToken(s)
+	}
+	err = editContexts(s.file, func(f *contextFile) error {
+		if s.context == "" {
+			s.context = f.contextFor(s.endpoint)
+		}
+		before = f.Contexts[s.context]
+		f.Current, f.Contexts[s.context] = s.context, Context{Endpoint: s.endpoint, Token: s.token, Made: s.made}
+		return nil
+	})
+	return before, err
 }
 
 // endToken ends a token that login made for a context which has another one now:

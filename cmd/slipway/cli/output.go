@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +28,18 @@ type view struct {
 // items is a list in -o json and -o yaml.
 type items[T any] struct {
 	Items []T `json:"items"`
+}
+
+// rawItems is one of which the JSON of each item is here already.
+type rawItems []string
+
+// listView is a list as the server sent it, without its text.
+func listView[T any](list []client.Row[T], name func(*T) string) view {
+	raw, names := make(rawItems, len(list)), make([]string, len(list))
+	for i := range list {
+		raw[i], names[i] = list[i].JSON, name(&list[i].Item)
+	}
+	return view{value: raw, names: names}
 }
 
 // outputFlag adds -o to a command.
@@ -100,27 +113,6 @@ func (p *program) render(v view) ([]byte, error) {
 	var out bytes.Buffer
 	err := v.text(&out, p.output == "wide")
 	return out.Bytes(), err
-}
-
-// encodeJSON writes indented JSON in which every character that is unsafe on
-// a terminal is escaped; that changes no value.
-func encodeJSON(v any) ([]byte, error) {
-	var out bytes.Buffer
-	e := json.NewEncoder(&out)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if err := e.Encode(v); err != nil {
-		return nil, fmt.Errorf("encode output: %w", err)
-	}
-	var safe strings.Builder
-	for _, r := range out.String() {
-		if r != '\n' && unsafe(r) {
-			fmt.Fprintf(&safe, `\u%04x`, r)
-			continue
-		}
-		safe.WriteRune(r)
-	}
-	return []byte(safe.String()), nil
 }
 
 // writeLine writes a value as JSON on a line of its own.
@@ -203,9 +195,17 @@ func collect[T any](all iter.Seq2[T, error]) ([]T, error) {
 	return list, nil
 }
 
+// quickGC is how much garbage, in percent of what is in use, a command leaves
+// that ends at once.
+const quickGC = 400
+
 // show prints what fetch returns; with watch again and again, as often as it
 // changes.
 func (p *program) show(ctx context.Context, watch bool, fetch func(context.Context) (view, error)) error {
+	if !watch {
+		// It ends in a moment, and all memory with it.
+		defer debug.SetGCPercent(debug.SetGCPercent(quickGC))
+	}
 	var last []byte
 	for {
 		v, err := fetch(ctx)

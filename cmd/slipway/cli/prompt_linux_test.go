@@ -82,7 +82,7 @@ func TestAnInterruptGivesTheEchoBack(t *testing.T) {
 	terminal, _ := openTerminal(t)
 	stderr := &syncBuffer{}
 	p, endpoint, file := loginProgram(t, newFakeAPI(), IO{In: terminal, Err: stderr, OutTTY: true, ErrTTY: true})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	code := make(chan int, 1)
 	go func() { code <- p.run(ctx, []string{"login", "--token", endpoint}, nil) }()

@@ -67,6 +67,9 @@ func (p *program) forgetToken() error {
 		p.warn("SLIPWAY_TOKEN still holds the token, which is good for nothing now")
 		return nil
 	}
+	if p.used.h2o {
+		return p.compatForgetToken()
+	}
 	return editContexts(p.used.file, func(f *contextFile) error {
 		c := f.Contexts[p.used.name]
 		if c.Token == p.used.Token {

@@ -32,14 +32,16 @@ func terminalWidth(world IO) int {
 // table prints rows below a header. The first column is an ID to copy, and
 // never cut.
 func (p *program) table(w io.Writer, header []string, rows [][]cell) error {
+	if p.compatible() {
+		return compatTable(w, header, nil, rows)
+	}
+	if !p.OutTTY {
+		return tabbed(w, header, rows)
+	}
 	const delimiter, least = 2, 6
 	width := max(p.width, 36+(len(header)-1)*(delimiter+least))
-	t := tableprinter.New(w, p.OutTTY, width)
-	// AddHeader writes nothing when piped.
-	for _, name := range header {
-		t.AddField(name)
-	}
-	t.EndRow()
+	t := tableprinter.New(w, true, width)
+	t.AddHeader(header)
 	for _, row := range rows {
 		for i, c := range row {
 			text := oneLine(c.text)
@@ -55,6 +57,23 @@ func (p *program) table(w io.Writer, header []string, rows [][]cell) error {
 		t.EndRow()
 	}
 	return t.Render()
+}
+
+// tabbed prints a table for programs: fields that are not cut, with tabs between
+// them.
+func tabbed(w io.Writer, header []string, rows [][]cell) error {
+	out := append([]byte(strings.Join(header, "\t")), '\n')
+	for _, row := range rows {
+		for i, c := range row {
+			if i > 0 {
+				out = append(out, '\t')
+			}
+			out = append(out, oneLine(c.text)...)
+		}
+		out = append(out, '\n')
+	}
+	_, err := w.Write(out)
+	return err
 }
 
 // cell is one field of a table.
@@ -89,7 +108,7 @@ func (p *program) age(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	if !p.OutTTY {
+	if !p.OutTTY && !p.compatible() {
 		return t.UTC().Format(time.RFC3339)
 	}
 	switch d := p.now().Sub(t); {
@@ -112,7 +131,7 @@ func (p *program) moment(t *time.Time) string {
 	switch {
 	case t == nil:
 		return ""
-	case p.OutTTY:
+	case p.OutTTY, p.compatible():
 		return stamp(t)
 	}
 	return t.UTC().Format(time.RFC3339)

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -38,25 +40,45 @@ func (p *program) tagGet() *cobra.Command {
 
 // tagFlags are what a tag has beside its name.
 type tagFlags struct {
-	title, color        string
-	visitors, assigners []string
+	title, description, color string
+	category                  bool
+	visitors, assigners       []string
 }
 
 func addTagFlags(c *cobra.Command) *tagFlags {
 	var f tagFlags
 	c.Flags().StringVarP(&f.title, "title", "t", "", "what people read")
-	c.Flags().StringVarP(&f.color, "color", "c", "", "its colour: `#RRGGBB`")
+	c.Flags().VarP((*tagColor)(&f.color), "color", "c", "its colour: `#RRGGBB`")
 	c.Flags().StringSliceVarP(&f.visitors, "visitor-roles", "v", nil, "the `ROLES` of visitors who see and run the ALL_USERS apps that have the tag")
 	c.Flags().StringSliceVarP(&f.assigners, "admin-roles", "a", nil, "the `ROLES` of which one is needed to assign, remove and update the tag (none: every full user); the admins' to set")
+	c.Flags().StringVarP(&f.description, "description", "d", "", "one line about it")
+	c.Flags().BoolVar(&f.category, "category", false, "make it a category, by which apps are found (app list --category)")
 	return &f
 }
 
+// tagColor is the value of --color: #RRGGBB, or empty for none.
+type tagColor string
+
+var rrggbb = regexp.MustCompile(`^(#[0-9A-Fa-f]{6})?$`)
+
+func (v *tagColor) Set(s string) error {
+	if !rrggbb.MatchString(s) {
+		return errors.New("it is #RRGGBB, like #c00000")
+	}
+	*v = tagColor(s)
+	return nil
+}
+
+func (v *tagColor) String() string { return string(*v) }
+func (v *tagColor) Type() string   { return "color" }
+
 func (p *program) tagCreate() *cobra.Command {
 	c := &cobra.Command{
-		Use:     "create NAME",
-		Short:   "Create a tag",
-		Example: `  slipway admin tag create partners --title Partners --visitor-roles partner`,
-		Args:    takes(0, 1),
+		Use:   "create NAME",
+		Short: "Create a tag",
+		Example: `  slipway admin tag create partners --title Partners --visitor-roles partner
+  slipway admin tag create FINSERV --title 'Financial services' --category`,
+		Args: takes(0, 1),
 	}
 	name := c.Flags().StringP("name", "n", "", "the tag's name, instead of as an argument")
 	f := addTagFlags(c)
@@ -69,7 +91,10 @@ func (p *program) tagCreate() *cobra.Command {
 		case *name == "":
 			return nil, usageError(c, "the tag's name is missing")
 		}
-		return api.CreateTag(ctx, v1.TagRequest{Name: *name, Title: f.title, Color: f.color, VisitorRoles: f.visitors, AdminRoles: f.assigners})
+		return api.CreateTag(ctx, v1.TagRequest{
+			Name: *name, Title: f.title, Description: f.description, Color: f.color, IsCategory: f.category,
+			VisitorRoles: f.visitors, AdminRoles: f.assigners,
+		})
 	})
 }
 
@@ -80,7 +105,8 @@ func (p *program) tagUpdate() *cobra.Command {
 		Long: `Change a tag: what is given replaces what was there, and an empty value takes
 it away. Its name stays, since apps name it.`,
 		Example: `  slipway tag update partners --visitor-roles partner,supplier
-  slipway tag update partners --visitor-roles ''`,
+  slipway tag update partners --visitor-roles ''
+  slipway tag update FINSERV --category=false`,
 		Args: takes(1, 1, "the tag's name"),
 	}
 	f := addTagFlags(c)
@@ -89,6 +115,12 @@ it away. Its name stays, since apps name it.`,
 		given := func(name string) bool { return c.Flags().Changed(name) }
 		if given("title") {
 			patch.Title = &f.title
+		}
+		if given("description") {
+			patch.Description = &f.description
+		}
+		if given("category") {
+			patch.IsCategory = &f.category
 		}
 		if given("color") {
 			patch.Color = &f.color
@@ -148,13 +180,13 @@ func (p *program) tagMove(use, short string, move func(tags []string, tag string
 		begin := p.now()
 		if has := slices.Contains(app.Tags, tag.Name); has == (use == "assign") {
 			p.say("unchanged")
-			return p.print(appView(app))
+			return p.print(p.appView(app))
 		}
 		tags := move(slices.Clone(app.Tags), tag.Name)
 		if app, err = api.UpdateApp(ctx, app.ID, v1.AppPatch{Tags: &tags}); err != nil {
 			return err
 		}
-		return p.changed(ctx, api, changing{appView(app), wait, begin})
+		return p.changed(ctx, api, changing{p.appView(app), wait, begin})
 	}
 	return c
 }
@@ -165,15 +197,15 @@ func (p *program) tagTable(list []v1.Tag) view {
 		v.names = append(v.names, "tag/"+t.Name)
 	}
 	v.text = func(w io.Writer, wide bool) error {
-		header := []string{"NAME", "TITLE", "COLOR", "VISITOR ROLES", "ADMIN ROLES"}
+		header := []string{"NAME", "TITLE", "COLOR", "KIND", "VISITOR ROLES", "ADMIN ROLES"}
 		if wide {
-			header = append(header, "CREATED", "UPDATED")
+			header = append(header, "DESCRIPTION", "CREATED", "UPDATED")
 		}
 		var rows [][]cell
 		for _, t := range list {
-			row := cells(t.Name, t.Title, t.Color, strings.Join(t.VisitorRoles, ", "), strings.Join(t.AdminRoles, ", "))
+			row := cells(t.Name, t.Title, t.Color, strings.Join(t.Kinds, ", "), strings.Join(t.VisitorRoles, ", "), strings.Join(t.AdminRoles, ", "))
 			if wide {
-				row = append(row, cells(p.age(t.CreatedAt), p.age(t.UpdatedAt))...)
+				row = append(row, cells(t.Description, p.age(t.CreatedAt), p.age(t.UpdatedAt))...)
 			}
 			rows = append(rows, row)
 		}
@@ -187,7 +219,9 @@ func tagView(t *v1.Tag) view {
 		return block(w, 0, []field{
 			{"Name", t.Name},
 			{"Title", t.Title},
+			{"Description", t.Description},
 			{"Color", t.Color},
+			{"Kind", strings.Join(t.Kinds, ", ")},
 			{"Visitor Roles", strings.Join(t.VisitorRoles, ", ")},
 			{"Admin Roles", strings.Join(t.AdminRoles, ", ")},
 			{"Created At", t.CreatedAt.UTC().String()},

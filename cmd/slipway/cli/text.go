@@ -40,10 +40,24 @@ var tokens = regexp.MustCompile(`slw_[0-9A-Za-z_.~+/=-]+`)
 // up in logs.
 func redact(s string) string { return tokens.ReplaceAllString(s, "slw_…") }
 
+var lineBreaks = strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ", "\t", " ")
+
 // oneLine is s on one line, for a cell or a message.
 func oneLine(s string) string {
-	s = strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ", "\t", " ").Replace(s)
-	return clean(strings.TrimSpace(s))
+	if isPlain(s) {
+		return strings.Trim(s, " ")
+	}
+	return clean(strings.TrimSpace(lineBreaks.Replace(s)))
+}
+
+// isPlain reports whether s has nothing but the printable characters of ASCII.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] > 0x7e {
+			return false
+		}
+	}
+	return true
 }
 
 // logWriter passes a log on to a terminal: text, tabs, line breaks and

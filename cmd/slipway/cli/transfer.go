@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/schollz/progressbar/v3"
 )
@@ -13,14 +14,42 @@ import (
 // and elsewhere as one line. finish takes the bar away, and must be called
 // before anything else is printed; it may be called again.
 func (p *program) transferring(verb string, r io.Reader, n int64) (body io.Reader, finish func()) {
-	if !p.ErrTTY || p.Env("TERM") == "dumb" {
+	if !p.hasBars() {
 		if n >= 0 {
 			verb += " " + size(n)
 		}
 		p.say("%s", verb)
 		return r, func() {}
 	}
-	bar := progressbar.NewOptions64(n,
+	b := &barReader{r: r, bar: p.bar(verb, n)}
+	return b, b.finish
+}
+
+// hasBars reports whether there is a terminal to draw on.
+func (p *program) hasBars() bool { return p.ErrTTY && p.Env("TERM") != "dumb" }
+
+// advancing returns what is told how far something is, in bytes, and shows it
+// on a terminal; elsewhere progress is nil. finish is as of transferring.
+func (p *program) advancing(verb string) (progress func(done, all int64), finish func()) {
+	if !p.hasBars() {
+		return nil, func() {}
+	}
+	var bar *progressbar.ProgressBar
+	progress = func(done, all int64) {
+		if bar == nil {
+			bar = p.bar(verb, all)
+		}
+		_ = bar.Set64(done)
+	}
+	return progress, func() {
+		if bar != nil {
+			_ = bar.Clear()
+		}
+	}
+}
+
+func (p *program) bar(verb string, n int64) *progressbar.ProgressBar {
+	return progressbar.NewOptions64(n,
 		progressbar.OptionSetWriter(p.Err),
 		progressbar.OptionSetDescription(verb),
 		progressbar.OptionShowBytes(true),
@@ -31,9 +60,8 @@ func (p *program) transferring(verb string, r io.Reader, n int64) (body io.Reade
 		progressbar.OptionSetRenderBlankState(true),
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionUseANSICodes(true),
+		progressbar.OptionThrottle(50*time.Millisecond),
 	)
-	b := &barReader{r: r, bar: bar}
-	return b, b.finish
 }
 
 // barReader moves a bar as it is read. The transport may read on for a moment

@@ -21,11 +21,8 @@ func (p *program) version() *cobra.Command {
 	c := &cobra.Command{Use: "version", Short: "Show the version of this program", Args: takes(0, 0)}
 	p.outputFlag(c, "json", "yaml")
 	c.RunE = func(*cobra.Command, []string) error {
-		b := build{Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+		b := build{Version: buildVersion(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 		if info, ok := debug.ReadBuildInfo(); ok {
-			if info.Main.Version != "" {
-				b.Version = info.Main.Version
-			}
 			for _, s := range info.Settings {
 				if s.Key == "vcs.revision" {
 					b.Revision = s.Value

@@ -117,7 +117,7 @@ func (p *program) await(ctx context.Context, api *client.Client, s settling) (*v
 		case s.goal.status == "" && client.CodeOf(err) == controlplane.CodeNotFound:
 			p.say("%s in %s", s.goal.done, p.now().Sub(begin).Round(100*time.Millisecond))
 			return in, nil
-		case client.CodeOf(err) == controlplane.CodeUnavailable && away < patience:
+		case exitCode(ctx, err) == ExitUnavailable && away < patience:
 			away++
 		default:
 			return in, err

@@ -81,7 +81,7 @@ func TestRunStops(t *testing.T) {
 				if err != nil {
 					t.Errorf("Run: %v", err)
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatal("Run does not return")
 			}
 			if !strings.Contains(out.String(), "has stopped") {
@@ -102,7 +102,7 @@ func start(ctx context.Context, t *testing.T) (base string, out *output, ended <
 	done := make(chan error, 1)
 	go func() { done <- Run(ctx, variables(map[string]string{"PORT": port}), out) }()
 	base = fmt.Sprintf("http://127.0.0.1:%s/", port)
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		resp, err := http.Get(base + "healthz")
 		if err == nil {
 			resp.Body.Close()

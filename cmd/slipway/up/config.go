@@ -125,8 +125,9 @@ func readSettings(path string) (*caddymodule.App, error) {
 // controlPlane completes the control plane's part of the settings.
 func controlPlane(raw json.RawMessage, p paths) (json.RawMessage, error) {
 	var c struct {
-		Blobs     string                     `json:"blobs,omitempty"`
-		Launchers map[string]json.RawMessage `json:"launchers,omitempty"`
+		Blobs      string                     `json:"blobs,omitempty"`
+		SecretKeys string                     `json:"secret_keys,omitempty"`
+		Launchers  map[string]json.RawMessage `json:"launchers,omitempty"`
 	}
 	if raw != nil {
 		if err := json.Unmarshal(raw, &c); err != nil {
@@ -135,6 +136,9 @@ func controlPlane(raw json.RawMessage, p paths) (json.RawMessage, error) {
 	}
 	if c.Blobs == "" {
 		c.Blobs = filepath.Join(p.data, "bundles")
+	}
+	if c.SecretKeys == "" {
+		c.SecretKeys = p.secretKeys()
 	}
 	defaults := map[string]map[string]any{
 		"process": {"data": filepath.Join(p.data, "processes"), "stop_on_exit": true},
@@ -174,6 +178,9 @@ func ownProcesses(controlPlane json.RawMessage, dataDir string) bool {
 
 // paths are where a run keeps what.
 type paths struct{ data, sockets string }
+
+// secretKeys is the file of keys where the settings name none.
+func (p paths) secretKeys() string { return filepath.Join(p.data, "secret-keys.json") }
 
 // caddyConfig is the whole configuration, as a Caddyfile would adapt to it.
 func caddyConfig(app *caddymodule.App, listen string, p paths) *caddy.Config {

@@ -75,13 +75,14 @@ func Run(ctx context.Context, o Options) (err error) {
 type run struct {
 	Options
 	paths
-	app    *caddymodule.App
-	site   *routing.Site
-	token  string
-	etcd   *embedded.Server
-	caddy  bool // was started
-	unlock func()
-	log    io.Closer
+	app       *caddymodule.App
+	site      *routing.Site
+	token     string
+	etcd      *embedded.Server
+	stopLocal func() // ends that stores ask etcd without a connection
+	caddy     bool   // was started
+	unlock    func()
+	log       io.Closer
 }
 
 // prepare checks everything that can be checked before something is started.
@@ -111,6 +112,10 @@ func prepare(o Options) (r *run, err error) {
 		r.unlock()
 		return nil, err
 	}
+	if err := r.makeSecretKeys(); err != nil {
+		r.unlock()
+		return nil, err
+	}
 	if r.app.ControlPlaneRaw, err = controlPlane(r.app.ControlPlaneRaw, r.paths); err != nil {
 		r.unlock()
 		return nil, usage("the settings of the control plane cannot be read: %v", err)
@@ -130,6 +135,7 @@ func (r *run) start(ctx context.Context) (err error) {
 		return fail(err, "the store does not start").WithHint("%s", r.mend(err))
 	}
 	r.app.Etcd.Endpoints = []string{r.etcd.Endpoint()}
+	r.stopLocal = etcdstore.Local(r.etcd.Endpoint(), r.etcd.KV())
 	if err := r.adminToken(ctx, log); err != nil {
 		return err
 	}
@@ -317,6 +323,7 @@ func (r *run) close() error {
 		err = caddy.Stop()
 	}
 	if r.etcd != nil {
+		r.stopLocal()
 		r.etcd.Close()
 	}
 	err = errors.Join(err, os.RemoveAll(r.sockets))

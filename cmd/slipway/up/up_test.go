@@ -170,15 +170,17 @@ func TestBaseURL(t *testing.T) {
 
 func TestControlPlaneIsCompletedNotReplaced(t *testing.T) {
 	for _, tc := range []struct{ name, given, want string }{
-		{"nothing given", ``, `{"blobs":"/d/bundles","launchers":{
+		{"nothing given", ``, `{"blobs":"/d/bundles","secret_keys":"/d/secret-keys.json","launchers":{
 			"manual":{"allow":["127.0.0.0/8","::1/128"]},"process":{"data":"/d/processes","stop_on_exit":true,"hide":["/d","/s"]}}}`},
-		{"blobs", `{"blobs":"/b"}`, `{"blobs":"/b","launchers":{
+		{"blobs", `{"blobs":"/b"}`, `{"blobs":"/b","secret_keys":"/d/secret-keys.json","launchers":{
 			"manual":{"allow":["127.0.0.0/8","::1/128"]},"process":{"data":"/d/processes","stop_on_exit":true,"hide":["/d","/s"]}}}`},
-		{"one launcher's setting", `{"launchers":{"process":{"data":"/p"},"manual":{"allow":["10.0.0.0/8"]}}}`, `{"blobs":"/d/bundles","launchers":{
+		{"one launcher's setting", `{"launchers":{"process":{"data":"/p"},"manual":{"allow":["10.0.0.0/8"]}}}`, `{"blobs":"/d/bundles","secret_keys":"/d/secret-keys.json","launchers":{
 			"manual":{"allow":["10.0.0.0/8"]},"process":{"data":"/p","stop_on_exit":true,"hide":["/d","/s"]}}}`},
-		{"more to hide", `{"launchers":{"process":{"hide":["/h"]}}}`, `{"blobs":"/d/bundles","launchers":{
+		{"other keys", `{"secret_keys":"/k"}`, `{"blobs":"/d/bundles","secret_keys":"/k","launchers":{
+			"manual":{"allow":["127.0.0.0/8","::1/128"]},"process":{"data":"/d/processes","stop_on_exit":true,"hide":["/d","/s"]}}}`},
+		{"more to hide", `{"launchers":{"process":{"hide":["/h"]}}}`, `{"blobs":"/d/bundles","secret_keys":"/d/secret-keys.json","launchers":{
 			"manual":{"allow":["127.0.0.0/8","::1/128"]},"process":{"data":"/d/processes","stop_on_exit":true,"hide":["/h","/d","/s"]}}}`},
-		{"an empty launcher", `{"launchers":{"process":{}}}`, `{"blobs":"/d/bundles","launchers":{
+		{"an empty launcher", `{"launchers":{"process":{}}}`, `{"blobs":"/d/bundles","secret_keys":"/d/secret-keys.json","launchers":{
 			"manual":{"allow":["127.0.0.0/8","::1/128"]},"process":{"data":"/d/processes","stop_on_exit":true,"hide":["/d","/s"]}}}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -133,9 +133,10 @@ type UserPatch struct {
 
 // AppPatch is the body of PATCH /apps/{id}.
 type AppPatch struct {
-	Visibility *string   `json:"visibility,omitempty"`
-	Tags       *[]string `json:"tags,omitempty" doc:"all tags that the app is to have"`
-	Image      *string   `json:"image,omitempty" doc:"of a container app; the admins' to set"`
+	Visibility    *string   `json:"visibility,omitempty"`
+	Tags          *[]string `json:"tags,omitempty" doc:"all tags that the app is to have"`
+	Image         *string   `json:"image,omitempty" doc:"of a container app; the admins' to set"`
+	LaunchProfile *string   `json:"launch_profile,omitempty" doc:"of instances that are started without one; empty: none"`
 }
 
 // InstancePatch is the body of PATCH /instances/{id}.
@@ -149,7 +150,10 @@ type InstancePatch struct {
 type Tag struct {
 	Name         string    `json:"name"`
 	Title        string    `json:"title"`
+	Description  string    `json:"description"`
 	Color        string    `json:"color"`
+	IsCategory   bool      `json:"is_category" doc:"whether it was made a category; the setting category_tags makes others"`
+	Kinds        []string  `json:"kinds" enum:"category,authorization,badge" doc:"what it is: category, by is_category or by the setting; authorization, by its visitor roles; badge, which is neither"`
 	VisitorRoles []string  `json:"visitor_roles" doc:"visitors with one of them see and run the ALL_USERS apps that have the tag"`
 	AdminRoles   []string  `json:"admin_roles" doc:"who has one assigns, removes and updates the tag; none: every full user"`
 	CreatedAt    time.Time `json:"created_at"`
@@ -160,7 +164,9 @@ type Tag struct {
 type TagRequest struct {
 	Name         string   `json:"name"`
 	Title        string   `json:"title,omitempty" maxLength:"100"`
+	Description  string   `json:"description,omitempty" maxLength:"300" doc:"one line of at most 300 bytes"`
 	Color        string   `json:"color,omitempty" pattern:"^(#[0-9A-Fa-f]{6})?$"`
+	IsCategory   bool     `json:"is_category,omitempty" doc:"makes it a category: apps are found by it"`
 	VisitorRoles []string `json:"visitor_roles,omitempty"`
 	AdminRoles   []string `json:"admin_roles,omitempty"`
 }
@@ -168,7 +174,9 @@ type TagRequest struct {
 // TagPatch is the body of PATCH /tags/{name}.
 type TagPatch struct {
 	Title        *string   `json:"title,omitempty" maxLength:"100"`
+	Description  *string   `json:"description,omitempty" maxLength:"300" doc:"one line of at most 300 bytes"`
 	Color        *string   `json:"color,omitempty" pattern:"^(#[0-9A-Fa-f]{6})?$"`
+	IsCategory   *bool     `json:"is_category,omitempty" doc:"makes it a category, or one no more unless the setting category_tags has it"`
 	VisitorRoles *[]string `json:"visitor_roles,omitempty"`
 	AdminRoles   *[]string `json:"admin_roles,omitempty"`
 }

@@ -6,23 +6,28 @@ import "time"
 
 // App is an app as the API shows it.
 type App struct {
-	ID          string    `json:"id" doc:"UUID in lower case" format:"uuid"`
-	Name        string    `json:"name"`
-	Version     string    `json:"version"`
-	Title       string    `json:"title"`
-	Description string    `json:"description"`
-	Owner       string    `json:"owner"`
-	Visibility  string    `json:"visibility" enum:"PRIVATE,ALL_USERS,PUBLIC"`
-	Tags        []string  `json:"tags"`
-	Lifecycle   string    `json:"lifecycle" enum:"ON_DEMAND,MANAGED,LINK"`
-	RoutingMode string    `json:"routing_mode" enum:"DOMAIN,BASE_URL"`
-	AppMode     string    `json:"app_mode" enum:"wave,python,container,binary,manual"`
-	Runnable    bool      `json:"runnable" doc:"whether an instance can be started now"`
-	Reasons     []Reason  `json:"reasons" doc:"why it is not runnable; empty when it is"`
-	Link        *string   `json:"link" doc:"where a link app leads; null for others"`
-	CreatedAt   time.Time `json:"created_at"`
-	UpdatedAt   time.Time `json:"updated_at"`
-	Warnings    []Fault   `json:"warnings,omitempty" doc:"of the import, only in its own answer"`
+	ID             string    `json:"id" doc:"UUID in lower case" format:"uuid"`
+	Name           string    `json:"name"`
+	Version        string    `json:"version"`
+	Title          string    `json:"title"`
+	Description    string    `json:"description"`
+	Owner          string    `json:"owner"`
+	Visibility     string    `json:"visibility" enum:"PRIVATE,ALL_USERS,PUBLIC"`
+	Tags           []string  `json:"tags"`
+	Categories     []string  `json:"categories" doc:"those tags that are categories"`
+	Category       *string   `json:"category" doc:"the older App.Category of its manifest; null without one"`
+	Lifecycle      string    `json:"lifecycle" enum:"ON_DEMAND,MANAGED,LINK"`
+	RoutingMode    string    `json:"routing_mode" enum:"DOMAIN,BASE_URL"`
+	AppMode        string    `json:"app_mode" enum:"wave,python,container,binary,manual"`
+	Runnable       bool      `json:"runnable" doc:"whether an instance can be started now"`
+	Reasons        []Reason  `json:"reasons" doc:"why it is not runnable; empty when it is"`
+	Link           *string   `json:"link" doc:"where a link app leads; null for others"`
+	Image          *string   `json:"image" doc:"of a container app; null without one"`
+	RuntimeVersion *string   `json:"runtime_version" doc:"what it runs on, resolved at import; null: on none"`
+	LaunchProfile  *string   `json:"launch_profile" doc:"of instances that are started without one"`
+	CreatedAt      time.Time `json:"created_at"`
+	UpdatedAt      time.Time `json:"updated_at"`
+	Warnings       []Fault   `json:"warnings,omitempty" doc:"of the import, only in its own answer"`
 }
 
 // Reason types why an app is not runnable or a start failed.
@@ -33,28 +38,30 @@ type Reason struct {
 
 // Instance is an instance as the API shows it.
 type Instance struct {
-	ID           string     `json:"id" format:"uuid"`
-	AppID        string     `json:"app_id" format:"uuid"`
-	AppName      string     `json:"app_name"`
-	AppVersion   string     `json:"app_version"`
-	Owner        string     `json:"owner"`
-	Visibility   string     `json:"visibility" enum:"PRIVATE,ALL_USERS,PUBLIC"`
-	Status       string     `json:"status" enum:"PENDING,DEPLOYED,SUSPENDING,SUSPENDED,RESUMING,FAILED,UNKNOWN,TERMINATING"`
-	Stage        *string    `json:"stage" doc:"how far a start has come; null when none is under way"`
-	Reason       *Reason    `json:"reason" doc:"why it FAILED; null otherwise"`
-	URL          string     `json:"url" doc:"the canonical URL" format:"uri"`
-	RoutingMode  string     `json:"routing_mode" enum:"DOMAIN,BASE_URL"`
-	PrimaryAlias *string    `json:"primary_alias"`
-	Launcher     string     `json:"launcher"`
-	LastActive   *time.Time `json:"last_active"`
-	SuspendAfter *time.Time `json:"suspend_after" doc:"when it goes to sleep unless somebody uses it; null for never"`
-	AwakeBecause *string    `json:"awake_because" doc:"what names that time: activity, presence, busy; or never, protected; null of what does not run"`
-	Wake         string     `json:"wake" doc:"whose visits wake it" enum:"visitors,owner,never"`
-	Restarts     int        `json:"restarts"`
-	Readonly     bool       `json:"readonly" doc:"the caller may not change it"`
-	Suspendable  bool       `json:"suspendable"`
-	CreatedAt    time.Time  `json:"created_at"`
-	UpdatedAt    time.Time  `json:"updated_at"`
+	ID            string     `json:"id" format:"uuid"`
+	AppID         string     `json:"app_id" format:"uuid"`
+	AppName       string     `json:"app_name"`
+	AppVersion    string     `json:"app_version"`
+	Owner         string     `json:"owner"`
+	Visibility    string     `json:"visibility" enum:"PRIVATE,ALL_USERS,PUBLIC"`
+	Status        string     `json:"status" enum:"PENDING,DEPLOYED,SUSPENDING,SUSPENDED,RESUMING,FAILED,UNKNOWN,TERMINATING"`
+	Stage         *string    `json:"stage" doc:"how far a start has come; null when none is under way"`
+	Reason        *Reason    `json:"reason" doc:"why it FAILED; null otherwise"`
+	URL           string     `json:"url" doc:"the canonical URL" format:"uri"`
+	RoutingMode   string     `json:"routing_mode" enum:"DOMAIN,BASE_URL"`
+	PrimaryAlias  *string    `json:"primary_alias"`
+	Launcher      string     `json:"launcher"`
+	LaunchProfile *string    `json:"launch_profile" doc:"that it was started with; null: its app's"`
+	Resources     *Resources `json:"resources" doc:"what the settings gave it when it was started first or redeployed; null: what its app says"`
+	LastActive    *time.Time `json:"last_active"`
+	SuspendAfter  *time.Time `json:"suspend_after" doc:"when it goes to sleep unless somebody uses it; null for never"`
+	AwakeBecause  *string    `json:"awake_because" doc:"what names that time: activity, presence, busy; or never, protected; null of what does not run"`
+	Wake          string     `json:"wake" doc:"whose visits wake it" enum:"visitors,owner,never"`
+	Restarts      int        `json:"restarts"`
+	Readonly      bool       `json:"readonly" doc:"the caller may not change it"`
+	Suspendable   bool       `json:"suspendable"`
+	CreatedAt     time.Time  `json:"created_at"`
+	UpdatedAt     time.Time  `json:"updated_at"`
 }
 
 // Alias is an alias as the API shows it.
@@ -106,7 +113,7 @@ type Leader struct {
 type RunRequest struct {
 	AppID         string  `json:"app_id" doc:"an app's ID, or at least the first 6 characters of it"`
 	Visibility    *string `json:"visibility,omitempty" doc:"PRIVATE (default), ALL_USERS or PUBLIC"`
-	LaunchProfile *string `json:"launch_profile,omitempty" doc:"none are configured: only null is taken"`
+	LaunchProfile *string `json:"launch_profile,omitempty" doc:"one of GET /launch-profiles; without it the app's own"`
 }
 
 // AliasRequest is the body of POST /aliases.

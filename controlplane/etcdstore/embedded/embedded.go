@@ -12,7 +12,9 @@ import (
 	"path/filepath"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.uber.org/zap"
 )
 
@@ -88,6 +90,9 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 
 // Endpoint is where clients reach it.
 func (s *Server) Endpoint() string { return s.endpoint }
+
+// KV is the server's without a connection, see etcdstore.Local.
+func (s *Server) KV() clientv3.KV { return v3client.New(s.etcd.Server).KV }
 
 // Err tells when the server has ended by itself.
 func (s *Server) Err() <-chan error { return s.etcd.Err() }

@@ -63,12 +63,12 @@ func Workload(own map[Behaviour]func()) {
 // Serve serves on the loopback port: /exit?code=3 ends the process so, all else
 // answers with its number.
 func Serve(port string) {
+	fmt.Println("it serves") // before: whoever finds the port open may read the log at once
 	l, err := net.Listen("tcp", "127.0.0.1:"+port)
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(4)
 	}
-	fmt.Println("it serves")
 	mux := http.NewServeMux()
 	mux.HandleFunc("/exit", func(_ http.ResponseWriter, r *http.Request) {
 		code, _ := strconv.Atoi(r.FormValue("code"))

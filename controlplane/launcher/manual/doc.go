@@ -3,9 +3,10 @@
 //
 // The address is resolved before each probe, and every IP address that it has
 // must lie in one of Config.Allow and not be refused by Config.Deny: a name
-// that an app's author controls must not become a way into other networks. The
-// probe connects to the very address that was checked, and that address is the
-// endpoint.
+// that an app's author controls must not become a way into other networks. A
+// wide network does not allow loopback, link-local and metadata addresses; one
+// that lies within such a range does. The probe connects to the very address
+// that was checked, and that address is the endpoint.
 //
 // A start is ready once the port accepts and the declared health path answers
 // 2xx or 3xx. Ready workloads are probed on; three failures in a row are their

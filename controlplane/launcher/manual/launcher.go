@@ -18,7 +18,8 @@ import (
 
 // Config is what a manual launcher needs. Its zero value allows no address.
 type Config struct {
-	// Allow are the networks that addresses may lie in.
+	// Allow are the networks that addresses may lie in. Loopback, link-local and
+	// metadata addresses need one that lies within such a range.
 	Allow []netip.Prefix
 	// Deny refuses addresses of Allow, such as the control plane's own ports.
 	Deny func(netip.AddrPort) bool

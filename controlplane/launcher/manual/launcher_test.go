@@ -107,6 +107,19 @@ func TestCheck(t *testing.T) {
 	if got := l.Check(&controlplane.App{AppMode: controlplane.Python}); len(got) != 1 {
 		t.Errorf("a Python app: %v", got)
 	}
+	wide := manual.New(manual.Config{Allow: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0"), netip.MustParsePrefix("169.254.7.0/24")}})
+	defer wide.Close(t.Context(), false, 0)
+	for address, taken := range map[string]bool{
+		"10.0.0.1": true, "[2001:db8::1]": true, "169.254.7.1": true,
+		"127.0.0.1": false, "127.9.9.9": false, "[::1]": false, "[::ffff:127.0.0.1]": false, "0.0.0.0": false, "[::]": false,
+		"169.254.169.254": false, "[fe80::1]": false, "224.0.0.1": false, "[ff02::1]": false,
+		"[fd00:ec2::254]": false, "[fd20:ce::254]": false, "100.100.100.200": false, "192.0.0.192": false, "168.63.129.16": false,
+	} {
+		got := wide.Check(app("http://"+address+":80", ""))
+		if (len(got) == 0) != taken || !taken && got[0].Code != controlplane.LauncherDown {
+			t.Errorf("every network is allowed, and %s gives %v", address, got)
+		}
+	}
 	none := manual.New(manual.Config{})
 	defer none.Close(t.Context(), false, 0)
 	if got := none.Check(app("http://127.0.0.1:80", "")); len(got) != 1 {

@@ -46,10 +46,32 @@ func (t target) String() string {
 // forbiddenError is an address that the launcher may not use.
 type forbiddenError struct{ error }
 
+// special are the ranges that no wider network allows: this machine, its
+// links, and where clouds tell their machines what nobody else may know (spec
+// apps.md §2, Runtime.Address).
+var special = []netip.Prefix{
+	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"),
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("::/128"), // connected to, it is loopback
+	netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("fe80::/10"),
+	netip.MustParsePrefix("224.0.0.0/24"), netip.MustParsePrefix("ff02::/16"),
+	netip.MustParsePrefix("fd00:ec2::254/128"), netip.MustParsePrefix("fd20:ce::254/128"), // of AWS, and of Google
+	netip.MustParsePrefix("100.100.100.200/32"), netip.MustParsePrefix("192.0.0.192/32"), // of Alibaba, and of Oracle
+	netip.MustParsePrefix("168.63.129.16/32"), // of Azure
+}
+
+// within reports whether all of p lies in a range.
+func within(p, of netip.Prefix) bool { return of.Contains(p.Addr()) && p.Bits() >= of.Bits() }
+
 // permit says why the launcher may not use an address.
 func (c Config) permit(a netip.AddrPort) error {
-	if !slices.ContainsFunc(c.Allow, func(p netip.Prefix) bool { return p.Contains(a.Addr()) }) {
+	allowed := slices.DeleteFunc(slices.Clone(c.Allow), func(p netip.Prefix) bool { return !p.Contains(a.Addr()) })
+	if len(allowed) == 0 {
 		return forbiddenError{fmt.Errorf("address %s is not in a network that this launcher may use (launcher manual { allow … })", a)}
+	}
+	for _, of := range special {
+		if of.Contains(a.Addr()) && !slices.ContainsFunc(allowed, func(p netip.Prefix) bool { return within(p, of) }) {
+			return forbiddenError{fmt.Errorf("address %s is in %s, which this launcher may use only where that is allowed by itself (launcher manual { allow … })", a, of)}
+		}
 	}
 	if c.Deny != nil && c.Deny(a) {
 		return forbiddenError{fmt.Errorf("address %s is one that this launcher may not use", a)}

@@ -131,7 +131,7 @@ func (n *watch) becomeReady() *controlplane.Reason {
 	}
 	code, what := controlplane.PortNeverOpened, "did not accept connections"
 	if n.opened {
-		code, what = controlplane.HealthTimeout, "did not answer "+n.w.App.Manifest.Runtime.HealthPath+" with 2xx or 3xx"
+		code, what = controlplane.HealthTimeout, "did not answer "+n.w.HealthPath()+" with 2xx or 3xx"
 	}
 	return &controlplane.Reason{Code: code, Text: fmt.Sprintf("%s %s within %s: %v", n.target, what, n.w.HealthTimeout, last)}
 }
@@ -171,7 +171,7 @@ func (n *watch) probe(ctx context.Context) (endpoint string, err error) {
 		if err = probe.Connect(ctx, a.String()); err != nil {
 			continue
 		}
-		path := n.w.App.Manifest.Runtime.HealthPath
+		path := n.w.HealthPath()
 		if path == "" {
 			return a.String(), nil
 		}

@@ -88,6 +88,7 @@ func (t *term) adoptAll(ctx context.Context) (err error) {
 	for _, i := range adopted {
 		t.cfg.Log.Info("adopted an instance's process", zap.String("instance", i.id), zap.Int("pid", i.run.adopts.PID))
 		t.ports.hold(i.run.state.Port)
+		t.ports.hold(i.run.state.AppPort)
 		t.running.Go(i.run.loop)
 	}
 	t.running.Go(t.emptyTrash)

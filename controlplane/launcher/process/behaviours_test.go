@@ -35,7 +35,7 @@ const (
 	keeps     launchertest.Behaviour = "keeps"      // adds to the files KEPT, prints the files READ, then serves
 	chatty    launchertest.Behaviour = "chatty"     // writes 4 MiB, then serves
 	onIPv6    launchertest.Behaviour = "on-ipv6"    // listens on [::1] only
-	late      launchertest.Behaviour = "late"       // listens after a second
+	late      launchertest.Behaviour = "late"       // listens once the file ALLOWED is there
 	suicide   launchertest.Behaviour = "suicide"    // sends itself SIGKILL
 	everyAddr launchertest.Behaviour = "every-addr" // listens on every address
 )
@@ -136,7 +136,9 @@ var behaviours = map[launchertest.Behaviour]func(){
 	},
 	everyAddr: func() { http.ListenAndServe(":"+os.Getenv("PORT"), nil) },
 	late: func() {
-		time.Sleep(time.Second)
+		for _, err := os.Stat(os.Getenv("ALLOWED")); err != nil; _, err = os.Stat(os.Getenv("ALLOWED")) {
+			time.Sleep(10 * time.Millisecond)
+		}
 		launchertest.Serve(os.Getenv("PORT"))
 	},
 	suicide: func() { syscall.Kill(os.Getpid(), syscall.SIGKILL); time.Sleep(time.Minute) },

@@ -30,7 +30,7 @@ type builder struct {
 	log    *os.File // its log, what the steps write to
 	output *os.File // the instance's log, a copy
 	home   string   // HOME and TMPDIR
-	dir    string   // the unpacked bundle
+	dir    string   // requirements.txt and wheels, what is installed from
 
 	isolation buildIsolation
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/machine"
 )
@@ -19,17 +20,28 @@ type buildIsolation struct {
 	s      *isolation
 	name   string // of the user, while there is one
 	folder string // of the environment
-	app    string // the unpacked bundle
 	spec   *confine.Spec
 }
 
 // buildPrefix begins the names of users that install; no instance is called so.
 const buildPrefix = ".env-"
 
-// isolateBuild prepares for an installation below the folder, from app. The
-// user is the installation's own, so that none meets another.
-func (s *isolation) isolateBuild(key, folder, app string) (buildIsolation, error) {
-	b := buildIsolation{s: s, folder: folder, app: app, spec: &confine.Spec{}}
+// exposes says why nothing may be installed here: it would run as a user that
+// can read secrets and the store (spec apps.md §4). Nil where it would not.
+func (s *isolation) exposes() *controlplane.Reason {
+	if s.able.Users == nil || s.able.Mounts == nil {
+		return nil
+	}
+	return reason(controlplane.Dependencies, "packages are not installed, since their code could read Slipway's secrets and store here: "+
+		"no user of its own can do it (%v), and the data folder cannot be hidden from it (%v); run Slipway as root, or allow user namespaces "+
+		"(sysctl user.max_user_namespaces above 0, kernel.apparmor_restrict_unprivileged_userns=0, kernel.unprivileged_userns_clone=1, as far as the machine has them) and start it again",
+		s.able.Users, s.able.Mounts)
+}
+
+// isolateBuild prepares for an installation below the folder. The user is the
+// installation's own, so that none meets another.
+func (s *isolation) isolateBuild(key, folder string) (buildIsolation, error) {
+	b := buildIsolation{s: s, folder: folder, spec: &confine.Spec{}}
 	if s.able.Users != nil {
 		return b, nil
 	}
@@ -39,19 +51,17 @@ func (s *isolation) isolateBuild(key, folder, app string) (buildIsolation, error
 		return b, err
 	}
 	b.spec.User = &user
-	// The bundle is nobody's secret, and found by nobody who does not know the
-	// run folder's name.
-	if err := errors.Join(os.Chmod(app, 0o755), os.Chmod(folder, 0o755), os.Chown(folder, user.UID, user.GID)); err != nil {
+	if err := errors.Join(os.Chmod(folder, 0o755), os.Chown(folder, user.UID, user.GID)); err != nil {
 		return b, fmt.Errorf("prepare installation: %w", err)
 	}
 	return b, nil
 }
 
-// begin gives the installation its home.
-func (b *buildIsolation) begin(home string) error {
-	b.spec.Dir = b.app
+// begin gives the installation its home, and has it work in a folder there.
+func (b *buildIsolation) begin(home, dir string) error {
+	b.spec.Dir = dir
 	if b.spec.User != nil {
-		if err := os.Chown(home, b.spec.User.UID, b.spec.User.GID); err != nil {
+		if err := machine.Give(home, *b.spec.User); err != nil {
 			return fmt.Errorf("prepare installation: %w", err)
 		}
 		return nil
@@ -63,7 +73,7 @@ func (b *buildIsolation) begin(home string) error {
 	if err := os.Mkdir(b.spec.Scratch, 0o700); err != nil {
 		return fmt.Errorf("prepare installation: %w", err)
 	}
-	b.spec.Mounts = b.s.hide(b.folder, home, b.app)
+	b.spec.Mounts = b.s.hide(b.folder, home)
 	return nil
 }
 

@@ -20,12 +20,15 @@ func (l *Launcher) Check(app *controlplane.App) []controlplane.Reason {
 	}
 	rt := app.Manifest.Runtime
 	switch app.AppMode {
-	case controlplane.Python:
+	case controlplane.Python, controlplane.Wave:
 		if rt.Module == "" {
 			add(controlplane.BadBundle, "app.toml names no Runtime.Module to run")
 		}
-		if _, err := l.python.find(); err != nil {
+		if _, err := l.python.any(); err != nil {
 			add(controlplane.Dependencies, "%v; install it with `apt-get install python3 python3-venv`", err)
+		}
+		if why := l.waveReason(app); why != nil {
+			found = append(found, *why)
 		}
 	case controlplane.Binary:
 		switch {
@@ -34,8 +37,6 @@ func (l *Launcher) Check(app *controlplane.App) []controlplane.Reason {
 		case !slices.Equal(rt.AppEntryPoint, sampleApp) && !filepath.IsLocal(rt.AppEntryPoint[0]):
 			add(controlplane.BadBundle, "Runtime.AppEntryPoint %q is not a file of the bundle", rt.AppEntryPoint[0])
 		}
-	case controlplane.Wave:
-		add(controlplane.WaveServerMissing, "Wave apps cannot be run by this launcher yet")
 	case controlplane.Container:
 		add(controlplane.LauncherDown, "no launcher that runs containers is configured")
 	case controlplane.Manual:

@@ -43,6 +43,7 @@ type command struct {
 
 	confine *confine.Spec // nil: what the control plane may
 	own     bool          // a part of this program, wherever its file is
+	pair    bool          // it is the keeper of a Wave server and its app
 	network *netns.Namespace
 }
 

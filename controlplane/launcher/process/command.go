@@ -10,12 +10,16 @@ import (
 	"strings"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/python"
 )
 
 // command says what to execute for the app, without the port.
 func (r *run) command(root *os.Root, output *os.File) (command, *controlplane.Reason) {
-	if r.w.App.AppMode == controlplane.Python {
+	switch r.w.App.AppMode {
+	case controlplane.Python:
 		return r.pythonCommand(output)
+	case controlplane.Wave:
+		return r.waveCommand(output)
 	}
 	rt := r.w.App.Manifest.Runtime
 	c := command{
@@ -37,7 +41,7 @@ func (r *run) command(root *os.Root, output *os.File) (command, *controlplane.Re
 		err = root.Chmod(name, 0o755)
 	}
 	if err != nil {
-		return command{}, unstartable(c.called, err)
+		return command{}, unstartable(c.called, filepath.Join(c.dir, name), err)
 	}
 	c.path = filepath.Join(c.dir, name)
 	c.args = slices.Concat(rt.AppEntryPoint[1:], rt.AppArgs)
@@ -46,27 +50,30 @@ func (r *run) command(root *os.Root, output *os.File) (command, *controlplane.Re
 
 func (r *run) pythonCommand(output *os.File) (command, *controlplane.Reason) {
 	t := r.i.t
-	python, err := t.python.find()
+	p, note, err := t.python.nearest(r.w.Runtime)
 	if err != nil {
 		return command{}, reason(controlplane.Dependencies, "%v; install it with `apt-get install python3 python3-venv`", err)
 	}
+	if note != "" {
+		r.warn(output, []string{note})
+	}
 	c := command{
-		path:   python.path,
+		path:   p.Path,
 		dir:    r.appDir(),
 		env:    r.environ(),
 		called: "python3",
 		// Unbuffered, so that the log has a line when the app prints it.
 		args: []string{"-u", "-m", r.w.App.Manifest.Runtime.Module},
 	}
-	reqs, err := readRequirements(c.dir)
+	reqs, err := python.ReadRequirements(c.dir)
 	if err != nil {
 		return command{}, reason(controlplane.BadBundle, "requirements.txt cannot be read: %v", err)
 	}
-	if !reqs.any() {
+	if !reqs.Any() {
 		return c, nil
 	}
 	r.tell(controlplane.StageDependencies)
-	env, why := t.envs.ensure(r.ctx, python, reqs, output, r.say)
+	env, why := t.envs.ensure(r.ctx, p, reqs, output, r.say)
 	if why != nil {
 		return command{}, why
 	}

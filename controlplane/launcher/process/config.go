@@ -34,6 +34,11 @@ type Config struct {
 	// hand); empty is this one. It has to import this package.
 	Self string
 
+	// WaveServer is the program that serves Wave apps whose own packages bring
+	// none, an absolute path; the pages that go with it are in the folder www
+	// beside it. Empty: those apps are not runnable.
+	WaveServer string
+
 	// LogLimit bounds each log file, in bytes; 0 is 16 MiB. A workload can
 	// exceed it by what it writes in one second.
 	LogLimit int64
@@ -44,10 +49,18 @@ type Config struct {
 	// Processes bounds the processes and threads of each instance; 0 is 4096.
 	Processes int
 
+	// SharedMemory is the size of the /dev/shm that Runtime.EnableSHM asks for, in
+	// bytes; 0 is 2 GiB (spec apps.md §2).
+	SharedMemory int64
+
 	// Hide are folders that instances do not see where they have the control
 	// plane's own user and mount namespaces can be made: what that user keeps
 	// secret. DataDir is always hidden. What is not there is passed over.
 	Hide []string
+
+	// Secrets are files that are to be hidden likewise, by absolute paths: each
+	// with its folder, unless apps need that. Then the log of the start says so.
+	Secrets []string
 
 	// FirstUser and LastUser are the range of users that instances get, each
 	// its own, where the control plane is root; 0 is 200000 to 265535. Two
@@ -75,6 +88,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Processes == 0 {
 		c.Processes = 4096
+	}
+	if c.SharedMemory == 0 {
+		c.SharedMemory = 2 << 30
 	}
 	if c.FirstUser == 0 && c.LastUser == 0 {
 		c.FirstUser, c.LastUser = machine.FirstUser, machine.LastUser

@@ -185,6 +185,15 @@ func TestACopyOfAFolderLeavesTheFirstOnesProcessesAlone(t *testing.T) {
 	a, b := tempDir(t), tempDir(t)
 	first := opened(t, a)
 	running := start(t, first, workload("one", 1, launchertest.Serves)).Ready("one", 1)
+	// The last of its records is written: what is copied stands still.
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		if s, err := readState(first.instanceDir("one")); err == nil && s.Run.Ready {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("not recorded as ready")
+		}
+	}
 	if err := os.Remove(b); err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/hand"
+	"github.com/seed-dbc68772/slipway/controlplane/python"
 )
 
 // environments are virtual environments of Python in DATA/envs/<key>/<nonce>,
@@ -76,10 +77,13 @@ func newEnvironments(t *term) *environments {
 
 // ensure returns the environment's folder, building it where it is not there.
 // What pip says goes to envs/<key>.log and to output, and how far it is to say.
-func (e *environments) ensure(ctx context.Context, p python, reqs requirements, output *os.File, say func(words)) (string, *controlplane.Reason) {
-	key := reqs.key(p)
+func (e *environments) ensure(ctx context.Context, p python.Interpreter, reqs python.Requirements, output *os.File, say func(words)) (string, *controlplane.Reason) {
+	key := reqs.Key(p)
 	if dir := e.find(key); dir != "" {
 		return dir, nil
+	}
+	if why := e.t.exposes(); why != nil {
+		return "", why
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, e.t.cfg.BuildTimeout,
 		fmt.Errorf("the installation took longer than %s", e.t.cfg.BuildTimeout))
@@ -93,13 +97,13 @@ func (e *environments) ensure(ctx context.Context, p python, reqs requirements, 
 	if dir := e.find(key); dir != "" {
 		return dir, nil
 	}
-	b := builder{e: e, key: key, nonce: rand.Text(), output: output, dir: reqs.dir}
-	b.progress = progress{wanted: reqs.count(), say: mine.say}
+	b := builder{e: e, key: key, nonce: rand.Text(), output: output}
+	b.progress = progress{wanted: reqs.Count(), say: mine.say}
 	dir := filepath.Join(e.dir, key, b.nonce)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return "", broken(fmt.Errorf("make folder of environment: %w", err))
 	}
-	if b.isolation, err = e.t.isolateBuild(key, filepath.Dir(dir), reqs.dir); err != nil {
+	if b.isolation, err = e.t.isolateBuild(key, filepath.Dir(dir)); err != nil {
 		return "", broken(err)
 	}
 	why := b.build(ctx, p, reqs, dir)
@@ -204,7 +208,7 @@ func (e *environments) leftovers() []string {
 	return paths
 }
 
-func (b *builder) build(ctx context.Context, p python, reqs requirements, dir string) *controlplane.Reason {
+func (b *builder) build(ctx context.Context, p python.Interpreter, reqs python.Requirements, dir string) *controlplane.Reason {
 	log, err := os.OpenFile(dir+".log", os.O_CREATE|os.O_EXCL|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
 		return broken(fmt.Errorf("open environment's log: %w", err))
@@ -216,34 +220,38 @@ func (b *builder) build(ctx context.Context, p python, reqs requirements, dir st
 		return broken(fmt.Errorf("make temporary folder: %w", err))
 	}
 	defer func() { _ = removeTree(tmp) }() // what stays is in the way of nothing
-	b.log, b.home = log, tmp
-	if err := b.isolation.begin(tmp); err != nil {
+	b.log, b.home, b.dir = log, tmp, filepath.Join(tmp, "wanted")
+	if err := reqs.Copy(b.dir); err != nil {
+		return broken(fmt.Errorf("copy requirements: %w", err))
+	}
+	if err := b.isolation.begin(tmp, b.dir); err != nil {
 		return broken(err)
 	}
 
 	b.progress.begin(0, "making a Python environment")
-	if err := b.run(ctx, p.path, "-m", "venv", dir); err != nil {
+	if err := b.run(ctx, p.Path, "-I", "-m", "venv", dir); err != nil {
 		if text := b.said(); strings.Contains(text, "ensurepip") || strings.Contains(text, "No module named") {
 			return reason(controlplane.Dependencies,
-				"%s cannot make virtual environments, since its module venv or ensurepip is missing; install it with `apt-get install python3-venv`", p.path)
+				"%s cannot make virtual environments, since its module venv or ensurepip is missing; install it with `apt-get install python3-venv`", p.Path)
 		}
 		return b.failed("python3 -m venv", err)
 	}
 	b.progress.begin(madePercent, "installing packages")
 	b.progress.site = sitePackages(dir)
-	pip := []string{"-m", "pip", "install", "--disable-pip-version-check", "--no-input"}
+	pip := []string{"-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"}
 	if tellsRaw(b.progress.site) {
 		pip = append(pip, "--progress-bar=raw")
 	}
-	for _, d := range reqs.folders() {
+	folders := reqs.Folders(b.dir)
+	for _, d := range folders {
 		pip = append(pip, "--find-links", d)
 	}
 	pip = append(pip, "-r", "requirements.txt")
 	interpreter := filepath.Join(dir, "bin", "python")
-	if len(reqs.wheels) > 0 { // offline first
+	if len(folders) > 0 { // offline first
 		err = b.run(ctx, interpreter, append(pip, "--no-index")...)
 	}
-	if len(reqs.wheels) == 0 || err != nil && ctx.Err() == nil {
+	if len(folders) == 0 || err != nil && ctx.Err() == nil {
 		err = b.run(ctx, interpreter, pip...)
 	}
 	if err != nil {

@@ -161,6 +161,7 @@ func TestAControlPlaneThatIsHeldUpChangesNothing(t *testing.T) {
 					case !ordinary && os.Getenv("SLIPWAY_E2E") != "all":
 						t.Skip("it takes minutes: run with SLIPWAY_E2E=all")
 					}
+					t.Parallel() // they wait for most of the time
 					heldUp(t, c, how, next)
 				})
 			}

@@ -5,6 +5,7 @@ package process
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,6 +20,7 @@ type group struct {
 	procgroup.Group
 	t      *term
 	cgroup *machine.Cgroup // of the run; nil is none
+	kept   bool            // its leader is a keeper (package pair), which ends the others in their order
 }
 
 func (t *term) group(leader procgroup.Ident, marker string) group {
@@ -44,11 +46,31 @@ func (g group) Members() ([]procgroup.Proc, error) {
 	return members, err
 }
 
+// ask asks the group to end: all of it, or its keeper alone while there is one.
+func (g group) ask() error {
+	members, err := g.Members()
+	if err != nil {
+		return err
+	}
+	keeper := slices.IndexFunc(members, func(p procgroup.Proc) bool { return p.PID == g.Leader.PID && p.Start == g.Leader.Start })
+	if g.kept && keeper >= 0 {
+		members = members[keeper : keeper+1]
+	}
+	return g.send(unix.SIGTERM, members)
+}
+
 // signal sends sig to every member and returns how many there were.
 func (g group) signal(sig unix.Signal) (int, error) {
 	members, err := g.Members()
-	if err != nil || len(members) == 0 {
+	if err != nil {
 		return 0, err
+	}
+	return len(members), g.send(sig, members)
+}
+
+func (g group) send(sig unix.Signal, members []procgroup.Proc) error {
+	if len(members) == 0 {
+		return nil
 	}
 	order := hand.Signal{Number: sig}
 	for _, p := range members {
@@ -58,8 +80,8 @@ func (g group) signal(sig unix.Signal) (int, error) {
 		order.Seal = g.cgroup.Seals()
 	}
 	g.t.at("signal: chosen")
-	_, err = g.t.act(hand.Order{Signal: &order})
-	return len(members), err
+	_, err := g.t.act(hand.Order{Signal: &order})
+	return err
 }
 
 // kill sends SIGKILL until no member is left. Members that fork meanwhile are

@@ -25,10 +25,12 @@ import (
 
 // A hand works for milliseconds. One that has worked for handPatience waits for
 // a lock that another hand does not give back, and that one is killed; after
-// handLimit the hand is killed itself.
+// handLimit the hand is killed itself. A lock is one that is not given back when
+// the same hand has it still after holdsOn.
 const (
 	handPatience = 2 * time.Second
 	handLimit    = 10 * time.Second
+	holdsOn      = 200 * time.Millisecond
 )
 
 var errSilent = errors.New("the process that acts on the data folder was killed")
@@ -168,8 +170,12 @@ func (h *hired) bury() error {
 // or frozen with its control plane, must not keep others from working. What it
 // was to do is not done, or done whole.
 func (b *base) freeLock() {
+	before := b.lockHolders()
+	// Another control plane may have freed it just now: who has it since then
+	// needs milliseconds.
+	time.Sleep(holdsOn)
 	for _, pid := range b.lockHolders() {
-		if !b.isHand(pid) {
+		if !slices.Contains(before, pid) || !b.isHand(pid) {
 			continue
 		}
 		b.cfg.Log.Warn("killing a process that keeps the data folder locked", zap.Int("pid", pid))

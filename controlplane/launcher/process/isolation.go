@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 
 	"go.uber.org/zap"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -28,30 +27,29 @@ type isolation struct {
 	dir      string   // the data folder
 	secret   []string // further folders that are hidden
 	most     int      // processes of one instance
+	shm      int64    // bytes of the /dev/shm that Runtime.EnableSHM asks for
 	owner    string   // names it in control groups and rules
 	able     machine.Abilities
 	users    machine.Users
 	networks *netns.Networks // nil, in tests: none
-
+	exposed  []string        // files of Config.Secrets that hiding would take too much with
 }
 
-// resources is where Runtime.ResourceVolumeSize asks for a volume, and
-// sharedMemory what Runtime.EnableSHM asks for, in bytes.
-const (
-	resources    = "/resources"
-	sharedMemory = 2 << 30
-)
+// resources is where Runtime.ResourceVolumeSize asks for a volume.
+const resources = "/resources"
 
 // newIsolation finds what is permitted here.
 func newIsolation(ctx context.Context, cfg Config, folder string) (*isolation, error) {
 	s := &isolation{
 		dir:    cfg.DataDir,
-		secret: cfg.Hide,
+		secret: slices.Clone(cfg.Hide),
 		most:   cfg.Processes,
+		shm:    cfg.SharedMemory,
 		owner:  procgroup.Digest(folder),
 		able:   machine.Probe(ctx, filepath.Join(cfg.DataDir, "instances")),
 		users:  machine.Users{Dir: filepath.Join(cfg.DataDir, "users"), First: cfg.FirstUser, Last: cfg.LastUser},
 	}
+	s.keep(cfg)
 	var err error
 	if s.networks, err = netns.New(cfg.Network, s.owner); err != nil {
 		return nil, err
@@ -77,6 +75,12 @@ func (s *isolation) tell(log *zap.Logger) {
 		if c.why != nil {
 			log.Warn("apps run without "+c.without, zap.Error(c.why))
 		}
+	}
+	if why := s.exposes(); why != nil {
+		log.Warn(why.Text)
+	}
+	if s.able.Users != nil && len(s.exposed) > 0 {
+		log.Warn("apps can read files that are secret; put these into a folder of their own, where no program is", zap.Strings("files", s.exposed))
 	}
 }
 
@@ -179,6 +183,9 @@ func (s *isolation) unenforced(rt controlplane.Runtime, root *os.Root) []string 
 	say("size of volume", rt.ResourceVolumeSize, never)
 	if s.able.Users != nil {
 		lines = append(lines, s.able.Users.Error())
+	}
+	if rt.EnableSHM && s.able.Mounts != nil {
+		lines = append(lines, fmt.Sprintf("Runtime.EnableSHM is not granted by the process launcher; /dev/shm is the machine's: %v", s.able.Mounts))
 	}
 	if rt.GPUCount > 0 {
 		lines = append(lines, fmt.Sprintf("%d GPUs are wanted; the process launcher gives what the machine has", rt.GPUCount))
@@ -291,7 +298,7 @@ func (r *run) mounts(user *confine.User) ([]confine.Mount, error) {
 		err = errors.Join(err, volume("resources", resources))
 	}
 	if m.Runtime.EnableSHM {
-		mounts = append(mounts, confine.Mount{Target: "/dev/shm", Size: sharedMemory, Mode: 0o1777})
+		mounts = append(mounts, confine.Mount{Target: "/dev/shm", Size: s.shm, Mode: 0o1777})
 	}
 	for n, f := range r.w.Files {
 		if path.IsAbs(f.Path) {
@@ -299,39 +306,6 @@ func (r *run) mounts(user *confine.User) ([]confine.Mount, error) {
 		}
 	}
 	return mounts, err
-}
-
-// hide leaves nothing of the data folder but these folders, and nothing of what
-// else is secret: where one user has all instances and the control plane, that
-// is what keeps others' things from them.
-func (s *isolation) hide(but ...string) []confine.Mount {
-	var mounts []confine.Mount
-	for _, folder := range s.hidden() {
-		mounts = append(mounts, confine.Mount{Target: folder, ReadOnly: true})
-	}
-	for _, folder := range but {
-		mounts = append(mounts, confine.Mount{Source: folder, Target: folder})
-	}
-	return mounts
-}
-
-// hidden are the folders to hide, without those that are in another.
-func (s *isolation) hidden() []string {
-	all := []string{s.dir}
-	for _, folder := range s.secret {
-		if info, err := os.Stat(folder); err == nil && info.IsDir() {
-			all = append(all, filepath.Clean(folder))
-		}
-	}
-	slices.Sort(all) // a folder comes before what is in it
-	var outer []string
-	for _, folder := range all {
-		in := func(other string) bool { return folder == other || strings.HasPrefix(folder, other+"/") }
-		if !slices.ContainsFunc(outer, in) {
-			outer = append(outer, folder)
-		}
-	}
-	return outer
 }
 
 // absoluteFile is where the nth [[File]] is kept that has an absolute path.

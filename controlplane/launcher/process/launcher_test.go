@@ -71,7 +71,7 @@ func TestNoProcessOfTheGroupSurvives(t *testing.T) {
 			}
 			for n, pid := range children {
 				// A process that ends is in no group any more, and a moment later gone.
-				for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+				for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 					if p, err := procgroup.ReadProc(pid); err != nil || p.Zombie() {
 						break
 					}
@@ -206,14 +206,14 @@ func TestWhyAStartEnds(t *testing.T) {
 	}{
 		{"a crash names code and log", launchertest.Crashes, nil, controlplane.Crashed, "exit code 3 before it was ready; its last lines are in `slipway instance logs one`"},
 		{"a SIGKILL hints at memory", suicide, nil, controlplane.Crashed, "SIGKILL"},
-		{"another port is named", elsewhere, func(w *launcher.Workload) { w.HealthTimeout = 2 * time.Second }, controlplane.PortNeverOpened, "the app listens on 127.0.0.1:"},
+		{"another port is named", elsewhere, func(w *launcher.Workload) { w.HealthTimeout = 5 * time.Second }, controlplane.PortNeverOpened, "the app listens on 127.0.0.1:"},
 		{"an unhealthy app", unhealthy, func(w *launcher.Workload) {
-			w.HealthTimeout = 2 * time.Second
+			w.HealthTimeout = 5 * time.Second
 			w.App.Manifest.Runtime.HealthPath = "/healthz"
 		}, controlplane.HealthTimeout, "500"},
 		{"a fixed port that is in use", launchertest.Serves, func(w *launcher.Workload) { w.App.Manifest.Runtime.Port = used }, controlplane.PortInUse, strconv.Itoa(used)},
 		{"a text that is no program", "", text(map[string]string{"server": "hello"}, "server"), controlplane.BadBundle, "exec format error"},
-		{"an interpreter that is missing", "", text(map[string]string{"server": "#!/no/such\n"}, "server"), controlplane.BadBundle, "no such file"},
+		{"an interpreter that is missing", "", text(map[string]string{"server": "#!/no/such\n"}, "server"), controlplane.BadBundle, "its first line names /no/such, which is not there"},
 		{"an entry point that is missing", "", text(nil, "bin/server"), controlplane.BadBundle, "bin/server"},
 		{"an entry point that is a folder", "", text(map[string]string{"bin/x": ""}, "bin"), controlplane.BadBundle, "not a file"},
 		{"a broken bundle", launchertest.Serves, func(w *launcher.Workload) { w.OpenBundle = brokenBundle }, controlplane.BadBundle, "unpacked"},
@@ -236,10 +236,11 @@ func TestWhyAStartEnds(t *testing.T) {
 
 func TestAStrangerOnThePickedPortCostsATry(t *testing.T) {
 	l := opened(t, tempDir(t))
-	o := start(t, l, workload("one", 1, late))
+	allowed := filepath.Join(tempDir(t), "allowed")
+	o := start(t, l, workload("one", 1, late, "ALLOWED="+allowed))
 	o.Await("starting", func(f launcher.Fact) bool { return f.Stage == controlplane.StageStarting })
 	var port int
-	for deadline := time.Now().Add(5 * time.Second); port == 0 && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); port == 0 && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if s, err := readState(l.instanceDir("one")); err == nil && s.Run != nil && s.Run.Process.PID != 0 {
 			port = s.Run.Port
 		}
@@ -249,6 +250,9 @@ func TestAStrangerOnThePickedPortCostsATry(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stranger.Close()
+	if err := os.WriteFile(allowed, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if ready := o.Ready("one", 1); ready.Endpoint == stranger.Addr().String() {
 		t.Errorf("the stranger's %s is the endpoint", ready.Endpoint)
 	}
@@ -267,7 +271,7 @@ func TestLogsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		_, taken, err := sizes(f)
 		if err != nil {
 			t.Fatal(err)
@@ -350,7 +354,7 @@ func TestCheck(t *testing.T) {
 		{name: "no entry point", mode: controlplane.Binary, code: controlplane.BadBundle, text: "AppEntryPoint"},
 		{name: "a program of the host", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: []string{"/bin/sh"}}, code: controlplane.BadBundle, text: "/bin/sh"},
 		{name: "no python", mode: controlplane.Python, rt: controlplane.Runtime{Module: "app"}, code: controlplane.Dependencies, text: "apt-get install python3 python3-venv"},
-		{name: "Wave", mode: controlplane.Wave, code: controlplane.WaveServerMissing, text: "yet"},
+		{name: "Wave without python", mode: controlplane.Wave, rt: controlplane.Runtime{Module: "app"}, code: controlplane.Dependencies, text: "apt-get install python3 python3-venv"},
 		{name: "a container", mode: controlplane.Container, code: controlplane.LauncherDown, text: "no launcher that runs containers is configured"},
 		{name: "a volume", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: sampleApp, VolumeMount: "/data"}, no: denied, code: controlplane.NeedsMountNamespace, text: "/data"},
 		{name: "an absolute file", mode: controlplane.Binary, rt: controlplane.Runtime{AppEntryPoint: sampleApp}, file: "/etc/x", no: denied, code: controlplane.NeedsMountNamespace, text: "/etc/x needs a mount namespace, which cannot be made here: not here"},

@@ -30,6 +30,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	standIn()
 	launchertest.Workload(behaviours)
 	if dir := os.Getenv("PROCESSTEST_CONTROL_PLANE"); dir != "" {
 		runControlPlane(dir)

@@ -149,24 +149,6 @@ func TestLastError(t *testing.T) {
 	}
 }
 
-func TestEnvironmentKey(t *testing.T) {
-	base := requirements{text: []byte("a\n"), wheels: []wheel{{"x.whl", "1"}}}
-	p := python{real: "/usr/bin/python3.11", version: "3.11.7"}
-	if first, second := base.key(p), base.key(p); first != second {
-		t.Error("a key changes by itself")
-	}
-	for name, other := range map[string]string{
-		"requirements": requirements{text: []byte("b\n"), wheels: base.wheels}.key(p),
-		"a wheel":      requirements{text: base.text, wheels: []wheel{{"x.whl", "2"}}}.key(p),
-		"the version":  base.key(python{real: p.real, version: "3.11.8"}),
-		"the program":  base.key(python{real: "/opt/python", version: p.version}),
-	} {
-		if other == base.key(p) {
-			t.Errorf("%s does not change the key", name)
-		}
-	}
-}
-
 func TestRemoveTreeTakesFoldersWithoutRights(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "x")
 	if err := os.MkdirAll(filepath.Join(dir, "a", "b"), 0o700); err != nil {

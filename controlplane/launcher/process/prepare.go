@@ -5,6 +5,7 @@ package process
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -36,24 +37,39 @@ func (r *run) prepare(output *os.File) (command, *controlplane.Reason) {
 		return command{}, broken(fmt.Errorf("open run folder: %w", err))
 	}
 	defer root.Close()
+	if why := r.writeFiles(root, false); why != nil {
+		return command{}, why
+	}
+	r.warn(output, r.w.Warnings)
+	r.warn(output, r.i.t.unenforced(r.w.App.Manifest.Runtime, root))
+	c, why := r.command(root, output)
+	if why == nil { // what installs dependencies has ended, and has read no secret
+		why = r.writeFiles(root, true)
+	}
+	if why == nil {
+		why = r.confine(&c)
+	}
+	return c, why
+}
+
+// writeFiles writes the [[File]]s that hold secrets, or those that hold none.
+func (r *run) writeFiles(root *os.Root, secret bool) *controlplane.Reason {
 	for n, f := range r.w.Files {
+		if (f.Secret != "") != secret {
+			continue
+		}
 		write := func() error { return writeFile(root, f) }
 		if path.IsAbs(f.Path) {
 			write = func() error { return r.writeAbsolute(n, f) }
 		}
 		if err := write(); err != nil {
 			if why := noCapacity(err); why != nil {
-				return command{}, why
+				return why
 			}
-			return command{}, reason(controlplane.BadBundle, "[[File]] %s cannot be written: %v", f.Path, err)
+			return reason(controlplane.BadBundle, "[[File]] %s cannot be written: %v", f.Path, err)
 		}
 	}
-	r.warn(output, r.i.t.unenforced(r.w.App.Manifest.Runtime, root))
-	c, why := r.command(root, output)
-	if why == nil {
-		why = r.confine(&c)
-	}
-	return c, why
+	return nil
 }
 
 // The folder of the run, and what is in it. No other run shares any of it.
@@ -99,6 +115,10 @@ func writeToken(path, token string) error {
 func writeFile(root *os.Root, f controlplane.File) error {
 	name := path.Clean(f.Path)
 	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return err
+	}
+	// One of the bundle's would keep its own mode.
+	if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return root.WriteFile(name, []byte(f.Value), 0o600)

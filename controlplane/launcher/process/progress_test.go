@@ -171,7 +171,9 @@ func TestABuildTellsItsProgress(t *testing.T) {
 			}
 		}
 		all := strings.Join(texts, "\n")
-		for _, want := range []string{"making a Python environment", "collecting ", "installing "} {
+		// What lasts a moment only, as to collect wheels that are there, may be over
+		// before anybody hears of it.
+		for _, want := range []string{"making a Python environment", "installing "} {
 			if !strings.Contains(all, want) {
 				t.Errorf("%s: nothing says %q: %q", id, want, texts)
 			}

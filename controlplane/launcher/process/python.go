@@ -4,31 +4,23 @@ package process
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-dbc68772/slipway/controlplane/python"
 )
 
-// How long a look-up of python3 holds, and how long one may take.
+// How long a look-up of python3 holds.
 const (
 	pythonFound   = time.Minute
 	pythonMissing = 10 * time.Second
-	pythonAnswer  = 10 * time.Second
 )
-
-// python is one interpreter.
-type python struct {
-	path    string // as it calls itself: the file behind shims of version managers
-	real    string // without links
-	version string
-}
 
 // interpreter finds the first python3 of the PATH that can be executed and is
 // new enough, and remembers it for a while.
@@ -37,16 +29,19 @@ type interpreter struct {
 	may func(program string) bool // be executed by the instances' users
 
 	mu    sync.Mutex
-	last  python
+	last  python.Interpreter
 	err   error
 	until time.Time
+
+	otherOnes   []python.Interpreter // see others
+	othersUntil time.Time
 }
 
 func newInterpreter(cfg Config, may func(string) bool) *interpreter {
 	return &interpreter{cfg: cfg, may: may}
 }
 
-func (i *interpreter) find() (python, error) {
+func (i *interpreter) find() (python.Interpreter, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if now := time.Now(); now.After(i.until) {
@@ -59,7 +54,7 @@ func (i *interpreter) find() (python, error) {
 	return i.last, i.err
 }
 
-func (i *interpreter) search() (python, error) {
+func (i *interpreter) search() (python.Interpreter, error) {
 	var faults error
 	for _, dir := range filepath.SplitList(i.cfg.path()) {
 		if !filepath.IsAbs(dir) {
@@ -70,8 +65,8 @@ func (i *interpreter) search() (python, error) {
 			continue
 		}
 		p, err := i.ask(file)
-		if err == nil && !i.may(p.path) {
-			err = fmt.Errorf("%s is %s, which users of instances may not execute", file, p.path)
+		if err == nil && !i.may(p.Path) {
+			err = fmt.Errorf("%s is %s, which users of instances may not execute", file, p.Path)
 		}
 		if err == nil {
 			return p, nil
@@ -79,33 +74,12 @@ func (i *interpreter) search() (python, error) {
 		faults = errors.Join(faults, err)
 	}
 	if faults != nil {
-		return python{}, fmt.Errorf("no usable python3: %w", faults)
+		return python.Interpreter{}, fmt.Errorf("no usable python3: %w", faults)
 	}
-	return python{}, errors.New("there is no python3 on the PATH")
+	return python.Interpreter{}, errors.New("there is no python3 on the PATH")
 }
 
-// ask lets an interpreter introduce itself.
-func (i *interpreter) ask(file string) (python, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), pythonAnswer)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, file, "-I", "-c",
-		"import json, os, sys; print(json.dumps([sys.executable, os.path.realpath(sys.executable), sys.version, sys.version_info[:2]]))")
-	cmd.Env = []string{"PATH=" + i.cfg.path(), "HOME=" + i.cfg.environ("HOME", "/"), "LANG=C.UTF-8"}
-	cmd.WaitDelay = time.Second
-	out, err := cmd.Output()
-	if err != nil {
-		return python{}, fmt.Errorf("ask %s for its version: %w", file, err)
-	}
-	var p python
-	var version [2]int
-	if err := json.Unmarshal(out, &[]any{&p.path, &p.real, &p.version, &version}); err != nil {
-		return python{}, fmt.Errorf("ask %s for its version: %w", file, err)
-	}
-	if version[0] != 3 || version[1] < 8 {
-		return python{}, fmt.Errorf("%s is Python %d.%d, 3.8 or newer is needed", file, version[0], version[1])
-	}
-	if p.path == "" {
-		p.path, p.real = file, file
-	}
-	return p, nil
+// ask lets a program say which Python it is, with nothing of our environment.
+func (i *interpreter) ask(file string) (python.Interpreter, error) {
+	return python.Ask(context.Background(), file, []string{"PATH=" + i.cfg.path(), "HOME=" + i.cfg.environ("HOME", "/"), "LANG=C.UTF-8"})
 }

@@ -24,9 +24,11 @@ func (r *run) awaitReady(ctx context.Context, g group) verdict {
 		unhealthy error
 		strangers int
 		opened    bool
+		door      door
 	)
+	defer door.diag.Close()
 	for {
-		address, own, stranger := r.openPort(ctx, g)
+		address, own, stranger := r.openPorts(ctx, g, &door)
 		pause := knockPause(time.Since(r.state.StartedAt))
 		switch {
 		case own != nil:
@@ -54,24 +56,22 @@ func (r *run) awaitReady(ctx context.Context, g group) verdict {
 			}
 			pause = pace.Next()
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			if ctx.Err() != context.DeadlineExceeded {
-				return verdict{}
-			}
+		rest(ctx, pause)
+		switch ctx.Err() {
+		case nil:
+		case context.DeadlineExceeded:
 			return verdict{reason: r.tooLate(g, opened, unhealthy)}
+		default:
+			return verdict{}
 		}
 	}
 }
 
 // openPort is openPort of the run's port, wherever that is. In a network of its
 // own nobody else can listen.
-func (r *run) openPort(ctx context.Context, g group) (address netip.AddrPort, own []uint64, stranger *procgroup.Socket) {
+func (r *run) openPort(ctx context.Context, g group, door *door) (address netip.AddrPort, own []uint64, stranger *procgroup.Socket) {
 	if r.state.Address == "" {
-		return openPort(ctx, g, r.state.Port)
+		return openPort(ctx, g, r.state.Port, door)
 	}
 	ip, err := netip.ParseAddr(r.state.Address)
 	if err != nil {
@@ -84,16 +84,19 @@ func (r *run) openPort(ctx context.Context, g group) (address netip.AddrPort, ow
 	return address, []uint64{}, nil
 }
 
-// openPort connects to the port on the loopback and says whose socket answers:
-// own are the inodes of the group's that listen there.
-// Looking that up is dearer than connecting, and comes second.
-func openPort(ctx context.Context, g group, port int) (address netip.AddrPort, own []uint64, stranger *procgroup.Socket) {
-	for _, ip := range []netip.Addr{loopback4, loopback6} {
+// openPort looks who listens on the port of the loopback: own are the inodes of
+// the group's that listen there.
+// Whose they are is dearer than that there is one, and comes second.
+func openPort(ctx context.Context, g group, port int, door *door) (address netip.AddrPort, own []uint64, stranger *procgroup.Socket) {
+	for i, ip := range []netip.Addr{loopback4, loopback6, loopback4} {
+		if i == 2 && own == nil {
+			break
+		}
 		at := netip.AddrPortFrom(ip, uint16(port))
-		if closed(at) || probe.Connect(ctx, at.String()) != nil {
+		if !door.listens(ctx, at) {
 			continue
 		}
-		all, err := procgroup.ListenersAt(port)
+		all, err := door.listeners(port)
 		if err != nil {
 			continue
 		}
@@ -103,11 +106,16 @@ func openPort(ctx context.Context, g group, port int) (address netip.AddrPort, o
 		other := slices.IndexFunc(inodes, func(inode uint64) bool { return !open[inode] })
 		switch {
 		case len(found) == 0:
-		case other < 0:
-			return at, inodes, nil
-		default:
+		case other >= 0:
 			stranger = &found[other]
+		case ip.Is4():
+			return at, inodes, nil
+		default: // one that is for both may have been opened between the two looks
+			address, own = at, inodes
 		}
+	}
+	if own != nil {
+		return address, own, nil
 	}
 	return netip.AddrPort{}, nil, stranger
 }
@@ -131,13 +139,16 @@ func (r *run) tooLate(g group, opened bool, unhealthy error) *controlplane.Reaso
 		open, _ := g.Sockets(inodesOf(all)...)
 		var at []string
 		for _, l := range all {
-			if open[l.Inode] {
+			if open[l.Inode] && (r.state.AppPort == 0 || int(l.Local.Port()) != r.state.Port) {
 				at = append(at, l.Local.String())
 			}
 		}
 		if len(at) > 0 {
 			elsewhere = "; the app listens on " + strings.Join(at, ", ") + " instead"
 		}
+	}
+	if r.state.AppPort != 0 {
+		return r.pairNeverOpened(elsewhere)
 	}
 	return portNeverOpened(r.state.Port, r.state.HealthTimeout, elsewhere)
 }

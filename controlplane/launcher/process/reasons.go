@@ -68,16 +68,12 @@ func portNeverOpened(port int, timeout time.Duration, elsewhere string) *control
 	return reason(controlplane.PortNeverOpened, "nothing listened on port %d ($PORT) within %s%s", port, timeout, elsewhere)
 }
 
-// unstartable types an error from executing the program of a bundle.
-func unstartable(entry string, err error) *controlplane.Reason {
+// unstartable types an error from executing the program of a bundle, at path.
+func unstartable(entry, path string, err error) *controlplane.Reason {
 	if r := noCapacity(err); r != nil {
 		return r
 	}
-	cause := err
-	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		cause = errno
-	}
-	return reason(controlplane.BadBundle, "%s cannot be executed on this machine: %v", entry, cause)
+	return reason(controlplane.BadBundle, "%s cannot be executed on this machine: %s", entry, procgroup.Unrunnable(path, err))
 }
 
 // noCapacity is the reason for an error that more room or rights to processes

@@ -60,7 +60,7 @@ func newRun(i *instance, w launcher.Workload, prev *run) *run {
 	if w.App != nil {
 		r.state = runState{
 			Generation:    w.Generation,
-			HealthPath:    w.App.Manifest.Runtime.HealthPath,
+			HealthPath:    w.HealthPath(),
 			HealthTimeout: w.HealthTimeout,
 			StopGrace:     w.StopGrace,
 		}
@@ -149,6 +149,7 @@ func (r *run) loop() {
 	if r.adopts != nil {
 		o = r.supervise(r.adopts)
 		r.i.t.ports.release(r.state.Port)
+		r.i.t.ports.release(r.state.AppPort)
 		if o.stranger != nil {
 			o.reason = portInUse(r.state.Port, *o.stranger)
 		}
@@ -196,6 +197,9 @@ func (r *run) begin() outcome {
 	r.i.t.at("start: prepared")
 	r.tell(controlplane.StageStarting)
 	fixed := r.w.App.Manifest.Runtime.Port
+	if c.pair {
+		fixed = 0 // the app never sees it
+	}
 	for try := 1; ; try++ {
 		o := r.attempt(c, fixed, output)
 		switch {
@@ -255,6 +259,10 @@ func (r *run) attempt(c command, fixed int, output *os.File) outcome {
 		return outcome{reason: broken(err)}
 	}
 	r.state.Port, r.state.Nonce = port, rand.Text()
+	if err := r.addPort(&c); err != nil {
+		return outcome{reason: reason(controlplane.NoCapacity, "%v", err)}
+	}
+	defer r.i.t.ports.release(r.state.AppPort)
 	r.state.StartedAt, r.state.Process = time.Now(), procgroup.Ident{}
 	if err := r.i.record(r.state); err != nil {
 		return outcome{reason: broken(err)}
@@ -267,7 +275,7 @@ func (r *run) attempt(c command, fixed int, output *os.File) outcome {
 	case errors.Is(err, launcher.ErrFenced):
 		return outcome{abandoned: true}
 	case errors.As(err, &f) && f.Step == hand.StepExecute:
-		return outcome{reason: unstartable(c.called, f)}
+		return outcome{reason: unstartable(c.called, c.path, f)}
 	case errors.As(err, &f) && f.Step == hand.StepConfine:
 		return outcome{reason: unconfinable(f)}
 	default:

@@ -41,7 +41,8 @@ type runState struct {
 	Nonce         string          `json:"nonce"`
 	Process       procgroup.Ident `json:"process"`
 	Port          int             `json:"port"`
-	Address       string          `json:"address,omitempty"` // in a network of its own; empty is the loopback
+	AppPort       int             `json:"app_port,omitempty"` // of the app behind a Wave server, which has Port; 0: no pair
+	Address       string          `json:"address,omitempty"`  // in a network of its own; empty is the loopback
 	Cgroup        string          `json:"cgroup,omitempty"`
 	MemoryLimit   string          `json:"memory_limit,omitempty"` // that the control group enforces
 	OOMKills      int64           `json:"oom_kills,omitempty"`    // that it has survived, see oomWatch

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 )
@@ -17,7 +15,7 @@ import (
 // when it is to stop or its leader has ended.
 func (r *run) supervise(c *child) (o outcome) {
 	g := r.i.t.group(c.Ident, r.marker())
-	g.cgroup = r.cgroup
+	g.cgroup, g.kept = r.cgroup, r.state.AppPort != 0
 	var helpers sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.Background())
 	defer func() {
@@ -57,10 +55,10 @@ func (r *run) supervise(c *child) (o outcome) {
 			if memory.justNow(r.oomKills()) {
 				return outcome{reason: outOfMemory(r.i.id, r.state.MemoryLimit)}
 			}
-			if l, ok := taken(r.state.Port); ok && !r.state.Ready && r.state.Address == "" {
+			if l, ok := r.takenPort(); ok {
 				return outcome{stranger: &l}
 			}
-			return outcome{reason: crashed(r.i.id, e, r.state.Ready)}
+			return outcome{reason: r.crashed(e)}
 		case v := <-verdicts:
 			switch {
 			case v.endpoint != "":
@@ -93,7 +91,7 @@ func (r *run) ready(v verdict) {
 // terminate asks the group to end and forces it once the grace is over. It
 // reports false when the term ended before that.
 func (r *run) terminate(g group, exits <-chan exit) bool {
-	if _, err := g.signal(unix.SIGTERM); err != nil {
+	if err := g.ask(); err != nil {
 		r.log("ask an instance to end", err)
 	}
 	r.i.t.at("stop: signalled")
@@ -116,6 +114,12 @@ func (r *run) terminate(g group, exits <-chan exit) bool {
 		select {
 		case <-exits:
 			exits = nil
+			if !g.kept {
+				break
+			}
+			if err := g.ask(); err != nil { // those that the keeper did not know
+				r.log("ask an instance to end", err)
+			}
 		case <-r.poke:
 		case <-timer.C:
 		case <-r.i.t.ctx.Done():

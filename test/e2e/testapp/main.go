@@ -103,7 +103,7 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	case "/ws":
 		webSocket(w, r)
 	case "/stream":
-		stream(w)
+		stream(w, r)
 	case "/endless":
 		endless(w, r)
 	case "/film":
@@ -116,6 +116,8 @@ func serve(w http.ResponseWriter, r *http.Request) {
 		silent(w, r)
 	case "/job":
 		job(w, r)
+	case "/read":
+		http.ServeFile(w, r, r.URL.RawQuery)
 	case "/answer":
 		scripted(w, r)
 	case "/slow":
@@ -165,17 +167,19 @@ func webSocket(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// stream sends an event at once and another later: a proxy that gathered them
-// would deliver the first too late.
-func stream(w http.ResponseWriter) {
+// stream sends an event at once and another long after, if somebody still listens:
+// a proxy that gathered them would deliver the first too late.
+func stream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	control := http.NewResponseController(w)
-	for i := range 2 {
-		fmt.Fprintf(w, "data: %d\n\n", i)
-		if control.Flush() != nil {
-			return
-		}
-		time.Sleep(time.Second)
+	fmt.Fprint(w, "data: 0\n\n")
+	if control.Flush() != nil {
+		return
+	}
+	select {
+	case <-r.Context().Done():
+	case <-time.After(15 * time.Second):
+		fmt.Fprint(w, "data: 1\n\n")
 	}
 }
 

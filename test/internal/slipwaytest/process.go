@@ -111,6 +111,17 @@ func (p *Process) Exits(t testing.TB, code int) {
 	}
 }
 
+// Ended reports whether the process has ended.
+func (p *Process) Ended() bool {
+	select {
+	case err := <-p.exited:
+		p.exited <- err
+		return true
+	default:
+		return false
+	}
+}
+
 // Kill ends the process, and it alone, as the kernel does when memory is out.
 // One that has not begun, nil, or has ended stays as it is.
 func (p *Process) Kill() {

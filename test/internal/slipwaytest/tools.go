@@ -38,6 +38,26 @@ func FreePort(t testing.TB) string {
 	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
 
+// Passable is a new folder that other users can enter, as those of t.TempDir are
+// not: instances have users of their own where a test runs as root. It goes at
+// the end of the test: take it before what uses it.
+func Passable(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "slipway-passable-")
+	if err == nil {
+		err = os.Chmod(dir, 0o711) //nolint:gosec // that is what it is for
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
 // Client is a client of the API with the context that a file like cli.toml
 // names.
 func Client(t testing.TB, file string) *client.Client {

@@ -95,7 +95,7 @@ func TestKillingAControlGroupEndsAllOfIt(t *testing.T) {
 		}
 		go func() { ended <- cmd.Wait() }()
 	}
-	for until := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for until := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		pids, err := c.Processes()
 		if err != nil {
 			t.Fatal(err)
@@ -120,7 +120,7 @@ func TestKillingAControlGroupEndsAllOfIt(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "killed") {
 				t.Errorf("ended with %v", err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("a process is left")
 		}
 	}

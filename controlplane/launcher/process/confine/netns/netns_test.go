@@ -96,7 +96,7 @@ func ask(address, line string) string {
 		return err.Error()
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	fmt.Fprintln(conn, line)
 	b, err := io.ReadAll(conn)
 	if err != nil {
@@ -167,6 +167,9 @@ func instance(t *testing.T, n *Networks, at string, port int) (*Namespace, *exec
 func links(t *testing.T) []string {
 	t.Helper()
 	all, err := netlink.LinkList()
+	for errors.Is(err, netlink.ErrDumpInterrupted) { // others change links at the same time
+		all, err = netlink.LinkList()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +185,7 @@ func links(t *testing.T) []string {
 // gone awaits the kernel, which takes namespaces down in the background.
 func gone(t *testing.T) {
 	t.Helper()
-	for until := time.Now().Add(20 * time.Second); len(links(t)) > 0; time.Sleep(10 * time.Millisecond) {
+	for until := time.Now().Add(time.Minute); len(links(t)) > 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatalf("devices are left: %v", links(t))
 		}
