@@ -137,13 +137,14 @@ func readLocal(r io.ReaderAt, entries []entry, end uint64, f *faults) error {
 	if first != 0 {
 		return refuse(CodeSurroundingData, "", "%d bytes before the first entry", first)
 	}
+	var room localRoom
 	for i := range entries {
 		e := &entries[i]
 		e.end = end
 		if i+1 < len(entries) {
 			e.end = entries[i+1].offset
 		}
-		x, err := e.readLocal(r)
+		x, err := e.readLocal(r, &room)
 		if err != nil {
 			return err
 		}
@@ -158,15 +159,21 @@ func readLocal(r io.ReaderAt, entries []entry, end uint64, f *faults) error {
 	return f.err()
 }
 
-func (e *entry) readLocal(r io.ReaderAt) (*controlplane.Fault, error) {
+// localRoom is where local headers are read to, one after the other: those of a
+// hundred thousand long names are many megabytes together.
+type localRoom struct {
+	fixed    [lenLocal]byte
+	variable []byte
+}
+
+func (e *entry) readLocal(r io.ReaderAt, room *localRoom) (*controlplane.Fault, error) {
 	if e.end < e.offset || e.end-e.offset < lenLocal {
 		return fault(CodeOverlap, "the entry shares bytes with the next one or the directory"), nil
 	}
-	var fixed [lenLocal]byte
-	if err := readAt(r, fixed[:], int64(e.offset)); err != nil {
+	b := room.fixed[:]
+	if err := readAt(r, b, int64(e.offset)); err != nil {
 		return nil, err
 	}
-	b := fixed[:]
 	if le.Uint32(b) != sigLocal {
 		return fault(CodeHeaderMismatch, "there is no local header where the directory says"), nil
 	}
@@ -178,12 +185,17 @@ func (e *entry) readLocal(r io.ReaderAt) (*controlplane.Fault, error) {
 	if n > maxPath+1 {
 		return fault(CodeHeaderMismatch, "local header and directory disagree on its path"), nil
 	}
-	variable := make([]byte, n+x)
+	variable := slices.Grow(room.variable[:0], int(n+x))[:n+x]
+	room.variable = variable
 	if err := readAt(r, variable, int64(e.offset+lenLocal)); err != nil {
 		return nil, err
 	}
+	name := e.name
+	if string(variable[:n]) != name {
+		name = string(variable[:n])
+	}
 	l := entry{
-		name:   string(variable[:n]),
+		name:   name,
 		flags:  le.Uint16(b[6:]),
 		method: le.Uint16(b[8:]),
 		crc:    le.Uint32(b[14:]),

@@ -57,25 +57,30 @@ func checkPath(path string) string {
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
 // foldCase maps the spellings of a name that differ only in case to one.
-func foldCase(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < utf8.RuneSelf {
-			if 'A' <= r && r <= 'Z' {
-				r += 'a' - 'A'
-			}
-			// K and S have a third spelling outside ASCII, which folds to
-			// these below.
-			return r
-		}
+func foldCase(s string) string { return string(appendFolded(nil, s)) }
+
+// appendFolded appends what foldCase gives.
+func appendFolded(to []byte, s string) []byte {
+	for _, r := range s {
+		to = utf8.AppendRune(to, foldRune(r))
+	}
+	return to
+}
+
+// foldRune is the least of a letter's spellings, of ASCII the small one. K and S
+// have a third spelling outside ASCII, which folds to theirs.
+func foldRune(r rune) rune {
+	if r >= utf8.RuneSelf {
 		least := r
 		for x := unicode.SimpleFold(r); x != r; x = unicode.SimpleFold(x) {
 			least = min(least, x)
 		}
-		if 'A' <= least && least <= 'Z' {
-			least += 'a' - 'A'
-		}
-		return least
-	}, s)
+		r = least
+	}
+	if 'A' <= r && r <= 'Z' {
+		r += 'a' - 'A'
+	}
+	return r
 }
 
 // nameKey stands for all the spellings of a name that differ only in case. Two
@@ -83,16 +88,12 @@ func foldCase(s string) string {
 // of them take little memory, however long they are.
 type nameKey [16]byte
 
-func keyOf(path string) nameKey {
-	sum := sha256.Sum256([]byte(foldCase(path)))
-	return nameKey(sum[:16])
-}
-
 // tree is the paths of a bundle, each once however its case is written.
 type tree struct {
-	nodes map[nameKey]treeNode
-	limit int
-	bytes int
+	nodes  map[nameKey]treeNode
+	limit  int
+	bytes  int
+	folded []byte // of keyOf
 }
 
 type treeNode struct {
@@ -105,9 +106,17 @@ type treeError struct{ code, text string }
 
 func newTree(limit int) *tree { return &tree{nodes: map[nameKey]treeNode{}, limit: limit} }
 
+// keyOf leaves nothing behind, other than its room for the next: long names are
+// many megabytes together.
+func (t *tree) keyOf(path string) nameKey {
+	t.folded = appendFolded(t.folded[:0], path)
+	sum := sha256.Sum256(t.folded)
+	return nameKey(sum[:16])
+}
+
 // add puts in a checked path and the folders above it.
 func (t *tree) add(path string, folder bool) *treeError {
-	key := keyOf(path)
+	key := t.keyOf(path)
 	if n, ok := t.nodes[key]; ok {
 		switch {
 		case n.path != path:
@@ -131,7 +140,7 @@ func (t *tree) add(path string, folder bool) *treeError {
 			return nil
 		}
 		path = path[:i]
-		key = keyOf(path)
+		key = t.keyOf(path)
 		if n, ok := t.nodes[key]; ok {
 			switch {
 			case n.path != path:
