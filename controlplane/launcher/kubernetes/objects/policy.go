@@ -15,10 +15,12 @@ import (
 // PolicyName is the name of the one policy of a namespace's instances.
 const PolicyName = "slipway-instances"
 
-// Network says whom instances may talk to. Who reaches them is named in From and
-// reaches the app's port alone; instances do not reach each other.
+// Network says whom instances may talk to. Who reaches them reaches the app's
+// port alone; instances do not reach each other. The zero value is good where all
+// of Slipway runs in the cluster and bundles do not come from it.
 type Network struct {
-	// From are the edges and the control planes.
+	// From are the edges and the control planes; empty is all pods of the cluster
+	// that are no instances. Those that run outside of the cluster have to be named.
 	From []Peer
 	// To is what instances reach although it lies in a network that they do not:
 	// the control plane, where bundles come from it, and the edges, where apps call
@@ -83,9 +85,7 @@ func Policy(s Settings) (*networkingv1.NetworkPolicy, error) {
 			Name: PolicyName, Namespace: s.Namespace, Labels: map[string]string{LabelManagedBy: Manager},
 		},
 		Spec: networkingv1.NetworkPolicySpec{
-			PodSelector: metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
-				{Key: LabelInstance, Operator: metav1.LabelSelectorOpExists},
-			}},
+			PodSelector: *instances(metav1.LabelSelectorOpExists),
 			PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress},
 			Ingress:     n.ingress(),
 		},
@@ -102,9 +102,6 @@ func (n *Network) Check(namespace string) error {
 		if !p.Network.IsValid() && len(p.Labels) == 0 && (p.Namespace == "" || p.Namespace == namespace) {
 			errs = append(errs, errors.New("network: pods of the instances' own namespace need labels, or instances would reach each other"))
 		}
-	}
-	if len(n.From) == 0 {
-		errs = append(errs, errors.New("network: no edge reaches any instance; say with from or from_pods where edges and control planes are"))
 	}
 	for _, r := range n.To {
 		if r.Port < 1 || r.Port > 65535 {
@@ -131,17 +128,24 @@ func (n *Network) peers() []Peer {
 	return all
 }
 
-// ingress has no rule at all where there is no peer: a rule without one would
-// let in everybody.
 func (n *Network) ingress() []networkingv1.NetworkPolicyIngressRule {
-	if len(n.From) == 0 {
-		return nil
-	}
 	port := intstr.FromString(PortName)
-	return []networkingv1.NetworkPolicyIngressRule{{
+	rule := networkingv1.NetworkPolicyIngressRule{
 		From:  peers(n.From),
 		Ports: []networkingv1.NetworkPolicyPort{{Protocol: new(corev1.ProtocolTCP), Port: &port}},
-	}}
+	}
+	if len(n.From) == 0 { // a rule without peers would let in everybody
+		rule.From = []networkingv1.NetworkPolicyPeer{{
+			NamespaceSelector: &metav1.LabelSelector{},
+			PodSelector:       instances(metav1.LabelSelectorOpDoesNotExist),
+		}}
+	}
+	return []networkingv1.NetworkPolicyIngressRule{rule}
+}
+
+// instances selects pods by whether they are ones.
+func instances(operator metav1.LabelSelectorOperator) *metav1.LabelSelector {
+	return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: LabelInstance, Operator: operator}}}
 }
 
 func (n *Network) names() []networkingv1.NetworkPolicyEgressRule {
