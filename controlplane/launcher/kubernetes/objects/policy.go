@@ -10,6 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // PolicyName is the name of the one policy of a namespace's instances.
@@ -98,7 +99,21 @@ func Policy(s Settings) (*networkingv1.NetworkPolicy, error) {
 // namespace; the error names every fault.
 func (n *Network) Check(namespace string) error {
 	var errs []error
+	for _, p := range slices.Concat(n.Allow, n.Deny) {
+		errs = append(errs, checkNetwork(p))
+	}
 	for _, p := range n.peers() {
+		if p.Network.IsValid() {
+			errs = append(errs, checkNetwork(p.Network))
+		}
+		if p.Namespace != "" && len(validation.IsDNS1123Label(p.Namespace)) > 0 {
+			errs = append(errs, fmt.Errorf("network: %q is not the name of a namespace", p.Namespace))
+		}
+		for label, value := range p.Labels {
+			if faults := append(validation.IsQualifiedName(label), validation.IsValidLabelValue(value)...); len(faults) > 0 {
+				errs = append(errs, fmt.Errorf("network: label %s=%s: %s", label, value, faults[0]))
+			}
+		}
 		if !p.Network.IsValid() && len(p.Labels) == 0 && (p.Namespace == "" || p.Namespace == namespace) {
 			errs = append(errs, errors.New("network: pods of the instances' own namespace need labels, or instances would reach each other"))
 		}
@@ -117,6 +132,14 @@ func (n *Network) Check(namespace string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// checkNetwork refuses what Kubernetes would read as another network, or as none.
+func checkNetwork(p netip.Prefix) error {
+	if !p.IsValid() || p.Addr().Is4In6() || p != p.Masked() {
+		return fmt.Errorf("network: %s is not the first address of a network and its length, such as 10.0.0.0/8", p)
+	}
+	return nil
 }
 
 // peers are all that it names.
@@ -190,13 +213,13 @@ func (n *Network) world() []networkingv1.NetworkPolicyEgressRule {
 // block is a network less what of the others lies in it. Kubernetes refuses an
 // exception that does not.
 func block(p netip.Prefix, less []netip.Prefix) networkingv1.NetworkPolicyPeer {
-	b := &networkingv1.IPBlock{CIDR: p.Masked().String()}
+	b := &networkingv1.IPBlock{CIDR: p.String()}
 	for i, l := range less {
 		others := slices.Delete(slices.Clone(less), i, i+1)
 		twice := slices.Contains(less[:i], l)
 		wider := slices.ContainsFunc(others, func(o netip.Prefix) bool { return o != l && covered(l, []netip.Prefix{o}) })
 		if !twice && !wider && l != p && covered(l, []netip.Prefix{p}) {
-			b.Except = append(b.Except, l.Masked().String())
+			b.Except = append(b.Except, l.String())
 		}
 	}
 	return networkingv1.NetworkPolicyPeer{IPBlock: b}

@@ -157,6 +157,11 @@ func TestNetworksThatCannotBe(t *testing.T) {
 	}{
 		{"all pods of the namespace come in", objects.Network{From: []objects.Peer{{Namespace: "apps"}}}, "instances would reach each other"},
 		{"a peer that says nothing", objects.Network{From: from, DNS: []objects.Peer{{}}}, "instances would reach each other"},
+		{"an address with a length", objects.Network{Deny: []netip.Prefix{netip.MustParsePrefix("10.0.0.5/8")}}, "10.0.0.5/8 is not the first"},
+		{"IPv4 in IPv6", objects.Network{From: []objects.Peer{{Network: netip.MustParsePrefix("::ffff:10.0.0.0/104")}}}, "is not the first"},
+		{"no network", objects.Network{Allow: []netip.Prefix{{}}}, "is not the first"},
+		{"no namespace", objects.Network{From: []objects.Peer{{Namespace: "Upper"}}}, `"Upper" is not the name of a namespace`},
+		{"no label", objects.Network{From: []objects.Peer{{Namespace: "slipway", Labels: map[string]string{"a b": "c"}}}}, "label a b=c"},
 		{"no port", objects.Network{From: from, To: []objects.Reach{{Peer: objects.Peer{Namespace: "slipway"}}}}, "port 0"},
 		{"metadata is reached", objects.Network{From: from, To: []objects.Reach{{Peer: objects.Peer{Network: netip.MustParsePrefix("169.254.169.254/32")}, Port: 80}}}, "169.254.169.254/32 is never given"},
 		{"metadata is allowed", objects.Network{From: from, Allow: []netip.Prefix{netip.MustParsePrefix("169.254.169.0/24")}}, "169.254.169.0/24 is allowed, and lies"},
