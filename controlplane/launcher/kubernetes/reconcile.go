@@ -197,6 +197,9 @@ func (t *term) follow(ctx context.Context, i *instance, p *corev1.Pod) error {
 	}
 	v := diagnose.Start(diagnose.Objects{Deployment: t.view.deployment(i.id), Pod: p, Claims: claims, Events: t.view.eventsOf(uids...)})
 	if v.Ended {
+		if v.Reason == nil {
+			v.Reason = t.vanished(i)
+		}
 		return t.finish(ctx, i, v.Reason)
 	}
 	if v.Running {

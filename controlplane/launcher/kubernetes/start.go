@@ -38,6 +38,7 @@ func (t *term) start(ctx context.Context, w launcher.Workload) error {
 		ID: uuid.NewString(), Generation: w.Generation, At: time.Now(), Port: set.Port,
 		HealthPath: w.HealthPath(), HealthTimeout: w.HealthTimeout, Warnings: set.Warnings,
 	}
+	var before *start
 	same := false
 	err = t.save(ctx, i, func(rec *record) error {
 		if w.Generation < rec.Generation {
@@ -45,6 +46,9 @@ func (t *term) start(ctx context.Context, w launcher.Workload) error {
 		}
 		if same = rec.Start.runs() && rec.Start.Generation == w.Generation && rec.Start.ID != next.ID; same {
 			return errSame
+		}
+		if rec.Start == nil || rec.Start.ID != next.ID {
+			before = rec.Start
 		}
 		rec.Generation, rec.Start = w.Generation, next
 		return nil
@@ -64,6 +68,9 @@ func (t *term) start(ctx context.Context, w launcher.Workload) error {
 	}
 	if len(old) > 0 {
 		t.run(func() { t.clear(t.ctx, i, old, w.StopGrace) })
+	}
+	if before.runs() && before.Generation != w.Generation {
+		t.run(func() { t.dropSecret(t.ctx, i, before.Generation) })
 	}
 	t.changed(i.id)
 	return nil
@@ -107,6 +114,23 @@ func (t *term) makeSecret(ctx context.Context, secret *corev1.Secret) error {
 		return err
 	})
 	return refused("make secret", err)
+}
+
+// dropSecret deletes what a start was given that has ended.
+func (t *term) dropSecret(ctx context.Context, i *instance, generation int64) {
+	if i.lock(ctx) != nil {
+		return
+	}
+	defer i.unlock()
+	if i.rec.Start.runs() && i.rec.Start.Generation == generation {
+		return
+	}
+	err := insist(ctx, func(ctx context.Context) error {
+		return t.api.core.Secrets(t.api.namespace).Delete(ctx, objects.SecretName(i.id, generation), metav1.DeleteOptions{})
+	})
+	if err != nil && !apierrors.IsNotFound(err) && ctx.Err() == nil {
+		t.cfg.Log.Error("the secret of a start that has ended could not be deleted", zap.String("instance", i.id), zap.Error(err))
+	}
 }
 
 // apply makes the Deployment what it is to be. One that is there is changed by

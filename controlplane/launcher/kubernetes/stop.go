@@ -30,11 +30,13 @@ func (t *term) stop(ctx context.Context, id string, generation int64, grace time
 	if err := i.lock(ctx); err != nil {
 		return err
 	}
+	ran := false
 	err := t.save(ctx, i, func(rec *record) error {
 		if generation < rec.Generation {
 			return fmt.Errorf("generation %d after %d: %w", generation, rec.Generation, launcher.ErrFenced)
 		}
 		rec.Generation = generation
+		ran = ran || rec.Start.runs()
 		callOff(i, rec)
 		return nil
 	})
@@ -51,7 +53,11 @@ func (t *term) stop(ctx context.Context, id string, generation int64, grace time
 	}
 	t.clear(ctx, i, pods, grace)
 	t.changed(id)
-	return i.await(ctx, func() bool { return t.quiet(id, generation, settled) && t.toldEnd(i, started) && !i.isKeeping() })
+	err = i.await(ctx, func() bool { return t.quiet(id, generation, settled) && t.toldEnd(i, started) && !i.isKeeping() })
+	if err == nil && ran {
+		t.dropSecret(ctx, i, started.Generation)
+	}
+	return err
 }
 
 // callOff notes that the start ends on purpose.
@@ -160,7 +166,10 @@ func (t *term) finish(ctx context.Context, i *instance, why *controlplane.Reason
 		return err
 	}
 	pods := t.view.podsOf(i.id)
-	t.run(func() { t.clear(t.ctx, i, pods, ownGrace) })
+	t.run(func() {
+		t.clear(t.ctx, i, pods, ownGrace)
+		t.dropSecret(t.ctx, i, s.Generation)
+	})
 	return nil
 }
 

@@ -128,7 +128,7 @@ func lacks(m []string) *controlplane.Reason {
 }
 
 var (
-	execFailed = regexp.MustCompile(`exec: "([^"]{1,4096})"`)
+	execFailed = regexp.MustCompile(`exec: "([^"]+)"`)
 	noUser     = regexp.MustCompile(`unable to find (user|group) (\S{1,100}):`)
 )
 

@@ -58,6 +58,9 @@ func (p *view) podEnded() (Verdict, bool) {
 			}
 		}
 	}
+	if s.Reason == "SysctlForbidden" {
+		return ended(p.stage(), reason(controlplane.LauncherDown, "the app's node does not allow a kernel setting (sysctl) of the app's pod; the cluster's operators can allow it"))
+	}
 	if has(s.Reason, "outof") {
 		return ended(p.stage(), reason(controlplane.NoCapacity, "the node that was chosen for the app could not take it after all; start it again"))
 	}

@@ -131,7 +131,10 @@ func (p *pod) overridesUser() bool {
 }
 
 func (p *pod) container() (corev1.Container, error) {
-	c := corev1.Container{Name: ContainerApp}
+	// The node runs nothing again: how often an app is started the control plane
+	// decides. Kubernetes has this from 1.35 on, and leaves it out before.
+	never := corev1.ContainerRestartPolicyNever
+	c := corev1.Container{Name: ContainerApp, RestartPolicy: &never}
 	readOnly := p.settings.ReadOnlyRoot
 	if b := p.Bundle; b != nil {
 		readOnly = true
