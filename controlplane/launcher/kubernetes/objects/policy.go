@@ -10,15 +10,18 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // PolicyName is the name of the one policy of a namespace's instances.
 const PolicyName = "slipway-instances"
 
-// Network says whom instances may talk to. Who reaches them is named in From and
-// reaches the app's port alone; instances do not reach each other.
+// Network says whom instances may talk to. Who reaches them reaches the app's
+// port alone; instances do not reach each other. The zero value is good where all
+// of Slipway runs in the cluster and bundles do not come from it.
 type Network struct {
-	// From are the edges and the control planes.
+	// From are the edges and the control planes; empty is all pods of the cluster
+	// that are no instances. Those that run outside of the cluster have to be named.
 	From []Peer
 	// To is what instances reach although it lies in a network that they do not:
 	// the control plane, where bundles come from it, and the edges, where apps call
@@ -83,9 +86,7 @@ func Policy(s Settings) (*networkingv1.NetworkPolicy, error) {
 			Name: PolicyName, Namespace: s.Namespace, Labels: map[string]string{LabelManagedBy: Manager},
 		},
 		Spec: networkingv1.NetworkPolicySpec{
-			PodSelector: metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
-				{Key: LabelInstance, Operator: metav1.LabelSelectorOpExists},
-			}},
+			PodSelector: *instances(metav1.LabelSelectorOpExists),
 			PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress},
 			Ingress:     n.ingress(),
 		},
@@ -98,13 +99,24 @@ func Policy(s Settings) (*networkingv1.NetworkPolicy, error) {
 // namespace; the error names every fault.
 func (n *Network) Check(namespace string) error {
 	var errs []error
+	for _, p := range slices.Concat(n.Allow, n.Deny) {
+		errs = append(errs, checkNetwork(p))
+	}
 	for _, p := range n.peers() {
+		if p.Network.IsValid() {
+			errs = append(errs, checkNetwork(p.Network))
+		}
+		if p.Namespace != "" && len(validation.IsDNS1123Label(p.Namespace)) > 0 {
+			errs = append(errs, fmt.Errorf("network: %q is not the name of a namespace", p.Namespace))
+		}
+		for label, value := range p.Labels {
+			if faults := append(validation.IsQualifiedName(label), validation.IsValidLabelValue(value)...); len(faults) > 0 {
+				errs = append(errs, fmt.Errorf("network: label %s=%s: %s", label, value, faults[0]))
+			}
+		}
 		if !p.Network.IsValid() && len(p.Labels) == 0 && (p.Namespace == "" || p.Namespace == namespace) {
 			errs = append(errs, errors.New("network: pods of the instances' own namespace need labels, or instances would reach each other"))
 		}
-	}
-	if len(n.From) == 0 {
-		errs = append(errs, errors.New("network: no edge reaches any instance; say with from or from_pods where edges and control planes are"))
 	}
 	for _, r := range n.To {
 		if r.Port < 1 || r.Port > 65535 {
@@ -122,6 +134,14 @@ func (n *Network) Check(namespace string) error {
 	return errors.Join(errs...)
 }
 
+// checkNetwork refuses what Kubernetes would read as another network, or as none.
+func checkNetwork(p netip.Prefix) error {
+	if !p.IsValid() || p.Addr().Is4In6() || p != p.Masked() {
+		return fmt.Errorf("network: %s is not the first address of a network and its length, such as 10.0.0.0/8", p)
+	}
+	return nil
+}
+
 // peers are all that it names.
 func (n *Network) peers() []Peer {
 	all := slices.Concat(n.From, n.DNS)
@@ -131,17 +151,24 @@ func (n *Network) peers() []Peer {
 	return all
 }
 
-// ingress has no rule at all where there is no peer: a rule without one would
-// let in everybody.
 func (n *Network) ingress() []networkingv1.NetworkPolicyIngressRule {
-	if len(n.From) == 0 {
-		return nil
-	}
 	port := intstr.FromString(PortName)
-	return []networkingv1.NetworkPolicyIngressRule{{
+	rule := networkingv1.NetworkPolicyIngressRule{
 		From:  peers(n.From),
 		Ports: []networkingv1.NetworkPolicyPort{{Protocol: new(corev1.ProtocolTCP), Port: &port}},
-	}}
+	}
+	if len(n.From) == 0 { // a rule without peers would let in everybody
+		rule.From = []networkingv1.NetworkPolicyPeer{{
+			NamespaceSelector: &metav1.LabelSelector{},
+			PodSelector:       instances(metav1.LabelSelectorOpDoesNotExist),
+		}}
+	}
+	return []networkingv1.NetworkPolicyIngressRule{rule}
+}
+
+// instances selects pods by whether they are ones.
+func instances(operator metav1.LabelSelectorOperator) *metav1.LabelSelector {
+	return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: LabelInstance, Operator: operator}}}
 }
 
 func (n *Network) names() []networkingv1.NetworkPolicyEgressRule {
@@ -186,13 +213,13 @@ func (n *Network) world() []networkingv1.NetworkPolicyEgressRule {
 // block is a network less what of the others lies in it. Kubernetes refuses an
 // exception that does not.
 func block(p netip.Prefix, less []netip.Prefix) networkingv1.NetworkPolicyPeer {
-	b := &networkingv1.IPBlock{CIDR: p.Masked().String()}
+	b := &networkingv1.IPBlock{CIDR: p.String()}
 	for i, l := range less {
 		others := slices.Delete(slices.Clone(less), i, i+1)
 		twice := slices.Contains(less[:i], l)
 		wider := slices.ContainsFunc(others, func(o netip.Prefix) bool { return o != l && covered(l, []netip.Prefix{o}) })
 		if !twice && !wider && l != p && covered(l, []netip.Prefix{p}) {
-			b.Except = append(b.Except, l.Masked().String())
+			b.Except = append(b.Except, l.String())
 		}
 	}
 	return networkingv1.NetworkPolicyPeer{IPBlock: b}

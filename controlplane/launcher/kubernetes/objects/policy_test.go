@@ -73,6 +73,13 @@ func TestWhoReachesWhom(t *testing.T) {
 		{"an edge outside reaches the app", outside, at("192.0.2.17"), app, 8080, "TCP", true},
 		{"its neighbour does not", outside, at("192.0.2.33"), app, 8080, "TCP", false},
 		{"nor does a pod", outside, slipwayPod, app, 8080, "TCP", false},
+		{"without settings any pod reaches the app", objects.Network{}, neighbour, app, 8080, "TCP", true},
+		{"no other port of it", objects.Network{}, neighbour, app, 9000, "TCP", false},
+		{"who is outside does not", objects.Network{}, at("198.51.100.1"), app, 8080, "TCP", false},
+		{"nor does another instance", objects.Network{}, otherApp, app, 8080, "TCP", false},
+		{"nor one of another namespace", objects.Network{}, somebody{namespace: "other", labels: app.labels, address: "10.1.9.9"}, app, 8080, "TCP", false},
+		{"and the app reaches no pod", objects.Network{}, app, neighbour, 2379, "TCP", false},
+		{"but the internet", objects.Network{}, app, at("198.51.100.1"), 443, "TCP", true},
 		{"an instance reaches no other", inCluster, app, otherApp, 80, "TCP", false},
 		{"nor where edges are outside", outside, app, otherApp, 80, "TCP", false},
 		{"nor who lives beside it", inCluster, app, bystander, 80, "TCP", false},
@@ -148,9 +155,13 @@ func TestNetworksThatCannotBe(t *testing.T) {
 		network objects.Network
 		want    string
 	}{
-		{"nobody comes in", objects.Network{}, "no edge reaches any instance"},
 		{"all pods of the namespace come in", objects.Network{From: []objects.Peer{{Namespace: "apps"}}}, "instances would reach each other"},
 		{"a peer that says nothing", objects.Network{From: from, DNS: []objects.Peer{{}}}, "instances would reach each other"},
+		{"an address with a length", objects.Network{Deny: []netip.Prefix{netip.MustParsePrefix("10.0.0.5/8")}}, "10.0.0.5/8 is not the first"},
+		{"IPv4 in IPv6", objects.Network{From: []objects.Peer{{Network: netip.MustParsePrefix("::ffff:10.0.0.0/104")}}}, "is not the first"},
+		{"no network", objects.Network{Allow: []netip.Prefix{{}}}, "is not the first"},
+		{"no namespace", objects.Network{From: []objects.Peer{{Namespace: "Upper"}}}, `"Upper" is not the name of a namespace`},
+		{"no label", objects.Network{From: []objects.Peer{{Namespace: "slipway", Labels: map[string]string{"a b": "c"}}}}, "label a b=c"},
 		{"no port", objects.Network{From: from, To: []objects.Reach{{Peer: objects.Peer{Namespace: "slipway"}}}}, "port 0"},
 		{"metadata is reached", objects.Network{From: from, To: []objects.Reach{{Peer: objects.Peer{Network: netip.MustParsePrefix("169.254.169.254/32")}, Port: 80}}}, "169.254.169.254/32 is never given"},
 		{"metadata is allowed", objects.Network{From: from, Allow: []netip.Prefix{netip.MustParsePrefix("169.254.169.0/24")}}, "169.254.169.0/24 is allowed, and lies"},
