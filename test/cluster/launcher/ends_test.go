@@ -2,228 +2,212 @@ package launcher_test
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"net"
-	"net/http"
-	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/launchertest"
+	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
-func typedStart(err error) (*launcher.StartError, bool) {
-	return errors.AsType[*launcher.StartError](err)
+func start(t *testing.T, l launcher.Launcher, w launcher.Workload) {
+	t.Helper()
+	if err := l.Start(t.Context(), w); err != nil {
+		t.Fatalf("start generation %d: %v", w.Generation, err)
+	}
 }
 
-// TestEnds ends pods that are ready, from outside and from within, and starts
-// the instance again.
-func TestEnds(t *testing.T) {
-	tests := []struct {
-		name string
-		end  func(*testing.T, *yard, *corev1.Pod, launcher.Fact)
-		code controlplane.ReasonCode
-		says string
-	}{
-		{"deleted by hand", func(t *testing.T, y *yard, p *corev1.Pod, _ launcher.Fact) {
-			if err := y.core.Pods(y.space).Delete(t.Context(), p.Name, metav1.DeleteOptions{}); err != nil {
-				t.Fatal(err)
-			}
-		}, controlplane.Crashed, "somebody deleted"},
-		{"deleted by force", func(t *testing.T, y *yard, p *corev1.Pod, _ launcher.Fact) {
-			now := int64(0)
-			if err := y.core.Pods(y.space).Delete(t.Context(), p.Name, metav1.DeleteOptions{GracePeriodSeconds: &now}); err != nil {
-				t.Fatal(err)
-			}
-		}, controlplane.Crashed, "somebody deleted"},
-		{"drained", func(t *testing.T, y *yard, p *corev1.Pod, _ launcher.Fact) {
-			err := y.core.Pods(y.space).EvictV1(t.Context(), &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: p.Name, Namespace: y.space}})
-			if err != nil {
-				t.Fatal(err)
-			}
-		}, controlplane.NoCapacity, "drained"},
-		{"crashed", func(t *testing.T, _ *yard, _ *corev1.Pod, f launcher.Fact) {
-			if resp, err := http.Get("http://" + f.Endpoint + "/exit?code=9"); err == nil {
-				resp.Body.Close()
-			}
-			http.DefaultClient.CloseIdleConnections()
-		}, controlplane.Crashed, "exit code 9"},
+func (y *yard) pods(t *testing.T) []corev1.Pod {
+	t.Helper()
+	list, err := y.core.Pods(y.space).List(t.Context(), metav1.ListOptions{LabelSelector: objects.Selector().String()})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
+	return list.Items
+}
+
+// eventually waits until it is so.
+func eventually(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !so(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within a minute: %s", what)
+		}
+	}
+}
+
+// nothingLeft looks for everything that an instance has ever had.
+func (y *yard) nothingLeft(t *testing.T) {
+	t.Helper()
+	var left []string
+	add := func(kind, name string) {
+		if strings.HasPrefix(name, objects.Name(id)) {
+			left = append(left, kind+" "+name)
+		}
+	}
+	for _, kind := range []string{"configmaps", "secrets", "services", "endpoints", "pods", "persistentvolumeclaims"} {
+		list := &metav1.PartialObjectMetadataList{}
+		body, err := y.core.RESTClient().Get().Namespace(y.space).Resource(kind).DoRaw(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		decode(t, body, list)
+		for _, o := range list.Items {
+			add(kind, o.Name)
+		}
+	}
+	for _, path := range []string{"/apis/apps/v1/namespaces/" + y.space + "/deployments", "/apis/apps/v1/namespaces/" + y.space + "/replicasets"} {
+		list := &metav1.PartialObjectMetadataList{}
+		body, err := y.core.RESTClient().Get().AbsPath(path).DoRaw(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		decode(t, body, list)
+		for _, o := range list.Items {
+			add(path, o.Name)
+		}
+	}
+	if len(left) > 0 {
+		t.Errorf("of the instance there is left: %v", left)
+	}
+}
+
+// Whatever ends a ready pod from outside ends the workload, with its reason, and
+// what the cluster makes in its place never runs.
+func TestAPodIsEndedFromOutside(t *testing.T) {
+	slipwaytest.NeedsCluster(t)
+	for _, c := range []struct {
+		name string
+		end  func(context.Context, *yard, string) error
+		code controlplane.ReasonCode
+		text string
+	}{
+		{"deleted by hand", func(ctx context.Context, y *yard, pod string) error {
+			return y.core.Pods(y.space).Delete(ctx, pod, metav1.DeleteOptions{})
+		}, controlplane.Crashed, "somebody deleted"},
+		{"drained", func(ctx context.Context, y *yard, pod string) error {
+			return y.core.Pods(y.space).EvictV1(ctx, &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: pod, Namespace: y.space}})
+		}, controlplane.NoCapacity, "drained"},
+		{"its deployment deleted", func(ctx context.Context, y *yard, _ string) error {
+			return y.core.RESTClient().Delete().AbsPath("/apis/apps/v1/namespaces", y.space, "deployments", objects.Name(id)).Do(ctx).Error()
+		}, controlplane.Crashed, "somebody deleted"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			y := newYard(t)
-			const id = "aaaaaaaa-0000-4000-8000-000000000002"
-			l := y.lead(t, func(cfg *kubernetes.Config) { cfg.DataDir = t.TempDir() })
-			w := watch(t, l)
-			for generation := int64(1); generation <= 2; generation++ {
-				work := y.workload(id, generation, launchertest.Serves)
-				work.StopGrace = 2 * time.Second
-				if err := l.Start(t.Context(), work); err != nil {
-					t.Fatal(err)
-				}
-				f, _ := w.until(t, generation, time.Minute, ready)
-				if generation == 2 {
-					break
-				}
-				test.end(t, y, y.pod(t, id), f)
-				end, _ := w.until(t, generation, time.Minute, ended)
-				check(t, end.Reason, test.code, test.says)
-				if !end.WasReady {
-					t.Error("it was ready, and is told as if it had not been")
-				}
+			l := y.lead(t)
+			o := launchertest.Observe(t, l)
+			start(t, l, y.workload(id, 1, launchertest.Serves))
+			o.Ready(id, 1)
+			if err := c.end(t.Context(), y, y.pods(t)[0].Name); err != nil {
+				t.Fatal(err)
 			}
-			if over := y.census.Overlaps(); len(over) > 0 {
-				t.Error(over)
+			end := o.Ended(id, 1)
+			if !end.WasReady || end.Reason == nil || end.Reason.Code != c.code || !strings.Contains(end.Reason.Text, c.text) {
+				t.Errorf("end %+v (%v), want %s, %q", end, end.Reason, c.code, c.text)
+			}
+			eventually(t, "no pod is left", func() bool { return len(y.pods(t)) == 0 })
+			start(t, l, y.workload(id, 2, launchertest.Serves))
+			o.Ready(id, 2)
+			for _, o := range y.census.Overlaps() {
+				t.Errorf("two at a time: %s", o)
 			}
 		})
 	}
 }
 
-// TestLostNode has a node go silent under a pod. The node has no kubelet: the
-// test says in its stead that the pod runs. All else is the cluster's: it gives
-// the node up, evicts the pod, and cannot delete it before the node is removed.
-func TestLostNode(t *testing.T) {
-	t.Parallel()
+// What a start was given is kept for as long as it runs.
+func TestSecretsEndWithTheirStart(t *testing.T) {
+	slipwaytest.NeedsCluster(t)
 	y := newYard(t)
-	const id = "aaaaaaaa-0000-4000-8000-000000000003"
-	app, err := net.Listen("tcp", net.JoinHostPort(y.node, "0")) // what answers for the pod
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		for {
-			c, err := app.Accept()
-			if err != nil {
-				return
-			}
-			c.Close()
+	l := y.lead(t)
+	o := launchertest.Observe(t, l)
+	secrets := func() (names []string) {
+		list, err := y.core.Secrets(y.space).List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}()
-	t.Cleanup(func() { app.Close(); <-served })
-	node := y.silentNode(t)
-
-	short := int64(1)
-	onNode := objects.Placement{
-		NodeSelector: map[string]string{"slipway.test/node": node},
-		Tolerations: []corev1.Toleration{
-			{Key: "slipway.test/silent", Operator: corev1.TolerationOpExists},
-			{Key: corev1.TaintNodeUnreachable, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &short},
-			{Key: corev1.TaintNodeNotReady, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &short},
-		},
+		for _, s := range list.Items {
+			names = append(names, s.Name)
+		}
+		return names
 	}
-	l := y.lead(t, func(cfg *kubernetes.Config) {
-		cfg.DataDir = t.TempDir()
-		cfg.Objects.Profiles = map[string]objects.Placement{"silent": onNode}
-	})
-	w := watch(t, l)
-	work := y.workload(id, 1, launchertest.Serves)
-	work.Profile = "silent"
-	_, port, _ := net.SplitHostPort(app.Addr().String())
-	work.App.Manifest.Runtime.Port, _ = strconv.Atoi(port)
-	if err := l.Start(t.Context(), work); err != nil {
-		t.Fatal(err)
-	}
-	first := y.sayRunning(t, id, node)
-	w.until(t, 1, time.Minute, ready)
-
-	end, _ := w.until(t, 1, 2*time.Minute, ended) // 40 s without a sign of life, and then some
-	check(t, end.Reason, controlplane.NoCapacity, "does not answer")
-
-	work = y.workload(id, 2, launchertest.Serves) // anywhere else
-	if err := l.Start(t.Context(), work); err != nil {
-		t.Fatal(err)
-	}
-	w.until(t, 2, time.Minute, func(f launcher.Fact) bool { return f.Stage == controlplane.StageQueued && f.Text != "" })
-	time.Sleep(5 * time.Second)
-	for _, f := range w.all() {
-		if f.Generation == 2 && f.State != launcher.Starting {
-			t.Fatalf("the lost pod may still run, and the next one is %s", f.State)
+	only := func(generation int64) func() bool {
+		return func() bool {
+			names := secrets()
+			return len(names) == 1 && names[0] == objects.SecretName(id, generation)
 		}
 	}
-	if p, err := y.core.Pods(y.space).Get(t.Context(), first.Name, metav1.GetOptions{}); err != nil || p.UID != first.UID {
-		t.Fatalf("the pod on the lost node: %v", err)
-	}
-	if err := y.core.Nodes().Delete(t.Context(), node, metav1.DeleteOptions{}); err != nil {
+	start(t, l, y.workload(id, 1, launchertest.Serves))
+	o.Ready(id, 1)
+	start(t, l, y.workload(id, 2, launchertest.Crashes))
+	o.Ended(id, 2)
+	eventually(t, "the secret of a crash is gone", func() bool { return len(secrets()) == 0 })
+	start(t, l, y.workload(id, 3, launchertest.Serves))
+	o.Ready(id, 3)
+	start(t, l, y.workload(id, 4, launchertest.Serves))
+	o.Ready(id, 4)
+	eventually(t, "one secret is there", only(4))
+	if err := l.Stop(t.Context(), id, 4, time.Second); err != nil {
 		t.Fatal(err)
 	}
-	w.until(t, 2, 2*time.Minute, ready)
+	if names := secrets(); len(names) > 0 {
+		t.Errorf("a stopped instance has %v", names)
+	}
 }
 
-// silentNode is a node from which nothing is ever heard, for this test alone.
-func (y *yard) silentNode(t *testing.T) string {
-	t.Helper()
-	name := y.space
-	_, err := y.core.Nodes().Create(t.Context(), &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"slipway.test/node": name}},
-		Spec:       corev1.NodeSpec{Taints: []corev1.Taint{{Key: "slipway.test/silent", Effect: corev1.TaintEffectNoSchedule}}},
-	}, metav1.CreateOptions{})
-	if err != nil {
+// Nothing of an instance outlives its removal, and volumes outlive its stops.
+func TestARemovalIsComplete(t *testing.T) {
+	slipwaytest.NeedsCluster(t)
+	y := newYard(t)
+	l := y.lead(t)
+	o := launchertest.Observe(t, l)
+	w := func(g int64) launcher.Workload {
+		w := y.workload(id, g, launchertest.Serves)
+		w.App.Manifest.Runtime.VolumeMount, w.App.Manifest.Runtime.VolumeSize = "/data", "10Mi"
+		w.App.Manifest.Runtime.ResourceVolumeSize = "10Mi"
+		w.Files = []controlplane.File{{Path: "/etc/app/secret", Value: "hunter2"}}
+		return w
+	}
+	start(t, l, w(1))
+	o.Ready(id, 1)
+	if err := l.Stop(t.Context(), id, 1, time.Second); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := y.core.Nodes().Delete(context.Background(), name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-			t.Error(err)
-		}
-	})
-	now := metav1.Now()
-	patchStatus(t, func(data []byte) error {
-		_, err := y.core.Nodes().Patch(t.Context(), name, types.StrategicMergePatchType, data, metav1.PatchOptions{}, "status")
-		return err
-	}, map[string]any{
-		"capacity": map[string]string{"cpu": "2", "memory": "4Gi", "ephemeral-storage": "9Gi", "pods": "10"}, "allocatable": map[string]string{"cpu": "2", "memory": "4Gi", "ephemeral-storage": "9Gi", "pods": "10"},
-		"conditions": []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, LastHeartbeatTime: now, LastTransitionTime: now, Reason: "KubeletReady"}},
-	})
-	return name
-}
-
-// sayRunning says what a kubelet would say of the instance's pod.
-func (y *yard) sayRunning(t *testing.T, id, node string) *corev1.Pod {
-	t.Helper()
-	var found *corev1.Pod
-	eventually(t, "the pod is on the silent node", func() bool {
-		pods, err := y.core.Pods(y.space).List(t.Context(), metav1.ListOptions{LabelSelector: objects.LabelInstance + "=" + id})
-		for i := range pods.Items {
-			if pods.Items[i].Spec.NodeName == node {
-				found = &pods.Items[i]
-			}
-		}
-		return err == nil && found != nil
-	})
-	now := metav1.Now()
-	patchStatus(t, func(data []byte) error {
-		_, err := y.core.Pods(y.space).Patch(t.Context(), found.Name, types.StrategicMergePatchType, data, metav1.PatchOptions{}, "status")
-		return err
-	}, map[string]any{
-		"phase": corev1.PodRunning, "startTime": now, "podIP": y.node, "podIPs": []corev1.PodIP{{IP: y.node}},
-		"conditions": []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: now}},
-		"containerStatuses": []corev1.ContainerStatus{{
-			Name: objects.ContainerApp, Ready: true, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: now}},
-		}},
-	})
-	return found
-}
-
-func patchStatus(t *testing.T, patch func([]byte) error, status map[string]any) {
-	t.Helper()
-	data, err := json.Marshal(map[string]any{"status": status})
-	if err == nil {
-		err = patch(data)
+	if n := len(y.pods(t)); n > 0 {
+		t.Errorf("a stopped instance has %d pods", n)
 	}
-	if err != nil {
+	claims, err := y.core.PersistentVolumeClaims(y.space).List(t.Context(), metav1.ListOptions{})
+	if err != nil || len(claims.Items) != 2 {
+		t.Errorf("a stopped instance has %d volumes, want 2 (%v)", len(claims.Items), err)
+	}
+	start(t, l, w(2))
+	o.Ready(id, 2)
+	if err := l.Remove(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
+	y.nothingLeft(t)
+}
+
+// A start that no node has room for ends with the reason.
+func TestNoNodeHasRoom(t *testing.T) {
+	slipwaytest.NeedsCluster(t)
+	y := newYard(t)
+	l := y.lead(t, func(c *kubernetes.Config) { c.ScheduleTimeout = 3 * time.Second })
+	o := launchertest.Observe(t, l)
+	w := y.workload(id, 1, launchertest.Serves)
+	w.App.Manifest.Runtime.MemoryReservation, w.App.Manifest.Runtime.MemoryLimit = "900Gi", "900Gi"
+	start(t, l, w)
+	end := o.Ended(id, 1)
+	if end.WasReady || end.Reason == nil || end.Reason.Code != controlplane.NoCapacity {
+		t.Errorf("end %+v (%v), want no_capacity", end, end.Reason)
+	}
+	eventually(t, "no pod is left", func() bool { return len(y.pods(t)) == 0 })
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
+	quantity "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -26,7 +26,7 @@ import (
 const (
 	leaves launchertest.Behaviour = "leaves" // ends with exit code 0 before it serves
 	eats   launchertest.Behaviour = "eats"   // takes 256 MiB of memory
-	writes launchertest.Behaviour = "writes" // writes 32 MiB to /tmp
+	fills  launchertest.Behaviour = "fills"  // writes 32 MiB to /tmp
 )
 
 var behaviours = map[launchertest.Behaviour]func(){
@@ -42,7 +42,7 @@ var behaviours = map[launchertest.Behaviour]func(){
 		<-time.After(time.Hour)
 		fmt.Println(len(held))
 	},
-	writes: func() {
+	fills: func() {
 		if err := os.WriteFile("/tmp/big", make([]byte, 32<<20), 0o600); err != nil {
 			fmt.Println(err)
 		}
@@ -106,8 +106,8 @@ func TestReasons(t *testing.T) {
 		{"it leaves", behaves(leaves), controlplane.Crashed, "exit code 0", "", ""},
 		{"it needs too much memory", func(t *testing.T, a *attempt) { behaves(eats)(t, a); a.runtime().MemoryLimit = "64Mi" }, controlplane.OOM, "64Mi", "", ""},
 		{"it writes too much", func(t *testing.T, a *attempt) {
-			behaves(writes)(t, a)
-			a.cfg.Objects.Scratch = resource.MustParse("8Mi")
+			behaves(fills)(t, a)
+			a.cfg.Objects.Scratch = quantity.MustParse("8Mi")
 		}, controlplane.Crashed, "8Mi", "", ""},
 		{"it never opens its port", func(t *testing.T, a *attempt) {
 			behaves(launchertest.NeverOpen)(t, a)
@@ -198,7 +198,7 @@ func (y *yard) quota(t *testing.T, name corev1.ResourceName, hard string) {
 	quotas := y.core.ResourceQuotas(y.space)
 	_, err := quotas.Create(t.Context(), &corev1.ResourceQuota{
 		ObjectMeta: metav1.ObjectMeta{Name: "quota"},
-		Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{name: resource.MustParse(hard)}},
+		Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{name: quantity.MustParse(hard)}},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -214,20 +214,11 @@ func (y *yard) limitRange(t *testing.T) {
 	_, err := y.core.LimitRanges(y.space).Create(t.Context(), &corev1.LimitRange{
 		ObjectMeta: metav1.ObjectMeta{Name: "limits"},
 		Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{
-			Type: corev1.LimitTypeContainer, Max: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("32Mi")},
+			Type: corev1.LimitTypeContainer, Max: corev1.ResourceList{corev1.ResourceMemory: quantity.MustParse("32Mi")},
 		}}},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-func eventually(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	for limit := time.Now().Add(2 * time.Minute); !so(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(limit) {
-			t.Fatalf("not so within two minutes: %s", what)
-		}
 	}
 }
 
