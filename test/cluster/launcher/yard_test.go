@@ -35,7 +35,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	launchertest.Workload(nil)
+	launchertest.Workload(behaviours)
 	goleak.VerifyTestMain(m)
 }
 
