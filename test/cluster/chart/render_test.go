@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/seed-dbc68772/slipway/caddymodule/certtest"
 )
 
 // everything is production with all that can be switched on.
@@ -225,6 +227,7 @@ func TestCaddyfiles(t *testing.T) {
 	if binary == "" {
 		t.Fatal("SLIPWAY_BINARY names no slipway; make build makes one")
 	}
+	cert, key := certtest.SelfSigned(t, "apps.example.com").Write(t, "site")
 	for name, v := range profiles {
 		t.Run(name, func(t *testing.T) {
 			for _, o := range render(t, v) {
@@ -235,6 +238,8 @@ func TestCaddyfiles(t *testing.T) {
 				if v["profile"] != "production" { // the block alone; slipway up says where its store is
 					text = "{\n" + strings.Replace(text, "slipway {", "slipway {\netcd http://127.0.0.1:2379\ncontrol_plane", 1) + "}\nhttp:// {\nslipway\n}\n"
 				}
+				// What is configured opens nothing, but for certificates of sites.
+				text = strings.NewReplacer("/etc/slipway/tls/tls.crt", cert, "/etc/slipway/tls/tls.key", key).Replace(text)
 				file := filepath.Join(t.TempDir(), "Caddyfile")
 				if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 					t.Fatal(err)

@@ -56,6 +56,9 @@
 {{- if .Values.kubernetes.enabled }}
 		launcher kubernetes {
 			namespace {{ include "slipway.instances" . }}
+			data /var/lib/slipway/kubernetes
+			# The chart has the policies, so that the launcher needs no right to them.
+			network off
 {{- with .Values.kubernetes.storageClass }}
 			storage_class {{ . }}
 {{- end }}
