@@ -96,8 +96,9 @@ type Launcher interface {
 // runs at the first, and would start all of it again: all control planes of a
 // store need the same one.
 type Placed interface {
-	// Place names it. It stays the same for as long as the place is there.
-	Place() string
+	// Place names it. It stays the same for as long as the place is there. An
+	// error says why that cannot be told now.
+	Place(ctx context.Context) (string, error)
 }
 
 // Workload is what a launcher needs to start an instance.
@@ -107,6 +108,9 @@ type Workload struct {
 	App        *controlplane.App
 	// Runtime is what the app's RuntimeVersion stands for here; nil: nothing.
 	Runtime *controlplane.RuntimeVersion
+	// Profile is the name of the launch profile that the instance's resources come
+	// from; empty: of none. It may say where the workload is placed, too.
+	Profile string
 
 	// Env is the platform's part and the manifest's, "NAME=value", complete
 	// but for PORT and SLIPWAY_TOKEN_FILE, which depend on the launcher.
