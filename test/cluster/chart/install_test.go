@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -81,6 +83,8 @@ type release struct {
 	config    string // the command line's file
 	origin    string
 	connect   func() string // to where the base URL's connections go
+	once      sync.Once
+	passes    string
 }
 
 // install installs the chart and waits until helm calls it ready.
@@ -112,11 +116,13 @@ func (r *release) helm(args ...string) string {
 	return out
 }
 
-// slipway runs the command line on this machine.
+// slipway runs the command line on this machine, which finds every name at the
+// edges.
 func (r *release) slipway(input string, args ...string) string {
 	r.t.Helper()
 	cmd := exec.Command(r.binary, append([]string{"--config", r.config}, args...)...)
 	cmd.Stdin = strings.NewReader(input)
+	cmd.Env = append(os.Environ(), "HTTP_PROXY="+r.proxy())
 	var faults strings.Builder
 	cmd.Stderr = &faults
 	out, err := cmd.Output()
@@ -124,6 +130,23 @@ func (r *release) slipway(input string, args ...string) string {
 		r.t.Fatalf("slipway %s: %v\n%s%s", strings.Join(args, " "), err, out, faults.String())
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// proxy is the address of a proxy that passes every request on to the edges: a
+// machine of the tests has no name server that knows of them.
+func (r *release) proxy() string {
+	r.once.Do(func() {
+		pass := &httputil.ReverseProxy{
+			Rewrite: func(p *httputil.ProxyRequest) {
+				p.Out.URL.Scheme, p.Out.URL.Host, p.Out.Host = "http", r.connect(), p.In.Host
+			},
+			FlushInterval: -1,
+		}
+		server := httptest.NewServer(pass)
+		r.t.Cleanup(server.Close)
+		r.passes = server.URL
+	})
+	return r.passes
 }
 
 // client sends every request to the edges.
