@@ -181,6 +181,10 @@ func (r *running) open(ctx, working context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read signing key: %w", err)
 	}
+	bundleKey, err := r.Store.SigningKey(ctx, "bundle")
+	if err != nil {
+		return fmt.Errorf("read signing key: %w", err)
+	}
 	people, err := newPeople(ctx, r.ControlPlaneDeps)
 	if err != nil {
 		return err
@@ -193,6 +197,7 @@ func (r *running) open(ctx, working context.Context) error {
 	config := controlplane.Config{
 		Offers:            offered,
 		ReadInstanceToken: func(token string) (string, int64, bool) { return identity.ReadInstanceToken(key, token) },
+		SignBundleLink:    func(l controlplane.BundleLink) string { return identity.SignBundleLink(bundleKey, l) },
 		Passes:            people.keys, Provider: people.issuer(), Rights: people.rights,
 		Store: r.Store, Edges: r.Store, Leaders: r.Store, Happenings: r.Store, Sleep: sleeping(r.Settings), Changes: r.Changes, Blobs: r.blobs, ReadBundle: readBundle(options), ReadMeta: readMeta, Launchers: r,
 		Access: rules(r.Settings), Quotas: quotas(r.Settings), Vault: r.vault, RoutingMode: controlplane.RoutingMode(r.Settings.RoutingMode), MaxUpload: r.Settings.MaxUpload,
