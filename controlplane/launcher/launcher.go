@@ -107,6 +107,9 @@ type Workload struct {
 	App        *controlplane.App
 	// Runtime is what the app's RuntimeVersion stands for here; nil: nothing.
 	Runtime *controlplane.RuntimeVersion
+	// Profile is the name of the launch profile that the instance's resources come
+	// from; empty: of none. It may say where the workload is placed, too.
+	Profile string
 
 	// Env is the platform's part and the manifest's, "NAME=value", complete
 	// but for PORT and SLIPWAY_TOKEN_FILE, which depend on the launcher.

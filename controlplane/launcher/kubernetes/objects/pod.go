@@ -1,0 +1,203 @@
+package objects
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+)
+
+// pod gathers what one start's objects have.
+type pod struct {
+	Start
+	settings Settings
+
+	port     int
+	data     map[string][]byte // of the Secret
+	env      []corev1.EnvVar
+	volumes  []corev1.Volume
+	mounts   []corev1.VolumeMount
+	mounted  map[string]string // by path: what is there
+	claims   []*corev1.PersistentVolumeClaim
+	warnings []string
+}
+
+func (p *pod) warn(format string, args ...any) {
+	p.warnings = append(p.warnings, fmt.Sprintf(format, args...))
+}
+
+// DefaultPort is where container apps listen that name no port, and whose image
+// does not say it either: they find it in PORT.
+const DefaultPort = 8080
+
+// template is the pod of the start.
+func (p *pod) template() (t corev1.PodTemplateSpec, err error) {
+	w := p.Workload
+	if p.Bundle == nil && w.App.AppMode != controlplane.Container {
+		return t, refuse(controlplane.ImageInvalid, "launcher kubernetes has no image for apps of mode %s", w.App.AppMode)
+	}
+	p.port = p.listens()
+	container, err := p.container()
+	if err != nil {
+		return t, err
+	}
+	placement := p.place()
+	if container.Resources, err = p.resources(cmp.Or(placement.GPU, DefaultGPU)); err != nil {
+		return t, err
+	}
+	var no, yes = false, true
+	var asUser *int64
+	if p.Bundle != nil || p.overridesUser() {
+		asUser = &p.settings.User
+	}
+	onMismatch := corev1.FSGroupChangeOnRootMismatch
+	grace := int64(math.Ceil(w.StopGrace.Seconds()))
+	spec := corev1.PodSpec{
+		Containers:                    []corev1.Container{container},
+		Volumes:                       p.volumes,
+		SchedulingGates:               []corev1.PodSchedulingGate{{Name: Gate}},
+		RestartPolicy:                 corev1.RestartPolicyAlways, // a Deployment allows no other
+		TerminationGracePeriodSeconds: &grace,
+		ServiceAccountName:            p.settings.ServiceAccount,
+		AutomountServiceAccountToken:  &no,
+		EnableServiceLinks:            &no,
+		NodeSelector:                  placement.NodeSelector,
+		Tolerations:                   placement.Tolerations,
+		Affinity:                      placement.Affinity,
+		SecurityContext: &corev1.PodSecurityContext{
+			RunAsNonRoot:        &yes,
+			RunAsUser:           asUser,
+			FSGroup:             &p.settings.Group,
+			FSGroupChangePolicy: &onMismatch,
+			SeccompProfile:      &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+			Sysctls:             p.sysctls(),
+		},
+	}
+	if p.Bundle != nil {
+		spec.InitContainers = p.Bundle.Init
+	}
+	if placement.RuntimeClass != "" {
+		spec.RuntimeClassName = &placement.RuntimeClass
+	}
+	for _, name := range p.settings.PullSecrets {
+		spec.ImagePullSecrets = append(spec.ImagePullSecrets, corev1.LocalObjectReference{Name: name})
+	}
+	meta := p.startMeta("")
+	meta.Namespace = "" // it is the Deployment's
+	return corev1.PodTemplateSpec{ObjectMeta: meta, Spec: spec}, nil
+}
+
+// listens is the port of the app.
+func (p *pod) listens() int {
+	if port := p.Workload.App.Manifest.Runtime.Port; port != 0 {
+		return port
+	}
+	if p.Image != nil && len(p.Image.Ports) == 1 {
+		return p.Image.Ports[0]
+	}
+	return DefaultPort
+}
+
+// sysctls lets apps have the ports below 1024, which need a capability
+// elsewhere. Kubernetes holds this one for safe.
+func (p *pod) sysctls() []corev1.Sysctl {
+	if p.port >= 1024 {
+		return nil
+	}
+	return []corev1.Sysctl{{Name: "net.ipv4.ip_unprivileged_port_start", Value: "0"}}
+}
+
+// overridesUser reports whether the image's own user cannot be had: the kubelet
+// runs no root, and cannot tell of a name whether it is root's.
+func (p *pod) overridesUser() bool {
+	if p.Image == nil || !p.Image.Known {
+		return true
+	}
+	user, _, _ := strings.Cut(p.Image.User, ":")
+	uid, err := strconv.ParseInt(user, 10, 32)
+	if err == nil && uid > 0 {
+		return false
+	}
+	if user == "" || err == nil {
+		user = "root"
+	}
+	p.warn("the image runs as %s, which is not allowed here: the app runs as user %d", user, p.settings.User)
+	return true
+}
+
+func (p *pod) container() (corev1.Container, error) {
+	c := corev1.Container{Name: ContainerApp}
+	readOnly := p.settings.ReadOnlyRoot
+	if b := p.Bundle; b != nil {
+		readOnly = true
+		c.Image, c.Command, c.Args, c.WorkingDir = b.Image, b.Command, b.Args, b.Dir
+		p.env = append(p.env, b.Env...)
+		p.volumes = append(p.volumes, b.Volumes...)
+		for _, m := range b.Mounts {
+			if err := p.mount(m, "the bundle"); err != nil {
+				return c, err
+			}
+		}
+		for key, value := range b.Secret {
+			p.data[key] = value
+		}
+	} else {
+		rt := p.Workload.App.Manifest.Runtime
+		c.Image = rt.CustomImage
+		if p.Image != nil && p.Image.Reference != "" {
+			c.Image = p.Image.Reference
+		}
+		c.Command, c.Args = literally(rt.AppEntryPoint), literally(rt.AppArgs)
+	}
+	if c.Image == "" {
+		return c, refuse(controlplane.ImageInvalid, "the app has no image; an admin sets it with slipway admin app set-image")
+	}
+	for _, part := range []func() error{p.variables, p.token, p.files, p.persistent, p.scratch} {
+		if err := part(); err != nil {
+			return c, err
+		}
+	}
+	c.ImagePullPolicy = pullPolicy(c.Image)
+	c.Ports = []corev1.ContainerPort{{Name: PortName, ContainerPort: int32(p.port), Protocol: corev1.ProtocolTCP}}
+	c.Env, c.VolumeMounts = p.env, p.mounts
+	c.SecurityContext = restricted(readOnly)
+	return c, nil
+}
+
+// restricted is what containers may.
+func restricted(readOnlyRoot bool) *corev1.SecurityContext {
+	no := false
+	c := &corev1.SecurityContext{
+		AllowPrivilegeEscalation: &no,
+		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+		ReadOnlyRootFilesystem:   &readOnlyRoot,
+	}
+	return c
+}
+
+// literally keeps Kubernetes from replacing $(NAME) in what an app is started
+// with: no other launcher does.
+func literally(words []string) []string {
+	var out []string
+	for _, word := range words {
+		out = append(out, strings.ReplaceAll(word, "$(", "$$("))
+	}
+	return out
+}
+
+// pullPolicy asks the registry again for what may have changed since.
+func pullPolicy(image string) corev1.PullPolicy {
+	name := image[strings.LastIndex(image, "/")+1:]
+	switch _, tag, tagged := strings.Cut(name, ":"); {
+	case strings.Contains(name, "@"):
+		return corev1.PullIfNotPresent
+	case !tagged, tag == "latest":
+		return corev1.PullAlways
+	}
+	return corev1.PullIfNotPresent
+}
