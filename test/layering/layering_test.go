@@ -210,7 +210,7 @@ func adapter(path string) string {
 	}
 	if rest, ok := strings.CutPrefix(path, "controlplane/launcher/"); ok {
 		name, _, _ := strings.Cut(rest, "/")
-		if !slices.Contains([]string{"facts", "probe", "launchertest"}, name) {
+		if !slices.Contains([]string{"facts", "files", "probe", "launchertest"}, name) {
 			return "controlplane/launcher/" + name
 		}
 	}
