@@ -65,7 +65,7 @@ func Main(args []string) int {
 // failure is an error with its reason.
 type failure struct{ controlplane.Reason }
 
-func (f failure) Error() string { return f.Reason.String() }
+func (f failure) Error() string { return f.String() }
 
 func fail(code controlplane.ReasonCode, format string, args ...any) error {
 	return failure{controlplane.Reason{Code: code, Text: fmt.Sprintf(format, args...)}}
