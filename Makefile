@@ -2,19 +2,20 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT ?= $(shell command -v golangci-lint || echo go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION))
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-realapps lint bench e2e soak ci
+.PHONY: help build image test lint bench e2e ci
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## One static binary, ./slipway
-	CGO_ENABLED=0 go build -trimpath -o slipway ./cmd/slipway
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(or $(VERSION),dev)" -o slipway ./cmd/slipway
+
+image: build ## A container image of ./slipway, without Docker: dist/slipway.tar; TAG=REFERENCE names it
+	mkdir -p dist
+	go run ./deploy/image/slipway -tag $(or $(TAG),localhost/slipway:dev) -o dist/slipway.tar ./slipway
 
 test: ## Every test that needs nothing but Go; RACE=1: with the race detector (needs a C compiler)
 	go test $(if $(RACE),-race) ./...
-
-test-realapps: ## Apps of PyPI: JupyterLab, Streamlit, FastAPI, Wave (needs python3 with venv, chromium, pip's index)
-	SLIPWAY_E2E=all go test -count=1 -timeout 20m ./test/realapps
 
 lint: ## golangci-lint, with .golangci.yml
 	$(GOLANGCI_LINT) run ./...
@@ -23,11 +24,12 @@ lint: ## golangci-lint, with .golangci.yml
 bench: ## Benchmarks, with allocations; those of the real binary beside Caddy too
 	go test -run '^$$' -bench . -benchmem ./...
 
-e2e: ## The tests of the real binary, those of Python apps too (needs python3, chromium, curl)
-	SLIPWAY_E2E=all go test -count=1 -p 1 -timeout 20m ./test/...
-
-soak: ## The tests of faults and of silent streams with long times: two hours
+e2e: ## The tests of the real binary, those of Python apps too (needs python3, chromium, curl); SOAK=1: faults and silence, two hours
+ifdef SOAK
 	SLIPWAY_SOAK=1 go test -count=1 -timeout 3h -v ./test/faults
 	SLIPWAY_SOAK=1 go test -count=1 -timeout 1h -v -run TestSoak ./caddymodule
+else
+	SLIPWAY_E2E=all go test -count=1 -p 1 -timeout 20m ./test/...
+endif
 
 ci: build lint test e2e ## What a change must pass

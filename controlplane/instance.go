@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"cmp"
 	"time"
 )
 
@@ -127,6 +128,9 @@ type Instance struct {
 	// redeployed; nil: what its app says.
 	Resources *Resources      `json:"resources,omitempty"`
 	Runtime   *RuntimeVersion `json:"runtime,omitempty"`
+	// Settled is the launch profile that those Resources came from, its own or its
+	// app's at that time; empty: none.
+	Settled string `json:"settled,omitempty"`
 	// NoAutosuspend keeps it from going to sleep by itself.
 	NoAutosuspend bool `json:"no_autosuspend,omitempty"`
 
@@ -194,6 +198,10 @@ type Sleep struct {
 func (in *Instance) Withdrawable() bool {
 	return in.Status == Suspending && in.Sleep != nil && !in.Sleep.Stopping && in.Endpoint != ""
 }
+
+// Profile is the launch profile that it runs with; empty: none. Records of before
+// that was settled know their own alone.
+func (in *Instance) Profile() string { return cmp.Or(in.Settled, in.LaunchProfile) }
 
 // Withdraw has it run on: the same generation, at the same endpoint.
 func (in *Instance) Withdraw() { in.Status, in.Sleep = Deployed, nil }

@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -44,6 +45,7 @@ func (s *Service) checkProfile(name string) error {
 func (s *Service) settle(in *Instance, app *App) {
 	resources := s.Offers.Resources(app, in.LaunchProfile)
 	in.Resources, in.Runtime = &resources, nil
+	in.Settled = cmp.Or(in.LaunchProfile, app.LaunchProfile)
 	if runtime, ok := s.Offers.Runtime(app); ok {
 		in.Runtime = &runtime
 	}

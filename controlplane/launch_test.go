@@ -28,6 +28,7 @@ func TestLaunchProfiles(t *testing.T) {
 	same(t, "without a profile", *plain.Resources, controlplane.Resources{MemoryLimit: "2Gi", MemoryReservation: "512Mi"})
 	large := run("large")
 	same(t, "with one", *large.Resources, controlplane.Resources{MemoryLimit: "8Gi", MemoryReservation: "512Mi", CPULimit: "4"})
+	same(t, "their profiles", []string{plain.Profile(), large.Profile()}, []string{"", "large"})
 	as := large.As(app)
 	if as.Manifest.Runtime.CPULimit != "4" || app.Manifest.Runtime.CPULimit != "" {
 		t.Errorf("the launcher gets %+v, the app has %+v", as.Manifest.Runtime, app.Manifest.Runtime)
@@ -40,7 +41,9 @@ func TestLaunchProfiles(t *testing.T) {
 		wantCode(t, err, "")
 		same(t, "the app's own", changed.LaunchProfile, profile)
 		if profile == "small" {
-			same(t, "a new instance's", *run("").Resources, controlplane.Resources{MemoryLimit: "256Mi", MemoryReservation: "256Mi"})
+			small := run("")
+			same(t, "a new instance's", *small.Resources, controlplane.Resources{MemoryLimit: "256Mi", MemoryReservation: "256Mi"})
+			same(t, "its profile", small.Profile(), "small")
 		}
 	}
 	huge := "huge"
@@ -110,7 +113,7 @@ func TestRedeploy(t *testing.T) {
 	in.reoffer(offer.Config{})
 	got, err = in.RedeployInstance(t.Context(), admin, run.ID)
 	wantCode(t, err, "")
-	if got.Status != controlplane.Suspended || got.LaunchProfile != "" || got.Resources.MemoryLimit != "2Gi" {
+	if got.Status != controlplane.Suspended || got.LaunchProfile != "" || got.Profile() != "" || got.Resources.MemoryLimit != "2Gi" {
 		t.Errorf("asleep: %+v", got)
 	}
 	in.cannot = []controlplane.Reason{{Code: controlplane.Dependencies, Text: "no python"}}

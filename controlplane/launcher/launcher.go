@@ -96,8 +96,9 @@ type Launcher interface {
 // runs at the first, and would start all of it again: all control planes of a
 // store need the same one.
 type Placed interface {
-	// Place names it. It stays the same for as long as the place is there.
-	Place() string
+	// Place names it. It stays the same for as long as the place is there. An
+	// error says why that cannot be told now.
+	Place(ctx context.Context) (string, error)
 }
 
 // Workload is what a launcher needs to start an instance.

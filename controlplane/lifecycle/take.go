@@ -334,6 +334,7 @@ func (m *Manager) workload(in *controlplane.Instance, app *controlplane.App, sec
 		Generation: in.Generation,
 		App:        in.As(app),
 		Runtime:    in.Runtime,
+		Profile:    in.Profile(),
 		Env:        append(environment(m.cfg.Site, in, app, secrets), waveOIDC(m.cfg.WaveClient, m.cfg.Site, in, app, m.cfg.Log)...),
 		Files:      files(app, secrets),
 		Warnings:   secrets.Warnings,

@@ -23,6 +23,7 @@ type yard struct {
 	runs   map[string]*running // what is alive
 	starts map[string][]int64  // generations, in their order
 	kept   map[string]bool     // whose files are there
+	placed map[string]string   // launch profiles
 	// ready is how long a start takes to be ready; an hour: until answer.
 	ready time.Duration
 	// refuse, if set, types why nothing can be started.
@@ -45,7 +46,8 @@ func (y *yard) workload(id string) launcher.Workload {
 func newYard() *yard {
 	return &yard{
 		hub: facts.New(), seen: map[string]int64{}, runs: map[string]*running{},
-		starts: map[string][]int64{}, kept: map[string]bool{}, ready: time.Millisecond,
+		starts: map[string][]int64{}, kept: map[string]bool{},
+		placed: map[string]string{}, ready: time.Millisecond,
 	}
 }
 
@@ -73,7 +75,7 @@ func (y *yard) Start(ctx context.Context, w launcher.Workload) error {
 	if r := y.runs[id]; r != nil && r.generation == w.Generation {
 		return nil
 	}
-	y.seen[id], y.kept[id] = w.Generation, true
+	y.seen[id], y.kept[id], y.placed[id] = w.Generation, true, w.Profile
 	y.starts[id] = append(y.starts[id], w.Generation)
 	r := &running{generation: w.Generation, workload: w}
 	y.runs[id] = r

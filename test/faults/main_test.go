@@ -4,7 +4,7 @@
 // processes of their own.
 //
 // These tests take minutes, so `go test ./...` skips them: SLIPWAY_E2E=all runs
-// them with short times, SLIPWAY_SOAK=1 (`make soak`) with those of the
+// them with short times, SLIPWAY_SOAK=1 (`make e2e SOAK=1`) with those of the
 // figures in the documentation.
 package faults
 
@@ -37,7 +37,7 @@ var places = make(slipwaytest.Places, 2)
 func slow(t *testing.T) {
 	t.Helper()
 	if !enabled {
-		t.Skip("it takes long: run with SLIPWAY_E2E=all, or with make soak")
+		t.Skip("it takes long: run with SLIPWAY_E2E=all, or with make e2e SOAK=1")
 	}
 	t.Parallel()
 	places.Take(t)

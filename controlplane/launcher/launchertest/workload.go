@@ -1,6 +1,7 @@
 package launchertest
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -28,7 +30,8 @@ const (
 const (
 	EnvBehaviour = "LAUNCHERTEST_BEHAVIOUR"
 	EnvInstance  = "LAUNCHERTEST_INSTANCE"
-	EnvCensus    = "LAUNCHERTEST_CENSUS" // a folder in which workloads count themselves
+	EnvCensus    = "LAUNCHERTEST_CENSUS" // where workloads count themselves: a folder, or a [Census]
+	EnvHost      = "LAUNCHERTEST_HOST"   // where they listen; empty: 127.0.0.1
 )
 
 // Workload does not return in a process that was started as a workload. A
@@ -60,11 +63,11 @@ func Workload(own map[Behaviour]func()) {
 	os.Exit(0)
 }
 
-// Serve serves on the loopback port: /exit?code=3 ends the process so, all else
+// Serve serves on the port of EnvHost: /exit?code=3 ends the process so, all else
 // answers with its number.
 func Serve(port string) {
 	fmt.Println("it serves") // before: whoever finds the port open may read the log at once
-	l, err := net.Listen("tcp", "127.0.0.1:"+port)
+	l, err := net.Listen("tcp", net.JoinHostPort(cmp.Or(os.Getenv(EnvHost), "127.0.0.1"), port))
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(4)
@@ -85,6 +88,10 @@ func Serve(port string) {
 func count() {
 	dir, id := os.Getenv(EnvCensus), os.Getenv(EnvInstance)
 	if dir == "" {
+		return
+	}
+	if address, ok := strings.CutPrefix(dir, censusScheme); ok {
+		report(address, id)
 		return
 	}
 	fd, err := syscall.Open(filepath.Join(dir, id+".lock"), syscall.O_CREAT|syscall.O_RDWR|syscall.O_CLOEXEC, 0o600)

@@ -42,3 +42,15 @@ func (p Places) Take(t testing.TB) {
 	p <- struct{}{}
 	t.Cleanup(func() { <-p })
 }
+
+// NeedsCluster is the head of a test that needs a Kubernetes cluster, as
+// test/cluster/run gives it with KUBECONFIG: it is skipped without one, and
+// without SLIPWAY_E2E=all.
+func NeedsCluster(t testing.TB) (kubeconfig string) {
+	t.Helper()
+	kubeconfig = os.Getenv("KUBECONFIG")
+	if !All || kubeconfig == "" {
+		t.Skip("it needs a Kubernetes cluster: run it with SLIPWAY_E2E=all and test/cluster/run")
+	}
+	return kubeconfig
+}

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/yaml"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -52,21 +54,81 @@ func whole(app *controlplane.App, w *launcher.Workload) {
 	}
 }
 
+// bundled is the start of an app that an init container brings.
+func bundled() objects.Start {
+	start := container(whole)
+	start.Workload.App.AppMode = controlplane.Python
+	start.Workload.Runtime = &controlplane.RuntimeVersion{Name: "py312", Image: "registry.example.com/python:3.12"}
+	folder := corev1.Volume{Name: "app", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}
+	mount := corev1.VolumeMount{Name: "app", MountPath: "/app"}
+	start.Bundle = &objects.Bundle{
+		Image: start.Workload.Runtime.Image, Command: []string{"/app/slipway-pod", "run"}, Dir: "/app",
+		Env: []corev1.EnvVar{{Name: "HOME", Value: "/app/home"}, {Name: "GREETING", Value: "overridden"}},
+		Init: []corev1.Container{{
+			Name: objects.ContainerBundle, Image: "registry.example.com/slipway:1", VolumeMounts: []corev1.VolumeMount{mount},
+			SecurityContext: objects.Restricted(true),
+		}},
+		Volumes: []corev1.Volume{folder}, Mounts: []corev1.VolumeMount{mount},
+		Secret: map[string][]byte{"bundle.url": []byte("https://control.example.com/the-signed-url")},
+	}
+	return start
+}
+
+// known is what registries say of an image.
+func known(image objects.Image) *objects.Image {
+	image.Known = true
+	return &image
+}
+
+// elaborate has every setting.
+var elaborate = objects.Settings{
+	Namespace: "apps", ServiceAccount: "instances", PullSecrets: []string{"registry"},
+	User: 1000, Group: 2000, ReadOnlyRoot: true, StorageClass: "fast", AccessMode: corev1.ReadWriteOncePod,
+	SharedMemory: resource.MustParse("1Gi"), Scratch: resource.MustParse("4Gi"),
+	Every: objects.Placement{NodeSelector: map[string]string{"kubernetes.io/arch": "amd64", "pool": "apps"}, RuntimeClass: "gvisor"},
+	GPUs: map[string]objects.Placement{"a100": {
+		NodeSelector: map[string]string{"gpu": "a100"}, GPU: "example.com/a100",
+		Tolerations: []corev1.Toleration{{Key: "gpu", Operator: corev1.TolerationOpExists}},
+	}},
+	Profiles: map[string]objects.Placement{"large": {
+		NodeSelector: map[string]string{"pool": "large"},
+		Tolerations:  []corev1.Toleration{{Key: "dedicated", Operator: corev1.TolerationOpEqual, Value: "apps", Effect: corev1.TaintEffectNoSchedule}},
+	}},
+}
+
+// starts are one of each kind.
+func starts() map[string]struct {
+	objects.Start
+	objects.Settings
+} {
+	type start = struct {
+		objects.Start
+		objects.Settings
+	}
+	plain := objects.Settings{Namespace: "apps"}
+	digested, rooted := container(whole), container(nil)
+	digested.Image = known(objects.Image{
+		Reference: "registry.example.com/team/hello:1@sha256:1d74054eb919a29cd1cb573c262e730fb9405524487050ef67ade22a24028b86",
+		User:      "1000:1000", Dir: "/srv", Ports: []int{9000}, Volumes: []string{"/var/cache/hello", "/data"},
+	})
+	rooted.Image = known(objects.Image{Ports: []int{9000}})
+	return map[string]start{
+		"container":       {container(nil), plain},
+		"container-root":  {rooted, plain},
+		"container-whole": {digested, elaborate},
+		"bundle":          {bundled(), elaborate},
+	}
+}
+
 func TestObjectsOfAStart(t *testing.T) {
-	for _, c := range []struct {
-		name     string
-		start    objects.Start
-		settings objects.Settings
-	}{
-		{"container", container(nil), objects.Settings{Namespace: "apps"}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			set, err := objects.Make(c.start, c.settings)
+	for name, c := range starts() {
+		t.Run(name, func(t *testing.T) {
+			set, err := objects.Make(c.Start, c.Settings)
 			if err != nil {
 				t.Fatal(err)
 			}
 			set.OwnedBy("0a1b2c3d")
-			golden(t, c.name, document(t, set))
+			golden(t, name, document(t, set))
 		})
 	}
 }

@@ -77,7 +77,7 @@ func Make(start Start, s Settings) (*Set, error) {
 	}
 	set := &Set{
 		Owner:      &corev1.ConfigMap{TypeMeta: kind("v1", "ConfigMap"), ObjectMeta: p.meta(Name(w.InstanceID))},
-		Secret:     &corev1.Secret{TypeMeta: kind("v1", "Secret"), ObjectMeta: p.meta(Name(w.InstanceID)), Type: corev1.SecretTypeOpaque, Data: p.data},
+		Secret:     &corev1.Secret{TypeMeta: kind("v1", "Secret"), ObjectMeta: p.startMeta(p.secretName()), Type: corev1.SecretTypeOpaque, Data: p.data},
 		Deployment: p.deployment(template),
 		Service:    p.service(),
 		Claims:     p.claims,
@@ -122,6 +122,10 @@ func (p *pod) startMeta(name string) metav1.ObjectMeta {
 	meta.Labels[LabelGeneration] = strconv.FormatInt(p.Workload.Generation, 10)
 	meta.Labels[LabelEpoch] = strconv.FormatInt(p.Epoch, 10)
 	return meta
+}
+
+func (p *pod) secretName() string {
+	return SecretName(p.Workload.InstanceID, p.Workload.Generation)
 }
 
 func (p *pod) deployment(template corev1.PodTemplateSpec) *appsv1.Deployment {

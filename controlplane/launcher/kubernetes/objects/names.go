@@ -40,8 +40,14 @@ const (
 // PortName is what every pod and Service calls the port of the app.
 const PortName = "app"
 
-// Name is the name of an instance's owner, Deployment, Service and Secret.
+// Name is the name of an instance's owner, Deployment and Service.
 func Name(instanceID string) string { return "i-" + instanceID }
+
+// SecretName is the name of the Secret of one start: what a leader writes late
+// that is none any more is not read by the start of another.
+func SecretName(instanceID string, generation int64) string {
+	return Name(instanceID) + "-" + strconv.FormatInt(generation, 10)
+}
 
 // VolumeName is the name of the claim for Runtime.VolumeMount.
 func VolumeName(instanceID string) string { return Name(instanceID) + "-volume" }

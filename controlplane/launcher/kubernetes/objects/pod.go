@@ -131,7 +131,10 @@ func (p *pod) overridesUser() bool {
 }
 
 func (p *pod) container() (corev1.Container, error) {
-	c := corev1.Container{Name: ContainerApp}
+	// The node runs nothing again: how often an app is started the control plane
+	// decides. Kubernetes has this from 1.35 on, and leaves it out before.
+	never := corev1.ContainerRestartPolicyNever
+	c := corev1.Container{Name: ContainerApp, RestartPolicy: &never}
 	readOnly := p.settings.ReadOnlyRoot
 	if b := p.Bundle; b != nil {
 		readOnly = true
@@ -165,19 +168,18 @@ func (p *pod) container() (corev1.Container, error) {
 	c.ImagePullPolicy = pullPolicy(c.Image)
 	c.Ports = []corev1.ContainerPort{{Name: PortName, ContainerPort: int32(p.port), Protocol: corev1.ProtocolTCP}}
 	c.Env, c.VolumeMounts = p.env, p.mounts
-	c.SecurityContext = restricted(readOnly)
+	c.SecurityContext = Restricted(readOnly)
 	return c, nil
 }
 
-// restricted is what containers may.
-func restricted(readOnlyRoot bool) *corev1.SecurityContext {
+// Restricted is what containers may; all of a pod need it.
+func Restricted(readOnlyRoot bool) *corev1.SecurityContext {
 	no := false
-	c := &corev1.SecurityContext{
+	return &corev1.SecurityContext{
 		AllowPrivilegeEscalation: &no,
 		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 		ReadOnlyRootFilesystem:   &readOnlyRoot,
 	}
-	return c
 }
 
 // literally keeps Kubernetes from replacing $(NAME) in what an app is started

@@ -72,7 +72,7 @@ func (p *pod) variables() error {
 
 func (p *pod) key(key string) *corev1.SecretKeySelector {
 	return &corev1.SecretKeySelector{
-		LocalObjectReference: corev1.LocalObjectReference{Name: Name(p.Workload.InstanceID)}, Key: key,
+		LocalObjectReference: corev1.LocalObjectReference{Name: p.secretName()}, Key: key,
 	}
 }
 
@@ -122,7 +122,7 @@ func (p *pod) absolute(file string) (string, error) {
 
 func (p *pod) secretVolume(name string, items ...corev1.KeyToPath) corev1.Volume {
 	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
-		SecretName: Name(p.Workload.InstanceID), Items: items, DefaultMode: &secretMode,
+		SecretName: p.secretName(), Items: items, DefaultMode: &secretMode,
 	}}}
 }
 

@@ -38,6 +38,9 @@ type Settings struct {
 	// volumes, its log included; zero is 10Gi. Past it the pod is evicted.
 	Scratch resource.Quantity
 
+	// Network bounds whom instances talk to; nil: nothing of ours does.
+	Network *Network
+
 	// Every places all pods; the others are added to it in this order: GPUs by
 	// Runtime.GPUType, Runtimes by the name of the runtime version, Profiles by
 	// that of the launch profile.

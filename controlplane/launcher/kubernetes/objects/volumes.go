@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -86,7 +87,17 @@ func (p *pod) scratch() error {
 		return err
 	}
 	if p.Workload.App.Manifest.Runtime.EnableSHM {
-		return folder("shm", "/dev/shm", "Runtime.EnableSHM", corev1.StorageMediumMemory, p.settings.SharedMemory)
+		if err := folder("shm", "/dev/shm", "Runtime.EnableSHM", corev1.StorageMediumMemory, p.settings.SharedMemory); err != nil {
+			return err
+		}
+	}
+	if p.Bundle != nil || p.Image == nil {
+		return nil
+	}
+	for n, at := range p.Image.Volumes {
+		if err := folder(fmt.Sprint("image-", n), at, "a volume of the image", corev1.StorageMediumDefault, p.settings.Scratch); err != nil {
+			return err
+		}
 	}
 	return nil
 }

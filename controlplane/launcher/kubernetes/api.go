@@ -1,0 +1,103 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	appsv1 "k8s.io/client-go/kubernetes/typed/apps/v1"
+	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+)
+
+// callTimeout bounds one try of one call. A call without an answer is made
+// again: each of them finds out what became of the one before.
+const callTimeout = 10 * time.Second
+
+// api is the API server, and the one namespace of it.
+type api struct {
+	http      *http.Client
+	core      *corev1.CoreV1Client
+	apps      *appsv1.AppsV1Client
+	namespace string
+}
+
+func newAPI(config *rest.Config, namespace string) (*api, error) {
+	config = rest.CopyConfig(config)
+	config.QPS = -1
+	config.UserAgent = "slipway"
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, err
+	}
+	core, err := corev1.NewForConfigAndClient(config, client)
+	if err != nil {
+		return nil, err
+	}
+	apps, err := appsv1.NewForConfigAndClient(config, client)
+	if err != nil {
+		return nil, err
+	}
+	return &api{http: client, core: core, apps: apps, namespace: namespace}, nil
+}
+
+func (a *api) pods() corev1.PodInterface         { return a.core.Pods(a.namespace) }
+func (a *api) owners() corev1.ConfigMapInterface { return a.core.ConfigMaps(a.namespace) }
+func (a *api) deployments() appsv1.DeploymentInterface {
+	return a.apps.Deployments(a.namespace)
+}
+
+// close ends connections that nobody uses any more.
+func (a *api) close() { utilnet.CloseIdleConnectionsFor(a.http.Transport) }
+
+// insist makes a call again, with a growing pause, for as long as its error may
+// pass and ctx goes on.
+func insist(ctx context.Context, call func(context.Context) error) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = 50*time.Millisecond, 2*time.Second
+	for {
+		once, cancel := context.WithTimeout(ctx, callTimeout)
+		err := call(once)
+		cancel()
+		if err == nil || !passes(err) {
+			return err
+		}
+		timer := time.NewTimer(max(wait.NextBackOff(), asked(err)))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		}
+	}
+}
+
+// passes reports whether the same call may succeed later.
+func passes(err error) bool {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		code := status.Status().Code
+		return code == http.StatusTooManyRequests || code >= 500 && code != http.StatusNotImplemented
+	}
+	for _, own := range []error{launcher.ErrFenced, launcher.ErrNotLeading, errClosed} {
+		if errors.Is(err, own) {
+			return false
+		}
+	}
+	return true // it has not been answered
+}
+
+// asked is the pause that the API server asks for.
+func asked(err error) time.Duration {
+	if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
+		return time.Duration(seconds) * time.Second
+	}
+	return 0
+}

@@ -1,0 +1,3 @@
+// Package diagnose says what the status and the events of Kubernetes objects
+// mean for the start of an app.
+package diagnose

@@ -1,0 +1,192 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
+)
+
+// A pod takes its log with it. So who leads opens the log of a pod before it
+// deletes it, or as soon as somebody else has, reads to its end and keeps that in
+// a file: one stream for each end of a pod, and none while it runs.
+
+// keepLimit bounds how long the log of a pod that has ended, or whose node does
+// not answer, holds up its deletion.
+const keepLimit = 3 * time.Second
+
+// tailLines bounds what is read of a log that is kept.
+const tailLines = 20_000
+
+func (l *Launcher) folder(instanceID string) string {
+	return filepath.Join(l.cfg.DataDir, objects.Name(instanceID))
+}
+
+func (l *Launcher) file(instanceID string, pod types.UID) string {
+	return filepath.Join(l.folder(instanceID), string(pod)+".log")
+}
+
+// keepLog begins to keep the log of a pod. It returns once the log is open, or
+// read if nothing of the pod runs any more.
+func (t *term) keepLog(i *instance, p *corev1.Pod) {
+	if gated(p) || p.Spec.NodeName == "" {
+		return
+	}
+	begun, done := t.keeper(i, p)
+	limit := time.NewTimer(keepLimit)
+	defer limit.Stop()
+	if !alive(p) {
+		begun = done
+	}
+	select {
+	case <-begun:
+	case <-limit.C:
+	case <-t.ctx.Done():
+	}
+}
+
+// alive reports whether a container of the pod runs.
+func alive(p *corev1.Pod) bool {
+	for _, c := range p.Status.ContainerStatuses {
+		if c.State.Running != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// keeper finds or begins the keeping of a pod's log.
+func (t *term) keeper(i *instance, p *corev1.Pod) (begun, done chan struct{}) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	k := i.kept[p.UID]
+	if k == nil {
+		k = &keeping{make(chan struct{}), make(chan struct{})}
+		if i.kept == nil {
+			i.kept = map[types.UID]*keeping{}
+		}
+		i.kept[p.UID] = k
+		t.run(func() {
+			defer i.pulse()
+			defer func() {
+				i.mu.Lock()
+				defer i.mu.Unlock()
+				delete(i.kept, p.UID)
+			}()
+			defer close(k.done)
+			opened := func() { close(k.begun) }
+			if err := t.l.keep(t.ctx, i.id, p, opened); err != nil && t.ctx.Err() == nil {
+				t.cfg.Log.Warn("the log of a pod that ends could not be kept", zap.String("instance", i.id), zap.String("pod", p.Name), zap.Error(err))
+			}
+		})
+	}
+	return k.begun, k.done
+}
+
+// keeping is a log that is being kept.
+type keeping struct{ begun, done chan struct{} }
+
+// isKeeping reports whether a log is being kept.
+func (i *instance) isKeeping() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.kept) > 0
+}
+
+// keep reads the log of a pod to its end and puts the last of it into a file.
+func (l *Launcher) keep(ctx context.Context, id string, p *corev1.Pod, opened func()) error {
+	lines := int64(tailLines)
+	r, err := l.stream(ctx, p.Name, &corev1.PodLogOptions{Container: objects.ContainerApp, Follow: true, TailLines: &lines})
+	opened()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	tail, err := readTail(r, l.cfg.LogLimit)
+	if err != nil && len(tail) == 0 {
+		return fmt.Errorf("read log: %w", err)
+	}
+	if err := os.MkdirAll(l.folder(id), 0o700); err != nil {
+		return fmt.Errorf("keep log: %w", err)
+	}
+	path := l.file(id, p.UID)
+	if err := os.WriteFile(path+".part", tail, 0o600); err != nil {
+		return fmt.Errorf("keep log: %w", err)
+	}
+	if err := os.Rename(path+".part", path); err != nil {
+		return fmt.Errorf("keep log: %w", err)
+	}
+	return l.dropOld(id)
+}
+
+// dropOld leaves the logs of two runs.
+func (l *Launcher) dropOld(id string) error {
+	entries, err := os.ReadDir(l.folder(id))
+	if err != nil {
+		return fmt.Errorf("drop old logs: %w", err)
+	}
+	var newest [2]fs.FileInfo
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || filepath.Ext(e.Name()) != ".log" {
+			continue
+		}
+		switch {
+		case newest[0] == nil || info.ModTime().After(newest[0].ModTime()):
+			newest[0], newest[1], info = info, newest[0], newest[1]
+		case newest[1] == nil || info.ModTime().After(newest[1].ModTime()):
+			newest[1], info = info, newest[1]
+		}
+		if info == nil {
+			continue
+		}
+		if err := os.Remove(filepath.Join(l.folder(id), info.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("drop old logs: %w", err)
+		}
+	}
+	return nil
+}
+
+// readTail reads to the end and returns the last of it. What was read before an
+// error counts.
+func readTail(r io.Reader, limit int64) ([]byte, error) {
+	var tail []byte
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := r.Read(buffer)
+		tail = append(tail, buffer[:n]...)
+		if over := int64(len(tail)) - 2*limit; over > 0 {
+			tail = append(tail[:0], tail[int64(len(tail))-limit:]...)
+		}
+		if err != nil {
+			tail = tail[max(0, int64(len(tail))-limit):]
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return tail, err
+		}
+	}
+}
+
+// stream opens the log of a pod at its node.
+func (l *Launcher) stream(ctx context.Context, pod string, o *corev1.PodLogOptions) (io.ReadCloser, error) {
+	r, err := l.api.pods().GetLogs(pod, o).Stream(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open the log of pod %s: %w", pod, err)
+	}
+	return r, nil
+}
+
+// noLog reports whether there is none, rather than none that can be had now.
+func noLog(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsBadRequest(err) }

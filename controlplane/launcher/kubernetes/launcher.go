@@ -1,0 +1,245 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
+)
+
+var errClosed = errors.New("the kubernetes launcher is closed")
+
+// Launcher runs each instance as a pod.
+type Launcher struct {
+	cfg  Config
+	api  *api
+	turn sync.Mutex // of Lead, Resign and Close, one at a time
+
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	readers sync.WaitGroup // of logs
+
+	mu     sync.Mutex
+	closed bool
+	term   *term // nil: it does not lead
+	place  string
+}
+
+var (
+	_ launcher.Launcher = (*Launcher)(nil)
+	_ launcher.Placed   = (*Launcher)(nil)
+)
+
+// New returns a launcher. It calls nobody: the API server may be away.
+func New(cfg Config) (*Launcher, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return nil, fmt.Errorf("open the kubernetes launcher: %w", err)
+	}
+	a, err := newAPI(cfg.REST, cfg.Objects.Namespace)
+	if err != nil {
+		return nil, fmt.Errorf("open the kubernetes launcher: %w", err)
+	}
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("open the kubernetes launcher: %w", err)
+	}
+	l := &Launcher{cfg: cfg, api: a}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	return l, nil
+}
+
+// Place implements launcher.Placed: the UID of the namespace, which no other of
+// any cluster has, and which ends with all that ran there.
+func (l *Launcher) Place(ctx context.Context) (string, error) {
+	l.mu.Lock()
+	place := l.place
+	l.mu.Unlock()
+	if place != "" {
+		return place, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	ns, err := l.api.core.Namespaces().Get(ctx, l.api.namespace, metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("ask for the namespace of instances: %w", err)
+	}
+	place = "kubernetes/" + string(ns.UID)
+	l.mu.Lock()
+	l.place = place
+	l.mu.Unlock()
+	return place, nil
+}
+
+// Lead implements launcher.Launcher.
+func (l *Launcher) Lead(ctx context.Context, epoch int64) error {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	l.mu.Lock()
+	before, closed := l.term, l.closed
+	l.mu.Unlock()
+	switch {
+	case closed:
+		return errClosed
+	case epoch < 1:
+		return fmt.Errorf("lead the kubernetes launcher: epoch %d is not above 0", epoch)
+	case before != nil && before.why() == nil:
+		return fmt.Errorf("lead the kubernetes launcher: it leads already, with epoch %d", before.epoch)
+	}
+	if before != nil {
+		before.end(launcher.ErrNotLeading)
+	}
+	t, err := newTerm(l, epoch)
+	if err == nil {
+		err = t.begin(ctx)
+	}
+	l.mu.Lock()
+	l.term = nil
+	if err == nil {
+		l.term = t
+	}
+	l.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("lead the kubernetes launcher: %w", err)
+	}
+	return nil
+}
+
+// Resign implements launcher.Launcher.
+func (l *Launcher) Resign() {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	l.resign(launcher.ErrNotLeading)
+}
+
+func (l *Launcher) resign(why error) {
+	l.mu.Lock()
+	t := l.term
+	l.term = nil
+	l.mu.Unlock()
+	if t != nil {
+		t.end(why)
+	}
+}
+
+// leading returns the term of a launcher that leads.
+func (l *Launcher) leading() (*term, error) {
+	l.mu.Lock()
+	t, closed := l.term, l.closed
+	l.mu.Unlock()
+	switch {
+	case closed:
+		return nil, errClosed
+	case t == nil:
+		return nil, launcher.ErrNotLeading
+	}
+	return t, t.why()
+}
+
+// Check implements launcher.Launcher.
+func (l *Launcher) Check(app *controlplane.App) []controlplane.Reason {
+	if app.AppMode != controlplane.Container {
+		return []controlplane.Reason{{
+			Code: controlplane.LauncherDown,
+			Text: fmt.Sprintf("apps of mode %s cannot be run by the launcher kubernetes", app.AppMode),
+		}}
+	}
+	_, err := l.make(launcher.Workload{InstanceID: "check", Generation: 1, App: app}, 1)
+	if typed, ok := errors.AsType[*launcher.StartError](err); ok {
+		return []controlplane.Reason{typed.Reason}
+	}
+	return nil
+}
+
+// make makes the objects of a start.
+func (l *Launcher) make(w launcher.Workload, epoch int64) (*objects.Set, error) {
+	return objects.Make(objects.Start{Workload: w, Epoch: epoch}, l.cfg.Objects)
+}
+
+// Start implements launcher.Launcher.
+func (l *Launcher) Start(ctx context.Context, w launcher.Workload) error {
+	err := w.Complete()
+	if err == nil {
+		err = l.act(ctx, func(ctx context.Context, t *term) error { return t.start(ctx, w) })
+	}
+	if err != nil {
+		return fmt.Errorf("start instance %s: %w", w.InstanceID, err)
+	}
+	return nil
+}
+
+// Stop implements launcher.Launcher.
+func (l *Launcher) Stop(ctx context.Context, instanceID string, generation int64, grace time.Duration) error {
+	err := l.act(ctx, func(ctx context.Context, t *term) error { return t.stop(ctx, instanceID, generation, grace) })
+	if err != nil {
+		return fmt.Errorf("stop instance %s: %w", instanceID, err)
+	}
+	return nil
+}
+
+// Remove implements launcher.Launcher.
+func (l *Launcher) Remove(ctx context.Context, instanceID string) error {
+	err := l.act(ctx, func(ctx context.Context, t *term) error { return t.remove(ctx, instanceID) })
+	if err != nil {
+		return fmt.Errorf("remove instance %s: %w", instanceID, err)
+	}
+	return nil
+}
+
+// act makes a call of one who leads. It ends with the lead.
+func (l *Launcher) act(ctx context.Context, call func(context.Context, *term) error) error {
+	t, err := l.leading()
+	if err != nil {
+		return err
+	}
+	if !t.enter() {
+		return t.why()
+	}
+	defer t.calls.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(t.ctx, cancel)()
+	err = call(ctx, t)
+	if why := t.why(); err != nil && why != nil {
+		return why
+	}
+	return err
+}
+
+// Observe implements launcher.Launcher.
+func (l *Launcher) Observe(ctx context.Context) <-chan launcher.Fact {
+	t, err := l.leading()
+	if err != nil {
+		none := make(chan launcher.Fact)
+		close(none)
+		return none
+	}
+	return t.facts.Observe(ctx)
+}
+
+// Close implements launcher.Launcher.
+func (l *Launcher) Close(ctx context.Context, stopWorkloads bool, grace time.Duration) error {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	var err error
+	if stopWorkloads {
+		if t, leadErr := l.leading(); leadErr == nil {
+			err = t.stopAll(ctx, grace)
+		}
+	}
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.cancel()
+	l.resign(errClosed)
+	l.readers.Wait()
+	l.api.close()
+	return err
+}

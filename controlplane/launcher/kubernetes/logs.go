@@ -1,0 +1,225 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
+)
+
+// Logs implements launcher.Launcher. The log of a pod that is there comes from
+// its node, that of another one from the file that was kept.
+func (l *Launcher) Logs(ctx context.Context, instanceID string, o launcher.LogOptions) (io.ReadCloser, error) {
+	if l.ctx.Err() != nil {
+		return nil, fmt.Errorf("open log: %w", errClosed)
+	}
+	if o.Follow && !o.Previous {
+		return l.followLogs(ctx, instanceID), nil
+	}
+	owner, err := l.api.owners().Get(ctx, objects.Name(instanceID), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return io.NopCloser(strings.NewReader("")), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	rec, err := readRecord(owner)
+	if err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	at := 0
+	if o.Previous {
+		at = 1
+	}
+	if at >= len(rec.Runs) {
+		return io.NopCloser(strings.NewReader("")), nil
+	}
+	return l.openRun(ctx, instanceID, rec.Runs[at])
+}
+
+// openRun opens the log of a run as far as it goes now.
+func (l *Launcher) openRun(ctx context.Context, id string, r run) (io.ReadCloser, error) {
+	kept, err := os.Open(l.file(id, r.Pod))
+	if err == nil {
+		return kept, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	lines, bytes := int64(tailLines), l.cfg.LogLimit
+	stream, err := l.stream(ctx, r.Name, &corev1.PodLogOptions{Container: objects.ContainerApp, TailLines: &lines, LimitBytes: &bytes})
+	if err == nil {
+		return stream, nil
+	}
+	if !noLog(err) {
+		return nil, err
+	}
+	if kept, err := os.Open(l.file(id, r.Pod)); err == nil { // it has ended meanwhile
+		return kept, nil
+	}
+	return io.NopCloser(strings.NewReader("")), nil
+}
+
+// followed is a log that goes on over restarts.
+type followed struct {
+	*io.PipeReader
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// Close ends a Read that waits.
+func (f *followed) Close() error {
+	f.cancel()
+	err := f.PipeReader.Close()
+	<-f.done
+	return err
+}
+
+func (l *Launcher) followLogs(ctx context.Context, id string) io.ReadCloser {
+	out, in := io.Pipe()
+	f := &followed{PipeReader: out, done: make(chan struct{})}
+	ctx, f.cancel = context.WithCancel(ctx)
+	stop := context.AfterFunc(l.ctx, f.cancel)
+	l.readers.Go(func() {
+		defer close(f.done)
+		defer f.cancel()
+		defer stop()
+		defer context.AfterFunc(ctx, func() { in.Close() })()
+		in.CloseWithError(l.copyLogs(ctx, id, in))
+	})
+	return f
+}
+
+// copyLogs copies the log of one run after the other until the instance is
+// removed. Runs that come and go while another is copied are left out.
+func (l *Launcher) copyLogs(ctx context.Context, id string, to io.Writer) error {
+	var mu sync.Mutex
+	var newest *run
+	news := make(chan struct{}, 1)
+	ctx, removed := context.WithCancel(ctx)
+	defer removed()
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer removed()
+	watching.Go(func() {
+		defer removed()
+		l.watchOne(ctx, "configmaps", objects.Name(id), func(e watch.Event) bool {
+			owner, ok := e.Object.(*corev1.ConfigMap)
+			if !ok {
+				return true
+			}
+			if e.Type == watch.Deleted {
+				return false
+			}
+			if rec, err := readRecord(owner); err == nil && len(rec.Runs) > 0 {
+				mu.Lock()
+				newest = &rec.Runs[0]
+				mu.Unlock()
+				select {
+				case news <- struct{}{}:
+				default:
+				}
+			}
+			return true
+		})
+	})
+	var copied run
+	for {
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return nil
+		}
+		mu.Lock()
+		now := *newest
+		mu.Unlock()
+		if now.Pod == copied.Pod {
+			continue
+		}
+		if err := l.copyRun(ctx, id, now, to); err != nil {
+			return err
+		}
+		copied = now
+		select {
+		case news <- struct{}{}: // maybe another has come meanwhile
+		default:
+		}
+	}
+}
+
+// copyRun copies the log of a run to its end.
+func (l *Launcher) copyRun(ctx context.Context, id string, r run, to io.Writer) error {
+	l.watchOne(ctx, "pods", r.Name, func(e watch.Event) bool {
+		p, ok := e.Object.(*corev1.Pod)
+		if !ok || e.Type == watch.Deleted {
+			return ok && e.Type != watch.Deleted
+		}
+		for _, c := range p.Status.ContainerStatuses {
+			if c.Name == objects.ContainerApp && (c.State.Running != nil || c.State.Terminated != nil) {
+				return false
+			}
+		}
+		return !dead(p)
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	from, err := l.stream(ctx, r.Name, &corev1.PodLogOptions{Container: objects.ContainerApp, Follow: true})
+	if err != nil {
+		if !noLog(err) && ctx.Err() == nil {
+			return err
+		}
+		if from, err = l.openRun(ctx, id, r); err != nil {
+			return nil
+		}
+	}
+	defer from.Close()
+	_, err = io.Copy(to, from)
+	if ctx.Err() != nil || err == nil {
+		return nil
+	}
+	return fmt.Errorf("read log: %w", err)
+}
+
+// watchOne tells of an object as it is and of each change, until saw returns
+// false or ctx ends. One that is not there is waited for.
+func (l *Launcher) watchOne(ctx context.Context, resource, name string, saw func(watch.Event) bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	lw := cache.NewListWatchFromClient(l.api.core.RESTClient(), resource, l.api.namespace, fields.OneTermEqualSelector("metadata.name", name))
+	var of runtime.Object = &corev1.ConfigMap{}
+	if resource == "pods" {
+		of = &corev1.Pod{}
+	}
+	handle := func(t watch.EventType) func(any) {
+		return func(o any) {
+			if last, ok := o.(cache.DeletedFinalStateUnknown); ok {
+				o = last.Obj
+			}
+			if object, ok := o.(runtime.Object); ok && ctx.Err() == nil && !saw(watch.Event{Type: t, Object: object}) {
+				cancel()
+			}
+		}
+	}
+	changed := handle(watch.Modified)
+	_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
+		ListerWatcher: lw, ObjectType: of,
+		Handler: cache.ResourceEventHandlerFuncs{AddFunc: handle(watch.Added), UpdateFunc: func(_, o any) { changed(o) }, DeleteFunc: handle(watch.Deleted)},
+	})
+	informer.RunWithContext(ctx)
+}

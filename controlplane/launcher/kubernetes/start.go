@@ -1,0 +1,231 @@
+package kubernetes
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
+)
+
+// start begins a start. The record has it before anything else is done, so that
+// nobody who leads later takes its objects for an older one's.
+func (t *term) start(ctx context.Context, w launcher.Workload) error {
+	if reasons := t.l.Check(w.App); len(reasons) > 0 {
+		return &launcher.StartError{Reason: reasons[0]}
+	}
+	set, err := t.l.make(w, t.epoch)
+	if err != nil {
+		return err
+	}
+	i := t.instance(w.InstanceID)
+	if err := i.lock(ctx); err != nil {
+		return err
+	}
+	defer i.unlock()
+	next := &start{
+		ID: uuid.NewString(), Generation: w.Generation, At: time.Now(), Port: set.Port,
+		HealthPath: w.HealthPath(), HealthTimeout: w.HealthTimeout, Warnings: set.Warnings,
+	}
+	var before *start
+	same := false
+	err = t.save(ctx, i, func(rec *record) error {
+		if w.Generation < rec.Generation {
+			return fmt.Errorf("generation %d after %d: %w", w.Generation, rec.Generation, launcher.ErrFenced)
+		}
+		if same = rec.Start.runs() && rec.Start.Generation == w.Generation && rec.Start.ID != next.ID; same {
+			return errSame
+		}
+		if rec.Start == nil || rec.Start.ID != next.ID {
+			before = rec.Start
+		}
+		rec.Generation, rec.Start = w.Generation, next
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if same {
+		return t.confirm(ctx)
+	}
+	old := t.view.podsOf(i.id)
+	i.last, i.unborn = nil, ""
+	t.tell(i, nil, launcher.Fact{State: launcher.Starting, Stage: controlplane.StageQueued})
+	if err := t.raise(ctx, i, set); err != nil {
+		t.giveUp(i, next.ID)
+		return err
+	}
+	if len(old) > 0 {
+		t.run(func() { t.clear(t.ctx, i, old, w.StopGrace) })
+	}
+	if before.runs() && before.Generation != w.Generation {
+		t.run(func() { t.dropSecret(t.ctx, i, before.Generation) })
+	}
+	t.changed(i.id)
+	return nil
+}
+
+// raise makes what the start needs.
+func (t *term) raise(ctx context.Context, i *instance, set *objects.Set) error {
+	set.OwnedBy(i.owner.UID)
+	if err := t.makeSecret(ctx, set.Secret); err != nil {
+		return err
+	}
+	if t.view.deployment(i.id) == nil { // the first start, or one that came no further
+		for _, claim := range set.Claims {
+			err := insist(ctx, func(ctx context.Context) error {
+				_, err := t.api.core.PersistentVolumeClaims(t.api.namespace).Create(ctx, claim, metav1.CreateOptions{FieldManager: objects.Manager})
+				return err
+			})
+			if err != nil && !apierrors.IsAlreadyExists(err) {
+				return refused("make volume", err)
+			}
+		}
+		err := insist(ctx, func(ctx context.Context) error {
+			_, err := t.api.core.Services(t.api.namespace).Create(ctx, set.Service, metav1.CreateOptions{FieldManager: objects.Manager})
+			return err
+		})
+		if err != nil && !apierrors.IsAlreadyExists(err) {
+			return refused("make service", err)
+		}
+	}
+	return t.apply(ctx, i, set.Deployment)
+}
+
+// makeSecret makes the start's own Secret.
+func (t *term) makeSecret(ctx context.Context, secret *corev1.Secret) error {
+	secrets := t.api.core.Secrets(t.api.namespace)
+	err := insist(ctx, func(ctx context.Context) error {
+		_, err := secrets.Create(ctx, secret, metav1.CreateOptions{FieldManager: objects.Manager})
+		if apierrors.IsAlreadyExists(err) { // of a start of the same generation
+			_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{FieldManager: objects.Manager})
+		}
+		return err
+	})
+	return refused("make secret", err)
+}
+
+// dropSecret deletes what a start was given that has ended.
+func (t *term) dropSecret(ctx context.Context, i *instance, generation int64) {
+	if i.lock(ctx) != nil {
+		return
+	}
+	defer i.unlock()
+	if i.rec.Start.runs() && i.rec.Start.Generation == generation {
+		return
+	}
+	err := insist(ctx, func(ctx context.Context) error {
+		return t.api.core.Secrets(t.api.namespace).Delete(ctx, objects.SecretName(i.id, generation), metav1.DeleteOptions{})
+	})
+	if err != nil && !apierrors.IsNotFound(err) && ctx.Err() == nil {
+		t.cfg.Log.Error("the secret of a start that has ended could not be deleted", zap.String("instance", i.id), zap.Error(err))
+	}
+}
+
+// apply makes the Deployment what it is to be. One that is there is changed by
+// comparing its version: who was fenced meanwhile changes nothing.
+func (t *term) apply(ctx context.Context, i *instance, d *appsv1.Deployment) error {
+	known := t.view.deployment(i.id)
+	for {
+		err := insist(ctx, func(ctx context.Context) (err error) {
+			if known == nil {
+				known, err = t.api.deployments().Create(ctx, skeleton(d), metav1.CreateOptions{FieldManager: objects.Manager})
+				if err != nil {
+					return err
+				}
+			}
+			if objects.Epoch(known.Labels) > t.epoch {
+				return t.depose()
+			}
+			d := d.DeepCopy()
+			d.ResourceVersion, d.UID = known.ResourceVersion, known.UID
+			body, err := json.Marshal(d)
+			if err != nil {
+				return err
+			}
+			yes := true
+			_, err = t.api.deployments().Patch(ctx, d.Name, types.ApplyPatchType, body, metav1.PatchOptions{FieldManager: objects.Manager, Force: &yes})
+			return err
+		})
+		if !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) && !apierrors.IsNotFound(err) {
+			return refused("apply deployment", err)
+		}
+		if known, err = t.readDeployment(ctx, i.id); err != nil {
+			return err
+		}
+	}
+}
+
+// skeleton is a Deployment that runs nothing. It is created, so that it is made
+// by one leader at most, and applied over from then on.
+func skeleton(d *appsv1.Deployment) *appsv1.Deployment {
+	none := int32(0)
+	bare := &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: d.Name, Labels: d.Labels, OwnerReferences: d.OwnerReferences},
+		Spec: appsv1.DeploymentSpec{
+			Replicas: &none, Selector: d.Spec.Selector, RevisionHistoryLimit: d.Spec.RevisionHistoryLimit, Strategy: d.Spec.Strategy,
+			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: d.Spec.Selector.MatchLabels}},
+		},
+	}
+	for _, c := range d.Spec.Template.Spec.Containers {
+		bare.Spec.Template.Spec.Containers = append(bare.Spec.Template.Spec.Containers, corev1.Container{Name: c.Name, Image: c.Image})
+	}
+	return bare
+}
+
+// readDeployment reads it past what informers have seen; nil is none.
+func (t *term) readDeployment(ctx context.Context, id string) (d *appsv1.Deployment, err error) {
+	err = insist(ctx, func(ctx context.Context) (err error) {
+		d, err = t.api.deployments().Get(ctx, objects.Name(id), metav1.GetOptions{})
+		return err
+	})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	return d, err
+}
+
+// giveUp ends a start that could not be made whole: nothing of it is to come.
+func (t *term) giveUp(i *instance, startID string) {
+	t.run(func() {
+		if i.lock(t.ctx) != nil {
+			return
+		}
+		defer i.unlock()
+		if i.rec.Start == nil || i.rec.Start.ID != startID || !i.rec.Start.runs() {
+			return
+		}
+		if err := t.finish(t.ctx, i, nil); err != nil && t.ctx.Err() == nil {
+			t.cfg.Log.Error("a start that failed could not be taken back", zap.String("instance", i.id), zap.Error(err))
+		}
+	})
+}
+
+// refused types what the cluster does not accept.
+func refused(what string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err):
+		code := controlplane.LauncherDown
+		if apierrors.IsForbidden(err) && isQuota(err) {
+			code = controlplane.Quota
+		}
+		return &launcher.StartError{
+			Reason: controlplane.Reason{Code: code, Text: "the cluster does not accept what the app needs: " + err.Error()},
+			Err:    fmt.Errorf("%s: %w", what, err),
+		}
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}

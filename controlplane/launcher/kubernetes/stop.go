@@ -1,0 +1,291 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
+)
+
+// isQuota reports whether the API server refuses for want of quota.
+func isQuota(err error) bool { return strings.Contains(err.Error(), "exceeded quota") }
+
+// stop ends what runs of this generation or an older one.
+func (t *term) stop(ctx context.Context, id string, generation int64, grace time.Duration) error {
+	i := t.instance(id)
+	if err := i.lock(ctx); err != nil {
+		return err
+	}
+	ran := false
+	err := t.save(ctx, i, func(rec *record) error {
+		if generation < rec.Generation {
+			return fmt.Errorf("generation %d after %d: %w", generation, rec.Generation, launcher.ErrFenced)
+		}
+		rec.Generation = generation
+		ran = ran || rec.Start.runs()
+		callOff(i, rec)
+		return nil
+	})
+	var settled int64
+	if err == nil {
+		t.unprobe(i)
+		settled, err = t.scaleDown(ctx, i)
+	}
+	pods := t.view.podsOf(id)
+	started := i.rec.Start
+	i.unlock()
+	if err != nil {
+		return err
+	}
+	t.clear(ctx, i, pods, grace)
+	t.changed(id)
+	err = i.await(ctx, func() bool { return t.quiet(id, generation, settled) && t.toldEnd(i, started) && !i.isKeeping() })
+	if err == nil && ran {
+		t.dropSecret(ctx, i, started.Generation)
+	}
+	return err
+}
+
+// callOff notes that the start ends on purpose.
+func callOff(i *instance, rec *record) {
+	if rec.Start.runs() {
+		rec.Start.End = &end{At: time.Now()}
+		rec.Start.Ready = rec.Start.Ready || i.wasReady(rec.Start.Generation)
+	}
+}
+
+// quiet reports whether nothing of this generation or an older one is there, nor
+// will be: a Deployment may make one more pod until it has seen that it is not to.
+func (t *term) quiet(id string, generation, settled int64) bool {
+	for _, p := range t.view.podsOf(id) {
+		if objects.Generation(p.Labels) <= generation {
+			return false
+		}
+	}
+	d := t.view.deployment(id)
+	return d == nil || d.Status.ObservedGeneration >= settled && (d.Status.Replicas == 0 || objects.Generation(d.Labels) > generation)
+}
+
+// scaleDown has the Deployment make no pod any more, and says which of its
+// generations that is. A Deployment of a newer start is left alone.
+func (t *term) scaleDown(ctx context.Context, i *instance) (int64, error) {
+	known := t.view.deployment(i.id)
+	for {
+		if known == nil || known.DeletionTimestamp != nil {
+			return 0, nil
+		}
+		if objects.Epoch(known.Labels) > t.epoch {
+			return 0, t.depose()
+		}
+		if known.Spec.Replicas != nil && *known.Spec.Replicas == 0 {
+			return known.Generation, nil
+		}
+		patch := fmt.Appendf(nil, `{"metadata":{"uid":%q,"resourceVersion":%q},"spec":{"replicas":0}}`, known.UID, known.ResourceVersion)
+		var scaled *appsv1.Deployment
+		err := insist(ctx, func(ctx context.Context) (err error) {
+			scaled, err = t.api.deployments().Patch(ctx, known.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: objects.Manager})
+			return err
+		})
+		switch {
+		case err == nil:
+			return scaled.Generation, nil
+		case apierrors.IsNotFound(err):
+			return 0, nil
+		case !apierrors.IsConflict(err):
+			return 0, fmt.Errorf("scale deployment to 0: %w", err)
+		}
+		if known, err = t.readDeployment(ctx, i.id); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// clear deletes pods and keeps their logs.
+func (t *term) clear(ctx context.Context, i *instance, pods []*corev1.Pod, grace time.Duration) {
+	var all sync.WaitGroup
+	for _, p := range pods {
+		all.Go(func() {
+			t.keepLog(i, p)
+			_ = t.deletePod(ctx, p, grace)
+		})
+	}
+	all.Wait()
+}
+
+// ownGrace is the grace that the pod itself has.
+const ownGrace time.Duration = -1
+
+// deletePod has a pod end within grace. Kubernetes counts whole seconds, and 0
+// would forget the pod before it has ended.
+func (t *term) deletePod(ctx context.Context, p *corev1.Pod, grace time.Duration) error {
+	o := metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &p.UID}}
+	if grace != ownGrace {
+		o.GracePeriodSeconds = new(max(1, int64(math.Ceil(grace.Seconds()))))
+	}
+	err := insist(ctx, func(ctx context.Context) error { return t.api.pods().Delete(ctx, p.Name, o) })
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil
+	}
+	return err
+}
+
+// finish notes the end of a start, tells of it, and has nothing of it remain.
+// The caller has the instance's turn. A nil reason is an end on purpose.
+func (t *term) finish(ctx context.Context, i *instance, why *controlplane.Reason) error {
+	s := i.rec.Start
+	t.unprobe(i)
+	if why != nil {
+		t.tell(i, nil, launcher.Fact{State: launcher.Ended, WasReady: s.Ready || i.wasReady(s.Generation), Reason: why})
+	}
+	err := t.save(ctx, i, func(rec *record) error {
+		if !rec.Start.runs() || rec.Start.ID != s.ID {
+			return errSame
+		}
+		rec.Start.End = &end{At: time.Now(), Reason: why}
+		rec.Start.Ready = s.Ready || i.wasReady(s.Generation)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := t.scaleDown(ctx, i); err != nil {
+		return err
+	}
+	pods := t.view.podsOf(i.id)
+	t.run(func() {
+		t.clear(t.ctx, i, pods, ownGrace)
+		t.dropSecret(t.ctx, i, s.Generation)
+	})
+	return nil
+}
+
+// remove deletes the owner, which everything of the instance goes with.
+func (t *term) remove(ctx context.Context, id string) error {
+	i := t.instance(id)
+	if err := i.lock(ctx); err != nil {
+		return err
+	}
+	owner, err := t.disown(ctx, i)
+	i.unlock()
+	if err != nil {
+		return err
+	}
+	if owner != nil {
+		if err := i.await(ctx, func() bool { return i.isGone(owner.UID) }); err != nil {
+			return err
+		}
+	}
+	return t.forget(ctx, i)
+}
+
+// disown begins the removal, and returns the owner that goes; nil: there is none.
+func (t *term) disown(ctx context.Context, i *instance) (*corev1.ConfigMap, error) {
+	for {
+		if i.owner == nil {
+			if err := t.load(ctx, i); err != nil {
+				return nil, err
+			}
+		}
+		if i.owner == nil {
+			return nil, t.confirm(ctx)
+		}
+		if i.owner.DeletionTimestamp != nil || i.isGone(i.owner.UID) {
+			return i.owner, nil
+		}
+		err := t.save(ctx, i, func(rec *record) error {
+			callOff(i, rec)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		t.unprobe(i)
+		if _, err := t.scaleDown(ctx, i); err != nil {
+			return nil, err
+		}
+		var all sync.WaitGroup
+		for _, p := range t.view.podsOf(i.id) {
+			all.Go(func() { _ = t.deletePod(ctx, p, 0) })
+		}
+		all.Wait()
+		foreground := metav1.DeletePropagationForeground
+		err = insist(ctx, func(ctx context.Context) error {
+			return t.api.owners().Delete(ctx, i.owner.Name, metav1.DeleteOptions{PropagationPolicy: &foreground, Preconditions: exactly(i.owner)})
+		})
+		if err == nil || apierrors.IsNotFound(err) {
+			return i.owner, nil
+		}
+		if !apierrors.IsConflict(err) {
+			return nil, fmt.Errorf("delete owner: %w", err)
+		}
+		if err := t.load(ctx, i); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// forget drops what is known of an instance that is no more.
+func (t *term) forget(ctx context.Context, i *instance) error {
+	if err := i.lock(ctx); err != nil {
+		return err
+	}
+	defer i.unlock()
+	if i.owner != nil && !i.isGone(i.owner.UID) {
+		return nil // it has been started again
+	}
+	i.owner, i.rec, i.last = nil, record{}, nil
+	i.mu.Lock()
+	i.fact = launcher.Fact{}
+	i.mu.Unlock()
+	t.facts.Forget(i.id)
+	if err := os.RemoveAll(t.l.folder(i.id)); err != nil {
+		return fmt.Errorf("remove logs: %w", err)
+	}
+	return nil
+}
+
+// stopAll stops everything that runs.
+func (t *term) stopAll(ctx context.Context, grace time.Duration) error {
+	var (
+		all    sync.WaitGroup
+		mu     sync.Mutex
+		errs   []error
+		places = make(chan struct{}, workers)
+	)
+	for _, i := range t.all() {
+		places <- struct{}{}
+		all.Go(func() {
+			defer func() { <-places }()
+			if err := i.lock(ctx); err != nil {
+				return
+			}
+			generation, runs := i.rec.Generation, i.rec.Start.runs() || len(t.view.podsOf(i.id)) > 0
+			i.unlock()
+			if !runs {
+				return
+			}
+			err := t.l.Stop(ctx, i.id, generation, grace)
+			if err != nil && !errors.Is(err, launcher.ErrFenced) {
+				mu.Lock()
+				errs = append(errs, err)
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}

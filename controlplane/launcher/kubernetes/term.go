@@ -1,0 +1,308 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+
+	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/facts"
+)
+
+// workers is how many instances are looked at at once.
+const workers = 16
+
+// term is the time that a launcher leads.
+type term struct {
+	cfg   Config
+	l     *Launcher
+	api   *api
+	epoch int64
+	view  *view
+	facts *facts.Hub
+	queue workqueue.TypedRateLimitingInterface[string] // instances to look at
+
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup // its own goroutines
+	calls   sync.WaitGroup // of those who called
+
+	mu        sync.Mutex
+	ended     error // why it is over; nil while it goes on
+	instances map[string]*instance
+}
+
+func newTerm(l *Launcher, epoch int64) (*term, error) {
+	t := &term{
+		cfg: l.cfg, l: l, api: l.api, epoch: epoch, facts: facts.New(), instances: map[string]*instance{},
+		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](50*time.Millisecond, 5*time.Second)),
+	}
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	var err error
+	t.view, err = newView(t.api, t.changed, t.gone, func(epoch int64) {
+		if epoch > t.epoch {
+			t.depose() //nolint:errcheck // the error is for those who call
+		}
+	})
+	return t, err
+}
+
+// begin takes over from whoever led before. When it returns with an error, the
+// term is over.
+func (t *term) begin(ctx context.Context) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(t.ctx, cancel)()
+	defer func() {
+		if err == nil {
+			return
+		}
+		if why := t.why(); why != nil {
+			err = why
+		}
+		t.end(launcher.ErrNotLeading)
+	}()
+	if err := t.api.take(ctx, t.epoch); err != nil {
+		return err
+	}
+	t.running.Go(func() { t.view.run(t.ctx) })
+	if err := t.view.sync(ctx); err != nil {
+		return err
+	}
+	if err := t.adopt(ctx); err != nil {
+		return err
+	}
+	for range workers {
+		t.running.Go(t.work)
+	}
+	return nil
+}
+
+// adopt takes over all instances. Once an owner has been written, no earlier
+// leader writes it any more, see record.
+func (t *term) adopt(ctx context.Context) error {
+	var (
+		all    sync.WaitGroup
+		places = make(chan struct{}, workers)
+		errs   = make(chan error, 1)
+	)
+	for _, o := range t.view.owners.GetStore().List() {
+		id := instanceOf(o)
+		if id == "" {
+			continue
+		}
+		places <- struct{}{}
+		all.Go(func() {
+			defer func() { <-places }()
+			if err := t.reconcile(ctx, id); err != nil {
+				select {
+				case errs <- err:
+				default:
+				}
+			}
+		})
+	}
+	all.Wait()
+	select {
+	case err := <-errs:
+		return err
+	default:
+		return ctx.Err()
+	}
+}
+
+// why is why the term is over, or nil.
+func (t *term) why() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ended
+}
+
+// over ends the term, but does not wait for what it runs.
+func (t *term) over(why error) error {
+	t.mu.Lock()
+	if t.ended == nil {
+		t.ended = why
+	}
+	why = t.ended
+	t.mu.Unlock()
+	t.cancel()
+	t.queue.ShutDown()
+	return why
+}
+
+// depose ends the term since another leads.
+func (t *term) depose() error {
+	defer t.facts.Close()
+	return t.over(launcher.ErrFenced)
+}
+
+// end ends the term and all that it runs. The last word on why has who ends it.
+func (t *term) end(why error) {
+	t.mu.Lock()
+	t.ended = why
+	t.mu.Unlock()
+	_ = t.over(why)
+	t.calls.Wait()
+	t.running.Wait()
+	t.facts.Close()
+}
+
+// enter counts a call of somebody; false once the term is over.
+func (t *term) enter() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended != nil {
+		return false
+	}
+	t.calls.Add(1)
+	return true
+}
+
+// spawn runs f for as long as the term goes on.
+func (t *term) spawn(f func()) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended != nil {
+		return false
+	}
+	t.running.Go(f)
+	return true
+}
+
+// instance finds or begins what is known of an instance.
+func (t *term) instance(id string) *instance {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := t.instances[id]
+	if i == nil {
+		i = newInstance(id)
+		t.instances[id] = i
+	}
+	return i
+}
+
+func (t *term) all() []*instance {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := make([]*instance, 0, len(t.instances))
+	for _, i := range t.instances {
+		all = append(all, i)
+	}
+	return all
+}
+
+// changed has an instance be looked at.
+func (t *term) changed(id string) {
+	t.queue.Add(id)
+}
+
+// gone notes that an owner is no more.
+func (t *term) gone(id string, uid types.UID) {
+	i := t.instance(id)
+	i.mu.Lock()
+	i.gone = uid
+	i.mu.Unlock()
+	i.pulse()
+}
+
+func (t *term) work() {
+	for {
+		id, shutdown := t.queue.Get()
+		if shutdown {
+			return
+		}
+		switch err := t.reconcile(t.ctx, id); {
+		case err == nil:
+			t.queue.Forget(id)
+		case t.ctx.Err() != nil || errors.Is(err, launcher.ErrFenced):
+		default:
+			t.cfg.Log.Error("an instance could not be looked after: it is tried again", zap.String("instance", id), zap.Error(err))
+			t.queue.AddRateLimited(id)
+		}
+		t.queue.Done(id)
+	}
+}
+
+// instance is what a leader knows of one.
+type instance struct {
+	id string
+	// turn is held by whoever acts upon it, or writes what follows.
+	turn  chan struct{}
+	owner *corev1.ConfigMap // as written last; nil: there is none
+	rec   record
+	last  *corev1.Pod // of the start, as seen last
+	// unborn is a pod that was let run and was gone before that.
+	unborn types.UID
+
+	mu     sync.Mutex
+	gone   types.UID     // the owner that is no more
+	news   chan struct{} // closed at the next change
+	prober *prober       // of the start, once its container runs
+	fact   launcher.Fact // as told last
+	alarm  *time.Timer
+	kept   map[types.UID]*keeping // the logs that are being read
+}
+
+func newInstance(id string) *instance {
+	return &instance{id: id, turn: make(chan struct{}, 1), news: make(chan struct{})}
+}
+
+func (i *instance) lock(ctx context.Context) error {
+	select {
+	case i.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (i *instance) unlock() { <-i.turn }
+
+// pulse wakes those who wait.
+func (i *instance) pulse() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	close(i.news)
+	i.news = make(chan struct{})
+}
+
+// await waits until it is so.
+func (i *instance) await(ctx context.Context, so func() bool) error {
+	for {
+		i.mu.Lock()
+		news := i.news
+		i.mu.Unlock()
+		if so() {
+			return nil
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// isGone reports whether an owner is known to be no more.
+func (i *instance) isGone(uid types.UID) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.gone == uid
+}
+
+// wakeAt has the instance be looked at again at a time.
+func (t *term) wakeAt(i *instance, at time.Time) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.alarm != nil {
+		i.alarm.Stop()
+	}
+	i.alarm = time.AfterFunc(max(0, time.Until(at)), func() { t.changed(i.id) })
+}

@@ -1,0 +1,227 @@
+package launcher_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap/zaptest"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/launchertest"
+	"github.com/seed-dbc68772/slipway/deploy/image"
+	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
+)
+
+func TestMain(m *testing.M) {
+	launchertest.Workload(nil)
+	goleak.VerifyTestMain(m)
+}
+
+// restricted is the label of namespaces that take no pod below that level.
+const restricted = "pod-security.kubernetes.io/enforce"
+
+// yard is a namespace of a real cluster, for one test.
+type yard struct {
+	t      testing.TB
+	rest   *rest.Config
+	core   *corev1client.CoreV1Client // the test's own, as an admin
+	space  string
+	image  string
+	node   string // an address of the node, where this process is too
+	data   string
+	census *launchertest.Census
+	epochs atomic.Int64
+}
+
+func newYard(t *testing.T) *yard {
+	t.Helper()
+	config, err := clientcmd.BuildConfigFromFlags("", slipwaytest.NeedsCluster(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	y := &yard{t: t, rest: config, image: testImage(t), data: t.TempDir()}
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { utilnet.CloseIdleConnectionsFor(client.Transport) })
+	if y.core, err = corev1client.NewForConfigAndClient(config, client); err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	ns, err := y.core.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		GenerateName: "launcher-", Labels: map[string]string{restricted: "restricted"},
+	}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	y.space = ns.Name
+	t.Cleanup(func() {
+		if err := y.core.Namespaces().Delete(ctx, ns.Name, metav1.DeleteOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+	nodes, err := y.core.Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil || len(nodes.Items) == 0 {
+		t.Fatalf("no node: %v", err)
+	}
+	for _, a := range nodes.Items[0].Status.Addresses {
+		if a.Type == corev1.NodeInternalIP {
+			y.node = a.Address
+		}
+	}
+	y.census = launchertest.NewCensus(t, y.node)
+	return y
+}
+
+// open opens a launcher that does not lead.
+func (y *yard) open(t testing.TB, change ...func(*kubernetes.Config)) *kubernetes.Launcher {
+	t.Helper()
+	cfg := kubernetes.Config{REST: y.rest, Objects: objects.Settings{Namespace: y.space}, DataDir: y.data}
+	if testing.Verbose() && os.Getenv("LAUNCHERTEST_LOG") != "" {
+		cfg.Log = zaptest.NewLogger(t)
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	l, err := kubernetes.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// lead opens a launcher that leads, and closes it with the test.
+func (y *yard) lead(t testing.TB, change ...func(*kubernetes.Config)) *kubernetes.Launcher {
+	t.Helper()
+	l := y.open(t, change...)
+	t.Cleanup(func() {
+		if err := l.Close(context.Background(), true, time.Second); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	if err := l.Lead(context.Background(), y.epochs.Add(1)); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// workload is this test binary in its image, behaving so.
+func (y *yard) workload(id string, generation int64, b launchertest.Behaviour) launcher.Workload {
+	return launcher.Workload{
+		InstanceID: id, Generation: generation,
+		App: &controlplane.App{
+			ID: "4c1f6e9e-8f39-4d1c-9a0e-2d6f0c9a7b11", Name: "suite", Version: "1.0.0", AppMode: controlplane.Container,
+			Manifest: controlplane.Manifest{Runtime: controlplane.Runtime{CustomImage: y.image}},
+		},
+		Env: []string{
+			launchertest.EnvBehaviour + "=" + string(b), launchertest.EnvInstance + "=" + id,
+			launchertest.EnvHost + "=0.0.0.0", launchertest.EnvCensus + "=" + y.census.Env(),
+		},
+		Token: "token of " + id,
+	}
+}
+
+// testImage is an image of this test binary, which the node has.
+func testImage(t testing.TB) string {
+	t.Helper()
+	reference, err := loadImage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reference
+}
+
+var loadImage = sync.OnceValues(func() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if err := static(self); err != nil {
+		return "", err
+	}
+	digest, err := sum(self)
+	if err != nil {
+		return "", err
+	}
+	made, err := image.Make(image.Spec{
+		Layers:     [][]image.File{{{Path: "/workload", Source: self, Mode: 0o755}}},
+		Entrypoint: []string{"/workload", "sample-app"}, User: "65532",
+	})
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "launcher-image")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	reference, archive := "slipway.test/launchertest:"+digest[:16], filepath.Join(dir, "image.tar")
+	if err := image.Save(archive, reference, made); err != nil {
+		return "", err
+	}
+	load := exec.Command("../load", archive)
+	if out, err := load.CombinedOutput(); err != nil {
+		return "", errors.Join(err, errors.New(string(out)))
+	}
+	return reference, nil
+})
+
+// static fails for a program that needs others' libraries: its image has none.
+func static(program string) error {
+	f, err := elf.Open(program)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			return errors.New("this test runs itself in an image without libraries: build it with CGO_ENABLED=0")
+		}
+	}
+	return nil
+}
+
+func sum(file string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// answers reports whether something accepts connections there.
+func answers(endpoint string) bool {
+	c, err := net.DialTimeout("tcp", endpoint, 2*time.Second)
+	if err == nil {
+		c.Close()
+	}
+	return err == nil
+}
