@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 	"k8s.io/client-go/rest"
 
+	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 )
 
@@ -19,6 +20,12 @@ type Config struct {
 	// Objects are what the operator says of instances' objects, their namespace
 	// first.
 	Objects objects.Settings
+
+	// Bundles are what the operator says of apps that come as bundles; nil: there
+	// are none of them here. Runtime is what an app's RuntimeVersion stands for
+	// (controlplane.Offers), and is required with them.
+	Bundles *objects.Bundles
+	Runtime func(*controlplane.App) (controlplane.RuntimeVersion, bool)
 
 	// DataDir is the folder of the logs of pods that are no more, made with its
 	// parents if missing. Control planes that share it all have those logs; one
@@ -53,6 +60,8 @@ func (c Config) complete() (Config, error) {
 		return c, errors.New("no namespace is set")
 	case c.DataDir == "":
 		return c, errors.New("no data folder is set")
+	case c.Bundles != nil && c.Runtime == nil:
+		return c, errors.New("nobody says what runtime versions stand for")
 	}
 	if c.LogLimit == 0 {
 		c.LogLimit = DefaultLogLimit

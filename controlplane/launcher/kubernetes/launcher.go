@@ -145,6 +145,9 @@ func (l *Launcher) leading() (*term, error) {
 
 // Check implements launcher.Launcher.
 func (l *Launcher) Check(app *controlplane.App) []controlplane.Reason {
+	if l.comesAsBundle(app) {
+		return l.checkBundle(app)
+	}
 	if app.AppMode != controlplane.Container {
 		return []controlplane.Reason{{
 			Code: controlplane.LauncherDown,
@@ -160,7 +163,14 @@ func (l *Launcher) Check(app *controlplane.App) []controlplane.Reason {
 
 // make makes the objects of a start.
 func (l *Launcher) make(w launcher.Workload, epoch int64) (*objects.Set, error) {
-	return objects.Make(objects.Start{Workload: w, Epoch: epoch}, l.cfg.Objects)
+	s := objects.Start{Workload: w, Epoch: epoch}
+	if l.comesAsBundle(w.App) {
+		var err error
+		if s.Bundle, err = objects.NewBundle(&w, *l.cfg.Bundles); err != nil {
+			return nil, err
+		}
+	}
+	return objects.Make(s, l.cfg.Objects)
 }
 
 // Start implements launcher.Launcher.

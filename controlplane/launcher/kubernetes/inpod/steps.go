@@ -2,6 +2,7 @@ package inpod
 
 import (
 	"path"
+	"path/filepath"
 	"time"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -75,6 +76,9 @@ type File struct {
 	Path  string
 	Value []byte // may be no text
 }
+
+// InApp reports whether the name is that of a file below the app's root.
+func InApp(name string) bool { return filepath.IsLocal(name) }
 
 // Relative are the manifest's files with relative paths, those that hold secrets
 // or those that hold none.
