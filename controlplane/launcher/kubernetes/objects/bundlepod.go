@@ -53,7 +53,7 @@ func (p *bundlePod) make() (*Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret := Name(p.w.InstanceID)
+	secret := SecretName(p.w.InstanceID, p.w.Generation)
 	out := &Bundle{
 		Image: p.w.Runtime.Image, Command: []string{inpod.Program, inpod.StepRun, inpod.RunFile}, Dir: inpod.AppDir,
 		Env: []corev1.EnvVar{
