@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -35,6 +36,15 @@ func (l *Launcher) folder(instanceID string) string {
 
 func (l *Launcher) file(instanceID string, pod types.UID) string {
 	return filepath.Join(l.folder(instanceID), string(pod)+".log")
+}
+
+// keepLogs begins to keep the logs of pods.
+func (t *term) keepLogs(i *instance, pods []*corev1.Pod) {
+	var all sync.WaitGroup
+	for _, p := range pods {
+		all.Go(func() { t.keepLog(i, p) })
+	}
+	all.Wait()
 }
 
 // keepLog begins to keep the log of a pod. It returns once the log is open, or

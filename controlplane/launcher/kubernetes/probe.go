@@ -134,8 +134,11 @@ func (t *term) await(i *instance, w *prober) {
 func (t *term) becomesReady(ctx context.Context, i *instance, w *prober) {
 	t.tell(i, w, w.ready())
 	note := func() {
-		err := t.ifCurrent(t.ctx, i, w, func() error {
-			return t.save(t.ctx, i, func(rec *record) error {
+		// It is written also where the lead is given up at this moment.
+		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+		defer cancel()
+		err := t.ifCurrent(ctx, i, w, func() error {
+			return t.save(ctx, i, func(rec *record) error {
 				if !rec.Start.runs() || rec.Start.ID != w.start.ID || rec.Start.Ready {
 					return errSame
 				}

@@ -115,9 +115,8 @@ func (t *term) windUp(ctx context.Context, i *instance) error {
 		}
 		runs = runs || !dead(p) && !gated(p)
 	}
-	if len(left) > 0 {
-		t.run(func() { t.clear(t.ctx, i, left, ownGrace) })
-	}
+	t.keepLogs(i, left)
+	t.deletePods(ctx, left, ownGrace)
 	if s := i.rec.Start; s != nil && (!runs || s.End.Reason != nil) {
 		t.tell(i, nil, launcher.Fact{State: launcher.Ended, WasReady: s.Ready, Reason: s.End.Reason, At: s.End.At})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -59,15 +60,11 @@ func (t *term) start(ctx context.Context, w launcher.Workload) error {
 	if same {
 		return t.confirm(ctx)
 	}
-	old := t.view.podsOf(i.id)
 	i.last, i.unborn = nil, ""
 	t.tell(i, nil, launcher.Fact{State: launcher.Starting, Stage: controlplane.StageQueued})
-	if err := t.raise(ctx, i, set); err != nil {
+	if err := t.raise(ctx, i, set, w.StopGrace); err != nil {
 		t.giveUp(i, next.ID)
 		return err
-	}
-	if len(old) > 0 {
-		t.run(func() { t.clear(t.ctx, i, old, w.StopGrace) })
 	}
 	if before.runs() && before.Generation != w.Generation {
 		t.run(func() { t.dropSecret(t.ctx, i, before.Generation) })
@@ -76,8 +73,8 @@ func (t *term) start(ctx context.Context, w launcher.Workload) error {
 	return nil
 }
 
-// raise makes what the start needs.
-func (t *term) raise(ctx context.Context, i *instance, set *objects.Set) error {
+// raise makes what the start needs, and has the pods of earlier ones end.
+func (t *term) raise(ctx context.Context, i *instance, set *objects.Set, grace time.Duration) error {
 	set.OwnedBy(i.owner.UID)
 	if err := t.makeSecret(ctx, set.Secret); err != nil {
 		return err
@@ -100,6 +97,11 @@ func (t *term) raise(ctx context.Context, i *instance, set *objects.Set) error {
 			return refused("make service", err)
 		}
 	}
+	old := t.view.podsOf(i.id)
+	t.keepLogs(i, old)
+	var deleting sync.WaitGroup
+	deleting.Go(func() { t.deletePods(ctx, old, grace) })
+	defer deleting.Wait()
 	return t.apply(ctx, i, set.Deployment)
 }
 
@@ -178,8 +180,10 @@ func skeleton(d *appsv1.Deployment) *appsv1.Deployment {
 			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: d.Spec.Selector.MatchLabels}},
 		},
 	}
+	bare.Spec.Template.Spec.SecurityContext = d.Spec.Template.Spec.SecurityContext
 	for _, c := range d.Spec.Template.Spec.Containers {
-		bare.Spec.Template.Spec.Containers = append(bare.Spec.Template.Spec.Containers, corev1.Container{Name: c.Name, Image: c.Image})
+		c = corev1.Container{Name: c.Name, Image: c.Image, SecurityContext: c.SecurityContext}
+		bare.Spec.Template.Spec.Containers = append(bare.Spec.Template.Spec.Containers, c)
 	}
 	return bare
 }

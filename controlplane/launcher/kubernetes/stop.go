@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -43,15 +44,13 @@ func (t *term) stop(ctx context.Context, id string, generation int64, grace time
 	var settled int64
 	if err == nil {
 		t.unprobe(i)
-		settled, err = t.scaleDown(ctx, i)
+		settled, err = t.lower(ctx, i, grace)
 	}
-	pods := t.view.podsOf(id)
 	started := i.rec.Start
 	i.unlock()
 	if err != nil {
 		return err
 	}
-	t.clear(ctx, i, pods, grace)
 	t.changed(id)
 	err = i.await(ctx, func() bool { return t.quiet(id, generation, settled) && t.toldEnd(i, started) && !i.isKeeping() })
 	if err == nil && ran {
@@ -114,13 +113,27 @@ func (t *term) scaleDown(ctx context.Context, i *instance) (int64, error) {
 	}
 }
 
-// clear deletes pods and keeps their logs.
-func (t *term) clear(ctx context.Context, i *instance, pods []*corev1.Pod, grace time.Duration) {
+// lower has nothing of an instance remain: its Deployment makes no pod any more,
+// and those that are there end within grace. Their deletion is asked for here,
+// since the Deployment's would have the grace of the start.
+func (t *term) lower(ctx context.Context, i *instance, grace time.Duration) (settled int64, err error) {
+	pods := t.view.podsOf(i.id)
+	t.keepLogs(i, pods)
+	var deleting sync.WaitGroup
+	deleting.Go(func() { t.deletePods(ctx, pods, grace) })
+	defer deleting.Wait()
+	return t.scaleDown(ctx, i)
+}
+
+// deletePods has pods end within grace. One that could not be asked to ends by
+// the Deployment.
+func (t *term) deletePods(ctx context.Context, pods []*corev1.Pod, grace time.Duration) {
 	var all sync.WaitGroup
 	for _, p := range pods {
 		all.Go(func() {
-			t.keepLog(i, p)
-			_ = t.deletePod(ctx, p, grace)
+			if err := t.deletePod(ctx, p, grace); err != nil && ctx.Err() == nil {
+				t.cfg.Log.Error("a pod could not be deleted", zap.String("pod", p.Name), zap.Error(err))
+			}
 		})
 	}
 	all.Wait()
@@ -162,14 +175,10 @@ func (t *term) finish(ctx context.Context, i *instance, why *controlplane.Reason
 	if err != nil {
 		return err
 	}
-	if _, err := t.scaleDown(ctx, i); err != nil {
+	if _, err := t.lower(ctx, i, ownGrace); err != nil {
 		return err
 	}
-	pods := t.view.podsOf(i.id)
-	t.run(func() {
-		t.clear(t.ctx, i, pods, ownGrace)
-		t.dropSecret(t.ctx, i, s.Generation)
-	})
+	t.run(func() { t.dropSecret(t.ctx, i, s.Generation) })
 	return nil
 }
 
@@ -214,14 +223,7 @@ func (t *term) disown(ctx context.Context, i *instance) (*corev1.ConfigMap, erro
 			return nil, err
 		}
 		t.unprobe(i)
-		if _, err := t.scaleDown(ctx, i); err != nil {
-			return nil, err
-		}
-		var all sync.WaitGroup
-		for _, p := range t.view.podsOf(i.id) {
-			all.Go(func() { _ = t.deletePod(ctx, p, 0) })
-		}
-		all.Wait()
+		t.deletePods(ctx, t.view.podsOf(i.id), 0)
 		foreground := metav1.DeletePropagationForeground
 		err = insist(ctx, func(ctx context.Context) error {
 			return t.api.owners().Delete(ctx, i.owner.Name, metav1.DeleteOptions{PropagationPolicy: &foreground, Preconditions: exactly(i.owner)})

@@ -47,7 +47,7 @@ func whole(app *controlplane.App, w *launcher.Workload) {
 	rt.Port, rt.CPULimit, rt.CPUReservation = 80, "2", "250m"
 	rt.GPUCount, rt.GPUType, rt.EnableSHM = 2, "a100", true
 	rt.VolumeMount, rt.VolumeSize, rt.ResourceVolumeSize = "/data", "5Gi", "3Gi"
-	rt.AppEntryPoint, rt.AppArgs = []string{"/serve"}, []string{"--greeting", "$(GREETING)"}
+	rt.AppEntryPoint, rt.AppArgs = []string{"/serve"}, []string{"--greeting", "$(GREETING)", "$$(GREETING) $5"}
 	w.Profile = "large"
 	w.Files = []controlplane.File{
 		{Path: "/etc/hello/config.toml", Value: "greeting = 'Good day'"},

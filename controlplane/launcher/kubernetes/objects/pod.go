@@ -188,7 +188,7 @@ func Restricted(readOnlyRoot bool) *corev1.SecurityContext {
 func literally(words []string) []string {
 	var out []string
 	for _, word := range words {
-		out = append(out, strings.ReplaceAll(word, "$(", "$$("))
+		out = append(out, strings.ReplaceAll(word, "$", "$$"))
 	}
 	return out
 }
