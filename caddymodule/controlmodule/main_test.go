@@ -32,6 +32,7 @@ const patience = 20 * time.Second
 // yard is a launcher that runs nothing, at a place.
 type yard struct {
 	place string
+	lost  error // of Place
 	fails error // of Lead
 
 	mu      sync.Mutex
@@ -41,7 +42,7 @@ type yard struct {
 	closes  []bool // stopWorkloads of each
 }
 
-func (y *yard) Place() string { return y.place }
+func (y *yard) Place(context.Context) (string, error) { return y.place, y.lost }
 
 func (y *yard) Lead(_ context.Context, epoch int64) error {
 	y.mu.Lock()

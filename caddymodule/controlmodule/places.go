@@ -3,6 +3,7 @@ package controlmodule
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"time"
 
@@ -16,15 +17,21 @@ import (
 const placeLook = 5 * time.Second
 
 // places are where the workloads of this control plane's launchers are.
-func (r *running) places() map[string]controlplane.Place {
+func (r *running) places(ctx context.Context) (map[string]controlplane.Place, error) {
 	host, _ := os.Hostname()
 	found := map[string]controlplane.Place{}
 	for name, l := range r.launchers {
-		if placed, ok := l.(launcher.Placed); ok {
-			found[name] = controlplane.Place{ID: placed.Place(), Host: host}
+		placed, ok := l.(launcher.Placed)
+		if !ok {
+			continue
 		}
+		id, err := placed.Place(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("launcher %s: %w", name, err)
+		}
+		found[name] = controlplane.Place{ID: id, Host: host}
 	}
-	return found
+	return found, nil
 }
 
 // awaitPlaces returns when this control plane may lead; false once ctx has
@@ -57,6 +64,10 @@ func (c *candidate) takePlaces(ctx context.Context, store controlplane.Store) er
 // another place than here. Instances that are created meanwhile do not count:
 // they run nowhere yet. With take the places of here become those of the records.
 func (c *candidate) checkPlaces(ctx context.Context, store controlplane.Store, take bool) error {
+	places, err := c.places(ctx)
+	if err != nil {
+		return fmt.Errorf("find where instances run: %w", err)
+	}
 	used := map[string]bool{} // by launchers whose place is another
 	for {
 		var asked string
@@ -66,7 +77,7 @@ func (c *candidate) checkPlaces(ctx context.Context, store controlplane.Store, t
 				return err
 			}
 			asked = ""
-			for name, place := range c.places() {
+			for name, place := range places {
 				at, ok := known[name]
 				inUse, counted := used[name]
 				switch elsewhere := ok && at.ID != place.ID; {

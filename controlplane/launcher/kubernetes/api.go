@@ -12,6 +12,7 @@ import (
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	appsv1 "k8s.io/client-go/kubernetes/typed/apps/v1"
 	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	networkingv1 "k8s.io/client-go/kubernetes/typed/networking/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
@@ -26,6 +27,7 @@ type api struct {
 	http      *http.Client
 	core      *corev1.CoreV1Client
 	apps      *appsv1.AppsV1Client
+	net       *networkingv1.NetworkingV1Client
 	namespace string
 }
 
@@ -45,7 +47,11 @@ func newAPI(config *rest.Config, namespace string) (*api, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &api{http: client, core: core, apps: apps, namespace: namespace}, nil
+	network, err := networkingv1.NewForConfigAndClient(config, client)
+	if err != nil {
+		return nil, err
+	}
+	return &api{http: client, core: core, apps: apps, net: network, namespace: namespace}, nil
 }
 
 func (a *api) pods() corev1.PodInterface         { return a.core.Pods(a.namespace) }

@@ -11,24 +11,35 @@ import (
 )
 
 // comesAsBundle reports whether an init container brings the app.
-func (l *Launcher) comesAsBundle(app *controlplane.App) bool {
-	return l.cfg.Bundles != nil && slices.Contains(objects.BundleModes, app.AppMode)
+func comesAsBundle(app *controlplane.App) bool {
+	return slices.Contains(objects.BundleModes, app.AppMode)
+}
+
+// makeBundle makes the objects of a start whose app comes as a bundle. The image
+// of a runtime version is the operator's: nobody asks its registry of what it is.
+func (l *Launcher) makeBundle(w launcher.Workload, epoch int64) (*objects.Set, error) {
+	b, err := objects.NewBundle(&w, l.cfg.Bundles)
+	if err != nil {
+		return nil, err
+	}
+	return objects.Make(objects.Start{Workload: w, Epoch: epoch, Bundle: b}, l.cfg.Objects)
 }
 
 // checkBundle says why the app of a bundle could not run: what its manifest
 // lacks, or, else, what its pod would be refused for.
 func (l *Launcher) checkBundle(app *controlplane.App) []controlplane.Reason {
-	runtime, known := l.cfg.Runtime(app)
 	w := launcher.Workload{
 		InstanceID: "check", Generation: 1, App: app, BundleLink: func(time.Duration) launcher.BundleLink { return launcher.BundleLink{} },
 	}
-	if known {
-		w.Runtime = &runtime
+	if l.cfg.Runtime != nil {
+		if runtime, known := l.cfg.Runtime(app); known {
+			w.Runtime = &runtime
+		}
 	}
 	if found := objects.CheckBundle(app, w.Runtime); found != nil {
 		return found
 	}
-	_, err := l.make(w, 1)
+	_, err := l.makeBundle(w, 1)
 	if typed, ok := errors.AsType[*launcher.StartError](err); ok {
 		return []controlplane.Reason{typed.Reason}
 	}

@@ -21,10 +21,10 @@ type Config struct {
 	// first.
 	Objects objects.Settings
 
-	// Bundles are what the operator says of apps that come as bundles; nil: there
-	// are none of them here. Runtime is what an app's RuntimeVersion stands for
-	// (controlplane.Offers), and is required with them.
-	Bundles *objects.Bundles
+	// Bundles are what the operator says of apps that come as bundles; the zero
+	// value: none of them run here. Runtime is what an app's RuntimeVersion stands
+	// for (controlplane.Offers); nil: nothing.
+	Bundles objects.Bundles
 	Runtime func(*controlplane.App) (controlplane.RuntimeVersion, bool)
 
 	// DataDir is the folder of the logs of pods that are no more, made with its
@@ -60,8 +60,6 @@ func (c Config) complete() (Config, error) {
 		return c, errors.New("no namespace is set")
 	case c.DataDir == "":
 		return c, errors.New("no data folder is set")
-	case c.Bundles != nil && c.Runtime == nil:
-		return c, errors.New("nobody says what runtime versions stand for")
 	}
 	if c.LogLimit == 0 {
 		c.LogLimit = DefaultLogLimit

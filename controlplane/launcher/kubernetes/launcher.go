@@ -4,14 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/images"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 )
 
@@ -22,6 +26,9 @@ type Launcher struct {
 	cfg  Config
 	api  *api
 	turn sync.Mutex // of Lead, Resign and Close, one at a time
+
+	images     *images.Images
+	registries *http.Transport
 
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
@@ -51,7 +58,10 @@ func New(cfg Config) (*Launcher, error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("open the kubernetes launcher: %w", err)
 	}
-	l := &Launcher{cfg: cfg, api: a}
+	l := &Launcher{cfg: cfg, api: a, registries: &http.Transport{
+		Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: callTimeout, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
+	}}
+	l.images = images.New(images.Config{Secrets: l.pullSecrets, Transport: l.registries})
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l, nil
 }
@@ -145,7 +155,7 @@ func (l *Launcher) leading() (*term, error) {
 
 // Check implements launcher.Launcher.
 func (l *Launcher) Check(app *controlplane.App) []controlplane.Reason {
-	if l.comesAsBundle(app) {
+	if comesAsBundle(app) {
 		return l.checkBundle(app)
 	}
 	if app.AppMode != controlplane.Container {
@@ -154,7 +164,8 @@ func (l *Launcher) Check(app *controlplane.App) []controlplane.Reason {
 			Text: fmt.Sprintf("apps of mode %s cannot be run by the launcher kubernetes", app.AppMode),
 		}}
 	}
-	_, err := l.make(launcher.Workload{InstanceID: "check", Generation: 1, App: app}, 1)
+	w := launcher.Workload{InstanceID: "check", Generation: 1, App: app}
+	_, err := objects.Make(objects.Start{Workload: w, Epoch: 1, Image: &objects.Image{Known: true}}, l.cfg.Objects)
 	if typed, ok := errors.AsType[*launcher.StartError](err); ok {
 		return []controlplane.Reason{typed.Reason}
 	}
@@ -162,15 +173,37 @@ func (l *Launcher) Check(app *controlplane.App) []controlplane.Reason {
 }
 
 // make makes the objects of a start.
-func (l *Launcher) make(w launcher.Workload, epoch int64) (*objects.Set, error) {
-	s := objects.Start{Workload: w, Epoch: epoch}
-	if l.comesAsBundle(w.App) {
-		var err error
-		if s.Bundle, err = objects.NewBundle(&w, *l.cfg.Bundles); err != nil {
-			return nil, err
+func (l *Launcher) make(ctx context.Context, w launcher.Workload, epoch int64) (*objects.Set, error) {
+	if comesAsBundle(w.App) {
+		return l.makeBundle(w, epoch)
+	}
+	named := w.App.Manifest.Runtime.CustomImage
+	found, warning, err := l.images.Look(ctx, named)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, &launcher.StartError{
+			Reason: controlplane.Reason{Code: controlplane.ImageInvalid, Text: fmt.Sprintf("%q is not the name of an image", named)}, Err: err,
 		}
 	}
-	return objects.Make(s, l.cfg.Objects)
+	if warning != "" {
+		w.Warnings = append(slices.Clone(w.Warnings), warning)
+	}
+	return objects.Make(objects.Start{Workload: w, Epoch: epoch, Image: &found}, l.cfg.Objects)
+}
+
+// pullSecrets reads what registries are asked with.
+func (l *Launcher) pullSecrets(ctx context.Context) ([][]byte, error) {
+	var all [][]byte
+	for _, name := range l.cfg.Objects.PullSecrets {
+		secret, err := l.api.core.Secrets(l.api.namespace).Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("read pull secret %s: %w", name, err)
+		}
+		all = append(all, secret.Data[corev1.DockerConfigJsonKey])
+	}
+	return all, nil
 }
 
 // Start implements launcher.Launcher.
@@ -251,5 +284,6 @@ func (l *Launcher) Close(ctx context.Context, stopWorkloads bool, grace time.Dur
 	l.resign(errClosed)
 	l.readers.Wait()
 	l.api.close()
+	l.registries.CloseIdleConnections()
 	return err
 }

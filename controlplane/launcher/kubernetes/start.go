@@ -26,7 +26,7 @@ func (t *term) start(ctx context.Context, w launcher.Workload) error {
 	if reasons := t.l.Check(w.App); len(reasons) > 0 {
 		return &launcher.StartError{Reason: reasons[0]}
 	}
-	set, err := t.l.make(w, t.epoch)
+	set, err := t.l.make(ctx, w, t.epoch)
 	if err != nil {
 		return err
 	}

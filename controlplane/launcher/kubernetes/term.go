@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -70,6 +71,9 @@ func (t *term) begin(ctx context.Context) (err error) {
 	}()
 	if err := t.api.take(ctx, t.epoch); err != nil {
 		return err
+	}
+	if err := t.policy(ctx); err != nil {
+		return fmt.Errorf("apply network policy: %w", err)
 	}
 	t.running.Go(func() { t.view.run(t.ctx) })
 	if err := t.view.sync(ctx); err != nil {

@@ -164,7 +164,11 @@ func TestACopyOfAFolderHasAnotherName(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.Close(t.Context(), false, 0)
-		return l.Place()
+		name, err := l.Place(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		return name
 	}
 	first := place(a)
 	if again := place(a); again != first || first == "" {

@@ -97,7 +97,7 @@ func open(cfg Config) (*Launcher, error) {
 }
 
 // Place names the data folder. A copy of it has another name.
-func (l *Launcher) Place() string { return l.folder }
+func (l *Launcher) Place(context.Context) (string, error) { return l.folder, nil }
 
 // Lead makes this launcher the one that acts on the data folder. Processes that
 // an earlier one left go on, and those that nothing on disk accounts for are

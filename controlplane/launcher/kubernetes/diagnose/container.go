@@ -118,7 +118,11 @@ func unconfigured(at controlplane.Stage, image, message string) (Verdict, bool) 
 func lacks(m []string) *controlplane.Reason {
 	kind, name := strings.ToLower(m[1]), m[2]
 	if m[3] != "" {
-		kind, name = strings.ToLower(m[4]), m[3]+" of "+m[5]
+		_, bare, spaced := strings.Cut(m[5], "/")
+		if !spaced {
+			bare = m[5]
+		}
+		kind, name = strings.ToLower(m[4]), bare+" with the key "+m[3]
 	}
 	what := "secret"
 	if kind == "configmap" {
@@ -153,7 +157,9 @@ func unrunnable(message string) *controlplane.Reason {
 	}
 	switch {
 	case noUser.MatchString(message):
-		return reason(controlplane.ImageInvalid, "the image wants to run as the user %s, which it does not have", quote(noUser.FindStringSubmatch(message)[2]))
+		return reason(controlplane.ImageInvalid, "the image runs as the user %s, which its /etc/passwd does not have; write USER 1000 in its Dockerfile", quote(noUser.FindStringSubmatch(message)[2]))
+	case has(message, "/etc/passwd: no such file", "/etc/group: no such file"):
+		return reason(controlplane.ImageInvalid, "the image names its user, and has no /etc/passwd to find it in; write USER 1000 in its Dockerfile")
 	case has(message, "executable file not found", "no such file or directory") && has(message, "exec"):
 		return reason(controlplane.Crashed, "%s is not in the image (or what it needs to run is not, such as its interpreter); check the command that app.toml or the image names", program)
 	case has(message, "permission denied") && has(message, "exec"):

@@ -41,15 +41,19 @@ func (p *view) stoppedFromOutside() bool {
 }
 
 // before reports whether the container ended before the pod's deletion began.
+// Once it has ended, the node asks for a deletion without grace: the time of the
+// deletion stays, and the grace that it was reckoned with is no more.
 func (p *view) before(end *corev1.ContainerStateTerminated) bool {
 	if p.pod.DeletionTimestamp == nil || p.pod.Status.Reason != "" || p.disruption() != nil || end.FinishedAt.IsZero() {
 		return false
 	}
-	begun := p.pod.DeletionTimestamp.Time
-	if grace := p.pod.DeletionGracePeriodSeconds; grace != nil {
-		begun = begun.Add(-time.Duration(*grace) * time.Second)
+	grace := int64(0)
+	for _, seconds := range []*int64{p.pod.DeletionGracePeriodSeconds, p.pod.Spec.TerminationGracePeriodSeconds} {
+		if seconds != nil {
+			grace = max(grace, *seconds)
+		}
 	}
-	return end.FinishedAt.Time.Before(begun)
+	return end.FinishedAt.Time.Before(p.pod.DeletionTimestamp.Add(-time.Duration(grace) * time.Second))
 }
 
 // said are the reasons that a container of ours may give of itself.
@@ -74,8 +78,12 @@ func ownWords(message string) *controlplane.Reason {
 
 // crashed says how the app's container ended.
 func (p *view) crashed(end *corev1.ContainerStateTerminated) *controlplane.Reason {
-	if p.outOfMemory(end) {
-		return reason(controlplane.OOM, "the app needed more memory than its limit%s%s; raise Runtime.MemoryLimit in app.toml", p.memoryLimit(), p.sharedMemory())
+	limit := ""
+	if app := p.app(); app != nil {
+		limit = memoryLimit(p.pod.Spec.Containers, app.Name)
+	}
+	if end.Reason == "OOMKilled" || newest(p.events, "OOMKilling") != nil {
+		return reason(controlplane.OOM, "the app needed more memory than its limit%s%s; raise Runtime.MemoryLimit in app.toml", limit, p.sharedMemory())
 	}
 	if end.Reason == "StartError" || end.Reason == "ContainerCannotRun" {
 		if r := unrunnable(end.Message); r != nil {
@@ -88,6 +96,9 @@ func (p *view) crashed(end *corev1.ContainerStateTerminated) *controlplane.Reaso
 	}
 	if e := newest(p.events, "Killing"); e != nil && has(e.Message, "failed liveness probe", "failed startup probe") {
 		return reason(controlplane.Crashed, "the cluster ended the app, since it did not answer its probe; %s", lastLines)
+	}
+	if r := killed("the app", limit, end); r != nil {
+		return r
 	}
 	return reason(controlplane.Crashed, "%s; %s", exit("the app", end), lastLines)
 }
@@ -118,19 +129,24 @@ func exit(who string, end *corev1.ContainerStateTerminated) string {
 	return fmt.Sprintf("%s ended with exit code %d", who, end.ExitCode)
 }
 
-// outOfMemory reports whether the kernel ended the container within its limit.
-// Where it ended a child and the app went with it, only an event may tell.
-func (p *view) outOfMemory(end *corev1.ContainerStateTerminated) bool {
-	return end.Reason == "OOMKilled" || end.ExitCode == 137 && newest(p.events, "OOMKilling") != nil
+// killed is for what was killed within a memory limit, or nil. A node that sees
+// the end before it hears of the kernel's doing never tells of that: with
+// control groups of version 1 and containerd 1.6 one in a few such ends is told
+// as "Error" with exit code 137.
+func killed(who, limit string, end *corev1.ContainerStateTerminated) *controlplane.Reason {
+	if limit == "" || end.ExitCode != 128+int32(syscall.SIGKILL) && end.Signal != int32(syscall.SIGKILL) {
+		return nil
+	}
+	return reason(controlplane.OOM, "%s was killed (SIGKILL), most likely since it needed more memory than its limit%s; raise Runtime.MemoryLimit in app.toml", who, limit)
 }
 
-func (p *view) memoryLimit() string {
-	for i := range p.pod.Spec.Containers {
-		c := &p.pod.Spec.Containers[i]
-		if app := p.app(); app == nil || c.Name != app.Name {
+// memoryLimit is " of 32Mi", or empty.
+func memoryLimit(containers []corev1.Container, name string) string {
+	for i := range containers {
+		if containers[i].Name != name {
 			continue
 		}
-		if q, ok := c.Resources.Limits[corev1.ResourceMemory]; ok {
+		if q, ok := containers[i].Resources.Limits[corev1.ResourceMemory]; ok {
 			return " of " + q.String()
 		}
 	}
@@ -149,15 +165,20 @@ func (p *view) sharedMemory() string {
 
 // initFailed says why an init container of the pod failed.
 func initFailed(pod *corev1.Pod, c *corev1.Container, end *corev1.ContainerStateTerminated) *controlplane.Reason {
+	limit := memoryLimit(pod.Spec.InitContainers, c.Name)
 	if end.Reason == "OOMKilled" {
-		limit := ""
-		if q, ok := c.Resources.Limits[corev1.ResourceMemory]; ok {
-			limit = " of " + q.String()
-		}
 		return reason(controlplane.OOM, "the preparation of the app (%s) needed more memory than its limit%s; raise Runtime.MemoryLimit in app.toml", quote(c.Name), limit)
 	}
 	if r := ownWords(end.Message); r != nil {
 		return r
+	}
+	if r := killed("the preparation of the app ("+quote(c.Name)+")", limit, end); r != nil {
+		return r
+	}
+	if end.Reason == "StartError" || end.Reason == "ContainerCannotRun" {
+		if r := unrunnable(end.Message); r != nil {
+			return r
+		}
 	}
 	switch c.Name {
 	case BundleContainer:

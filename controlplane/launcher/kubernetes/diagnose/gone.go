@@ -1,6 +1,8 @@
 package diagnose
 
 import (
+	"cmp"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -69,7 +71,7 @@ func (p *view) podEnded() (Verdict, bool) {
 
 // evicted says why a node has put a pod out.
 func evicted(message string) *controlplane.Reason {
-	limit := between(message, `limit "`, `"`)
+	limit := cmp.Or(between(message, `limit "`, `"`), between(message, "total limit of containers ", ". "))
 	if limit != "" {
 		limit = " of " + limit
 	}
@@ -114,7 +116,7 @@ func (p *view) leaving() (Verdict, bool) {
 	}
 	r := reason(controlplane.Crashed, "somebody deleted the app's pod from the cluster; the app did not end by itself")
 	switch {
-	case p.unreachable() || why == "DeletionByTaintManager" && newest(p.events, "NodeNotReady") != nil:
+	case p.unreachable():
 		r = nodeLost()
 	case why == corev1.PodReasonPreemptionByScheduler:
 		r = preempted()

@@ -88,7 +88,8 @@ func untold(message string) string {
 		return ""
 	}
 	var told []string
-	for part := range strings.SplitSeq(strings.TrimSuffix(strings.TrimSpace(message[len(m[0]):]), "."), ", ") {
+	nodes, _, _ := strings.Cut(strings.TrimSpace(message[len(m[0]):])+" ", ". ")
+	for part := range strings.SplitSeq(nodes, ", ") {
 		n := ofThese.FindStringSubmatch(part)
 		if n == nil {
 			continue

@@ -100,14 +100,15 @@ func status(all []corev1.ContainerStatus, name string) *corev1.ContainerStatus {
 	return nil
 }
 
-// unreachable reports whether the control plane of the cluster has given the
-// node up.
+// unreachable reports whether the cluster holds the node for lost: then its
+// control plane says in the node's stead that the pod is not ready, without a
+// reason, which nodes never do.
 func (p *view) unreachable() bool {
 	if p.pod.Status.Reason == "NodeLost" {
 		return true
 	}
 	c := p.condition(corev1.PodReady)
-	return p.pod.Spec.NodeName != "" && c != nil && c.Status == corev1.ConditionFalse && c.Reason == "NodeNotReady"
+	return p.pod.Spec.NodeName != "" && p.running() && c != nil && c.Status == corev1.ConditionFalse && c.Reason == ""
 }
 
 func ended(stage controlplane.Stage, r *controlplane.Reason) (Verdict, bool) {
