@@ -83,6 +83,21 @@ func (c *ControlPlane) Provision(ctx caddy.Context) error {
 	for name, mod := range loaded.(map[string]any) {
 		c.launchers[name] = mod.(LauncherModule)
 	}
+	return c.checkModes()
+}
+
+// checkModes refuses two launchers for apps of one mode: nothing would say which
+// of them runs an app.
+func (c *ControlPlane) checkModes() error {
+	runs := map[controlplane.AppMode]string{}
+	for _, name := range slices.Sorted(maps.Keys(c.launchers)) {
+		for _, mode := range c.launchers[name].Modes() {
+			if other, taken := runs[mode]; taken {
+				return fmt.Errorf("launchers %s and %s both run apps of mode %s: leave one of them out (launcher kubernetes runs bundles with its settings image and control_plane alone)", other, name, mode)
+			}
+			runs[mode] = name
+		}
+	}
 	return nil
 }
 
@@ -141,6 +156,11 @@ func (c *ControlPlane) StartControlPlane(ctx context.Context, d caddymodule.Cont
 	for name, mod := range c.launchers {
 		if p, ok := mod.(*Process); ok {
 			if err := p.keepFrom(c, d.Settings.OIDC); err != nil {
+				return nil, errors.Join(fmt.Errorf("open launcher %s: %w", name, err), r.Close())
+			}
+		}
+		if k, ok := mod.(*Kubernetes); ok {
+			if err := k.knowing(d.Settings); err != nil {
 				return nil, errors.Join(fmt.Errorf("open launcher %s: %w", name, err), r.Close())
 			}
 		}

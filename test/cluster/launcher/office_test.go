@@ -67,7 +67,7 @@ func sign(l controlplane.BundleLink) string { return identity.SignBundleLink([]b
 // bundles has the launcher run bundles.
 func (o *office) bundles(t testing.TB) func(*kubernetes.Config) {
 	runtime := controlplane.RuntimeVersion{Name: "debian12", Image: pythonImage(t)}
-	settings := objects.Bundles{Image: podImage(t), ControlPlane: o.url}
+	settings := objects.Bundles{Image: podImage(t), Binary: pythonImage(t), ControlPlane: o.url}
 	return func(c *kubernetes.Config) {
 		c.Bundles = settings
 		c.Runtime = func(*controlplane.App) (controlplane.RuntimeVersion, bool) { return runtime, true }

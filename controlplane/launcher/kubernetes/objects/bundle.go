@@ -1,8 +1,9 @@
 package objects
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,6 +39,9 @@ type Bundle struct {
 type Bundles struct {
 	// Image is Slipway's own, which has the program slipway-pod on its PATH.
 	Image string
+	// Binary is the image that apps of mode binary run in, which have no runtime
+	// version; empty is Image, in which programs run that need no library.
+	Binary string
 	// ControlPlane is where pods reach the API: scheme, host and port, such as
 	// http://slipway-control.slipway.svc:8080. Whatever address it is, requests and
 	// certificates name the installation's own host.
@@ -66,17 +70,8 @@ const (
 // BundleModes are the modes whose apps come as bundles.
 var BundleModes = []controlplane.AppMode{controlplane.Python, controlplane.Wave, controlplane.Binary}
 
-// RuntimeImage is the image that a bundle's app runs in. The error is a
-// *launcher.StartError where the app's runtime version has none.
-func RuntimeImage(runtime *controlplane.RuntimeVersion) (string, error) {
-	switch {
-	case runtime == nil:
-		return "", refuse(controlplane.ImageInvalid, "the app has no runtime version, whose image it would run in; an admin sets a default one (setting runtime_version NAME { image … })")
-	case runtime.Image == "":
-		return "", refuse(controlplane.ImageInvalid, "the runtime version %s has no image that the app could run in; an admin sets it (setting runtime_version %s { image … })", runtime.Name, runtime.Name)
-	}
-	return runtime.Image, nil
-}
+// sampleApp is the entry point that stands for the sample app of slipway up.
+var sampleApp = []string{"slipway", "sample-app"}
 
 // CheckBundle says why an app that comes as a bundle could not run, or nothing.
 func CheckBundle(app *controlplane.App, runtime *controlplane.RuntimeVersion) []controlplane.Reason {
@@ -88,22 +83,24 @@ func CheckBundle(app *controlplane.App, runtime *controlplane.RuntimeVersion) []
 	switch {
 	case app.AppMode == controlplane.Binary && len(rt.AppEntryPoint) == 0:
 		bad("app.toml names no Runtime.AppEntryPoint to run")
+	case app.AppMode == controlplane.Binary && slices.Equal(rt.AppEntryPoint, sampleApp):
+		bad("the sample app is a part of slipway up, and runs as a process alone")
 	case app.AppMode == controlplane.Binary && !inpod.InApp(rt.AppEntryPoint[0]):
 		bad("Runtime.AppEntryPoint %q is not a file of the bundle", rt.AppEntryPoint[0])
 	case app.AppMode != controlplane.Binary && rt.Module == "":
 		bad("app.toml names no Runtime.Module to run")
 	}
-	if _, err := RuntimeImage(runtime); err != nil {
-		found = append(found, reasonOf(err))
+	invalid := func(format string, args ...any) {
+		found = append(found, controlplane.Reason{Code: controlplane.ImageInvalid, Text: fmt.Sprintf(format, args...)})
+	}
+	switch {
+	case app.AppMode == controlplane.Binary:
+	case runtime == nil:
+		invalid("the app has no runtime version, whose image it would run in; an admin sets a default one (setting runtime_version NAME { image … })")
+	case runtime.Image == "":
+		invalid("the runtime version %s has no image that the app could run in; an admin sets it (setting runtime_version %s { image … })", runtime.Name, runtime.Name)
 	}
 	return found
-}
-
-func reasonOf(err error) controlplane.Reason {
-	if typed, ok := errors.AsType[*launcher.StartError](err); ok {
-		return typed.Reason
-	}
-	return controlplane.Reason{Code: controlplane.LauncherDown, Text: err.Error()}
 }
 
 // NewBundle is what brings the app of a start that comes as a bundle, by the
@@ -119,7 +116,10 @@ func NewBundle(w *launcher.Workload, b Bundles) (*Bundle, error) {
 	if w.BundleLink == nil {
 		return nil, refuse(controlplane.BadBundle, "the app has no bundle")
 	}
-	p := bundlePod{w: w, Bundles: b}
+	p := bundlePod{w: w, Bundles: b, image: cmp.Or(b.Binary, b.Image)}
+	if w.App.AppMode != controlplane.Binary {
+		p.image = w.Runtime.Image
+	}
 	if p.App.IsZero() {
 		p.App = resource.MustParse(DefaultApp)
 	}

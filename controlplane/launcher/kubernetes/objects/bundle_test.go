@@ -123,7 +123,8 @@ func TestWhatCannotComeAsABundle(t *testing.T) {
 		words   string
 	}{
 		"python":                 {controlplane.Python, rt{Module: "m"}, image, "", ""},
-		"binary":                 {controlplane.Binary, rt{AppEntryPoint: []string{"./run"}}, image, "", ""},
+		"binary":                 {controlplane.Binary, rt{AppEntryPoint: []string{"./run"}}, nil, "", ""},
+		"the sample":             {controlplane.Binary, rt{AppEntryPoint: []string{"slipway", "sample-app"}}, nil, controlplane.BadBundle, "runs as a process alone"},
 		"no module":              {controlplane.Wave, rt{}, image, controlplane.BadBundle, "Runtime.Module"},
 		"no entry point":         {controlplane.Binary, rt{}, image, controlplane.BadBundle, "Runtime.AppEntryPoint"},
 		"an entry point outside": {controlplane.Binary, rt{AppEntryPoint: []string{"/bin/sh"}}, image, controlplane.BadBundle, "not a file of the bundle"},
@@ -137,6 +138,12 @@ func TestWhatCannotComeAsABundle(t *testing.T) {
 				t.Errorf("%v", found)
 			}
 		})
+	}
+	binary := bundled(t, func(app *controlplane.App, _ *launcher.Workload) {
+		app.AppMode, app.Manifest.Runtime.AppEntryPoint = controlplane.Binary, []string{"run"}
+	})
+	if got := binary.Bundle.Image; got != bundles.Image {
+		t.Errorf("a program runs in %s", got)
 	}
 	w := &launcher.Workload{InstanceID: instance, App: &controlplane.App{AppMode: controlplane.Python, Manifest: controlplane.Manifest{Runtime: rt{Module: "m"}}}, Runtime: image}
 	if _, err := objects.NewBundle(w, objects.Bundles{}); err == nil || !strings.Contains(err.Error(), "settings image and control_plane") {

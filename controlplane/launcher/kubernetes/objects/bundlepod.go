@@ -39,7 +39,8 @@ const environmentsIn = ".slipway-environments"
 // bundlePod is what the pod of one start is made of.
 type bundlePod struct {
 	Bundles
-	w *launcher.Workload
+	w     *launcher.Workload
+	image string // that the app runs in
 }
 
 func (p *bundlePod) python() bool { return p.w.App.AppMode != controlplane.Binary }
@@ -55,7 +56,7 @@ func (p *bundlePod) make() (*Bundle, error) {
 	}
 	secret := SecretName(p.w.InstanceID, p.w.Generation)
 	out := &Bundle{
-		Image: p.w.Runtime.Image, Command: []string{inpod.Program, inpod.StepRun, inpod.RunFile}, Dir: inpod.AppDir,
+		Image: p.image, Command: []string{inpod.Program, inpod.StepRun, inpod.RunFile}, Dir: inpod.AppDir,
 		Env: []corev1.EnvVar{
 			{Name: "HOME", Value: inpod.HomeDir}, {Name: "TMPDIR", Value: inpod.TempDir}, {Name: "LANG", Value: "C.UTF-8"},
 		},
@@ -96,7 +97,7 @@ func (p *bundlePod) packages(out *Bundle) {
 		out.Volumes = append(out.Volumes, folder(volEnv, p.Environment))
 	}
 	out.Init = append(out.Init, corev1.Container{
-		Name: ContainerDependencies, Image: p.w.Runtime.Image,
+		Name: ContainerDependencies, Image: p.image,
 		Command: []string{inpod.Program, inpod.StepDependencies, inpod.AppDir, inpod.EnvDir, inpod.TempDir},
 		VolumeMounts: []corev1.VolumeMount{
 			{Name: volProgram, MountPath: inpod.BinDir, ReadOnly: true}, {Name: volApp, MountPath: inpod.AppDir, ReadOnly: true},
