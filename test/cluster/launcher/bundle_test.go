@@ -83,7 +83,7 @@ func found(t *testing.T, f launcher.Fact) (m map[string]string) {
 	return m
 }
 
-func start(t *testing.T, l launcher.Launcher, w launcher.Workload) *launchertest.Observer {
+func begin(t *testing.T, l launcher.Launcher, w launcher.Workload) *launchertest.Observer {
 	t.Helper()
 	o := launchertest.Observe(t, l)
 	if err := l.Start(t.Context(), w); err != nil {
@@ -128,7 +128,10 @@ func TestAPythonAppComesAsABundle(t *testing.T) {
 		t.Fatal(why)
 	}
 	began := time.Now()
-	facts := start(t, l, w)
+	facts := begin(t, l, w)
+	facts.Await("words on the installation", func(f launcher.Fact) bool {
+		return f.Stage == controlplane.StageDependencies && strings.Contains(f.Text, "Python environment")
+	})
 	f := facts.Ready(w.InstanceID, 1)
 	t.Logf("the first start took %s", time.Since(began))
 	want := map[string]string{
@@ -189,7 +192,7 @@ func TestABinaryAppComesAsABundle(t *testing.T) {
 	w := o.bundled(t, map[string]string{"app.toml": "[App]\n", "bin/serve": "#!/usr/bin/python3\n" + server}, controlplane.Runtime{
 		AppMode: controlplane.Binary, AppEntryPoint: []string{"bin/serve"}, Port: 9000,
 	})
-	f := start(t, l, w).Ready(w.InstanceID, 1)
+	f := begin(t, l, w).Ready(w.InstanceID, 1)
 	if !strings.HasSuffix(f.Endpoint, ":9000") {
 		t.Errorf("endpoint %s", f.Endpoint)
 	}
