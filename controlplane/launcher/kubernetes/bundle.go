@@ -25,8 +25,8 @@ func (l *Launcher) makeBundle(w launcher.Workload, epoch int64) (*objects.Set, e
 	return objects.Make(objects.Start{Workload: w, Epoch: epoch, Bundle: b}, l.cfg.Objects)
 }
 
-// checkBundle says why the app of a bundle could not run: what its manifest
-// lacks, or, else, what its pod would be refused for.
+// checkBundle says why the app of a bundle could not run here: that none can, what
+// its manifest lacks, or what its pod would be refused for.
 func (l *Launcher) checkBundle(app *controlplane.App) []controlplane.Reason {
 	w := launcher.Workload{
 		InstanceID: "check", Generation: 1, App: app, BundleLink: func(time.Duration) launcher.BundleLink { return launcher.BundleLink{} },
@@ -36,12 +36,13 @@ func (l *Launcher) checkBundle(app *controlplane.App) []controlplane.Reason {
 			w.Runtime = &runtime
 		}
 	}
-	if found := objects.CheckBundle(app, w.Runtime); found != nil {
-		return found
-	}
 	_, err := l.makeBundle(w, 1)
-	if typed, ok := errors.AsType[*launcher.StartError](err); ok {
-		return []controlplane.Reason{typed.Reason}
+	typed, ok := errors.AsType[*launcher.StartError](err)
+	if !ok {
+		return nil
 	}
-	return nil
+	if found := objects.CheckBundle(app, w.Runtime); found != nil && typed.Reason.Code != controlplane.LauncherDown {
+		return found // all that is wrong with it
+	}
+	return []controlplane.Reason{typed.Reason}
 }

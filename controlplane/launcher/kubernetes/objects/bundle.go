@@ -107,11 +107,11 @@ func CheckBundle(app *controlplane.App, runtime *controlplane.RuntimeVersion) []
 // steps of package inpod. The error is a *launcher.StartError where the app is to
 // blame.
 func NewBundle(w *launcher.Workload, b Bundles) (*Bundle, error) {
-	if found := CheckBundle(w.App, w.Runtime); found != nil {
-		return nil, &launcher.StartError{Reason: found[0]}
-	}
 	if b.Image == "" || b.ControlPlane == "" {
 		return nil, refuse(controlplane.LauncherDown, "the launcher kubernetes runs no bundles: an admin sets the image of slipway-pod and the control plane's address for pods (settings image and control_plane of launcher kubernetes)")
+	}
+	if found := CheckBundle(w.App, w.Runtime); found != nil {
+		return nil, &launcher.StartError{Reason: found[0]}
 	}
 	if w.BundleLink == nil {
 		return nil, refuse(controlplane.BadBundle, "the app has no bundle")
