@@ -2,6 +2,7 @@ package chart
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -226,6 +227,34 @@ func (r *release) load(urls ...string) (stop func() (good int64, faults []string
 // instancePods are the UIDs of the pods of instances.
 func (r *release) instancePods() string {
 	return kubectl(r.t, "--namespace", r.namespace+"-instances", "get", "pods", "-o", "jsonpath={.items[*].metadata.uid}")
+}
+
+// refusals are what the API server has refused the release's service accounts, as
+// its audit log tells: there is to be nothing that the chart's Role lacks.
+func (r *release) refusals() {
+	r.t.Helper()
+	log, err := os.ReadFile(filepath.Join(os.Getenv("LAB"), "logs", "audit.json"))
+	if err != nil {
+		r.t.Logf("what was asked of the API server is not looked at: %v", err)
+		return
+	}
+	asked := map[string]int{}
+	for line := range strings.SplitSeq(string(log), "\n") {
+		var event struct {
+			Verb           string
+			User           struct{ Username string }
+			ObjectRef      struct{ Resource, Subresource, Name, Namespace string }
+			ResponseStatus struct{ Code int }
+		}
+		if json.Unmarshal([]byte(line), &event) != nil || !strings.HasPrefix(event.User.Username, "system:serviceaccount:"+r.namespace+":") {
+			continue
+		}
+		asked[event.Verb+" "+event.ObjectRef.Resource]++
+		if event.ResponseStatus.Code == http.StatusForbidden {
+			r.t.Errorf("the API server refused: %s", line)
+		}
+	}
+	r.t.Logf("the API server was asked: %v", asked)
 }
 
 // left is every object of every kind in a namespace, less what each namespace

@@ -82,6 +82,7 @@ func TestProduction(t *testing.T) {
 	}
 
 	// Instances outlive a release, and the next one finds them.
+	r.refusals()
 	r.helm("uninstall", "slipway", "--wait", "--timeout", "120s")
 	if now := r.instancePods(); now != pods {
 		t.Errorf("after the uninstall the instances' pods are %s, and were %s", now, pods)

@@ -27,7 +27,7 @@ var everything = production.with(values{
 	},
 	"extraSettings": "starts_at_once 5\nlaunch_profile large {\n\tmemory_limit 8Gi\n}",
 	"etcd":          values{"username": "slipway", "passwordSecret": values{"name": "etcd-password"}},
-	"kubernetes":    values{"namespace": "instances", "storageClass": "fast", "pullSecrets": []string{"a", "b"}},
+	"kubernetes":    values{"bundles": values{"binaryImage": "registry.example.com/base:1"}, "namespace": "instances", "storageClass": "fast", "pullSecrets": []string{"a", "b"}},
 	"manual":        values{"allow": []string{"10.9.0.0/16"}},
 	"edge": values{
 		"replicas": 3, "nodeSelector": values{"pool": "edge"}, "tolerations": []any{values{"key": "edge", "operator": "Exists"}},

@@ -65,6 +65,7 @@ func TestTrial(t *testing.T) {
 		t.Errorf("a visit to the sleeping instance: %v", err)
 	}
 
+	r.refusals()
 	r.helm("uninstall", "slipway", "--wait", "--timeout", "120s")
 	eventually(t, 60*time.Second, "the namespace of the instances is gone", func() error {
 		if out := kubectl(t, "get", "namespace", space+"-instances", "--ignore-not-found"); out != "" {

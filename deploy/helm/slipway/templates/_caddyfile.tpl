@@ -79,6 +79,15 @@
 {{- with .Values.kubernetes.pullSecrets }}
 			pull_secret {{ join " " . }}
 {{- end }}
+{{- with .Values.kubernetes.bundles }}
+{{- if .enabled }}
+			image {{ include "slipway.image" $ }}
+			control_plane {{ .controlPlane | default (include "slipway.bundleURL" $) }}
+{{- with .binaryImage }}
+			binary_image {{ . }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- with .Values.kubernetes.extraSettings }}
 {{ . | trim | indent 12 }}
 {{- end }}
@@ -117,6 +126,15 @@
 {{/* Where the control plane's pods answer those of instances. */}}
 {{- define "slipway.bundlePort" -}}
 {{- if eq .Values.profile "trial" }}{{ include "slipway.trialPort" . }}{{ else }}8080{{ end -}}
+{{- end }}
+
+{{- define "slipway.bundleURL" -}}
+{{- $name := include "slipway.name" . -}}
+{{- if eq .Values.profile "trial" -}}
+http://{{ $name }}.{{ .Release.Namespace }}.svc:{{ .Values.service.httpPort }}
+{{- else -}}
+http://{{ $name }}-control-plane.{{ .Release.Namespace }}.svc:8080
+{{- end -}}
 {{- end }}
 
 {{/* What stands around the block slipway { … } in a file for slipway run. */}}
