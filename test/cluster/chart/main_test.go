@@ -6,7 +6,7 @@
 // the archive of its image with the tag that is its constant here:
 //
 //	make image TAG=slipway.test/slipway:chart
-//	go test -c -o chart.test ./test/cluster/chart && cd test/cluster/chart &&
+//	CGO_ENABLED=0 go test -c -o chart.test ./test/cluster/chart && cd test/cluster/chart &&
 //	SLIPWAY_E2E=all SLIPWAY_BINARY=$OLDPWD/slipway SLIPWAY_IMAGE=$OLDPWD/dist/slipway.tar ../run $OLDPWD/chart.test
 package chart
 
