@@ -11,8 +11,8 @@ build: ## One static binary, ./slipway
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(or $(VERSION),dev)" -o slipway ./cmd/slipway
 
 image: build ## A container image of ./slipway, without Docker: dist/slipway.tar; TAG=REFERENCE names it
-	mkdir -p dist
-	go run ./deploy/image/slipway -tag $(or $(TAG),localhost/slipway:dev) -o dist/slipway.tar ./slipway
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w" -o dist/slipway-pod ./cmd/slipway-pod
+	go run ./deploy/image/slipway -tag $(or $(TAG),localhost/slipway:dev) -o dist/slipway.tar ./slipway dist/slipway-pod
 
 test: ## Every test that needs nothing but Go; RACE=1: with the race detector (needs a C compiler)
 	go test $(if $(RACE),-race) ./...

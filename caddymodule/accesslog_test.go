@@ -160,14 +160,16 @@ func TestTheExamplesAccessLogTellsNoSecrets(t *testing.T) {
 		"Authorization", "Bearer slw_SECRET4", "Cookie", "a=SECRET5", "Referer", "https://a/?access_token=SECRET8&b=slw_i_SECRET9",
 		"Proxy-Authorization", "Basic SECRET0")
 	eventually(t, "the line", func() bool { return len(lines()) == 1 })
-	line, err := json.Marshal(lines()[0])
+	e.do("GET", "http://"+base+"/api/v1/bundles/d?instance=i&signature=slw_b_SECRETA-_")
+	eventually(t, "the line of a link", func() bool { return len(lines()) == 2 })
+	line, err := json.Marshal(lines())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(string(line), "SECRET") {
 		t.Errorf("the log has a secret:\n%s", line)
 	}
-	for _, kept := range []string{"/open?x=1", "z=2", "/next?ticket=REDACTED"} {
+	for _, kept := range []string{"/open?x=1", "z=2", "/api/v1/bundles/d?instance=i&signature=REDACTED", "/next?ticket=REDACTED"} {
 		if !strings.Contains(strings.ReplaceAll(string(line), `\u0026`, "&"), kept) {
 			t.Errorf("the log lacks %s:\n%s", kept, line)
 		}

@@ -44,6 +44,9 @@ type Config struct {
 	// ReadInstanceToken tells whose an instance's own token is; false where it is
 	// nobody's (identity.ReadInstanceToken).
 	ReadInstanceToken func(token string) (instanceID string, generation int64, ok bool)
+	// SignBundleLink is the signature of a start's link to its bundle
+	// (identity.SignBundleLink).
+	SignBundleLink func(BundleLink) string
 	// Launchers are asked whether an app can run, by its mode.
 	Launchers LauncherSet
 	// Offers are what apps can ask for; nil: nothing.

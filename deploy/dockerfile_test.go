@@ -24,6 +24,7 @@ func TestDockerfile(t *testing.T) {
 		"the Go of go.mod":       "ARG GO_IMAGE=golang:" + version + "-",
 		"the user":               "\nUSER " + spec.User + "\n",
 		"the program":            "\nENTRYPOINT [\"/usr/bin/slipway\"]\n",
+		"the program in pods":    "./cmd/slipway-pod ",
 		"its ports":              "\nEXPOSE " + strings.Join(spec.Ports, " ") + "\n",
 		"nothing linked":         "CGO_ENABLED=0",
 		"no paths of a machine":  "-trimpath",

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/api"
 	"github.com/seed-dbc68772/slipway/controlplane/identity"
 	"github.com/seed-dbc68772/slipway/controlplane/lifecycle"
 )
@@ -71,9 +72,10 @@ func (c *candidate) lead(ctx context.Context, l controlplane.Leadership) error {
 	c.log.Info("this control plane leads", zap.Int64("epoch", l.Epoch))
 	manager := lifecycle.New(lifecycle.Config{
 		Store: l.Store, Watcher: c.Store, Blobs: c.blobs, Launchers: c.launchers, Site: c.Site,
-		Secrets: controlplane.SecretResolver{Store: l.Store, Vault: c.config.Vault, Rights: c.config.Rights},
-		Token:   func(id string, generation int64) string { return identity.InstanceToken(c.key, id, generation) },
-		Edges:   c.Store, Activity: c.Store, Sleep: c.config.Sleep, Drain: time.Duration(c.Settings.Drain),
+		Secrets:      controlplane.SecretResolver{Store: l.Store, Vault: c.config.Vault, Rights: c.config.Rights},
+		Token:        func(id string, generation int64) string { return identity.InstanceToken(c.key, id, generation) },
+		BundleTarget: func(l controlplane.BundleLink) string { return api.BundleTarget(l, c.config.SignBundleLink(l)) },
+		Edges:        c.Store, Activity: c.Store, Sleep: c.config.Sleep, Drain: time.Duration(c.Settings.Drain),
 		StartsAtOnce: int(c.Settings.StartsAtOnce), Rights: c.config.Rights, Now: time.Now,
 		Starts: lifecycle.StartLimits{
 			User: int(c.Settings.StartsPerUser), Source: int(c.Settings.StartsPerSource), Anonymous: int(c.Settings.AnonymousStarts),

@@ -28,6 +28,7 @@ func init() {
 // instance, in one namespace of a cluster.
 type Kubernetes struct {
 	KubernetesPods
+	KubernetesBundles
 
 	// Namespace that instances are in; nothing else should be. Default: the one
 	// that this process is in itself, or that of the kubeconfig's context. A change
@@ -56,7 +57,7 @@ func (Kubernetes) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "slipway.launchers.kubernetes", New: func() caddy.Module { return new(Kubernetes) }}
 }
 
-// UnmarshalCaddyfile reads, beside what KubernetesPods has:
+// UnmarshalCaddyfile reads, beside what KubernetesPods and KubernetesBundles have:
 //
 //	launcher kubernetes {
 //		namespace NAME
@@ -92,8 +93,11 @@ func (k *Kubernetes) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		default:
 			var known bool
 			if known, err = k.setting(d); !known {
-				return d.Errf("launcher kubernetes has no setting %q; there are namespace, kubeconfig, data, schedule_timeout, start_timeout, stop_on_exit, %s",
-					name, kubernetesPodsSettings)
+				known, err = k.bundleSetting(d)
+			}
+			if !known {
+				return d.Errf("launcher kubernetes has no setting %q; there are namespace, kubeconfig, data, schedule_timeout, start_timeout, stop_on_exit, %s, %s",
+					name, kubernetesBundlesSettings, kubernetesPodsSettings)
 			}
 		}
 		if err != nil {
@@ -127,7 +131,7 @@ func (k *Kubernetes) Validate() error {
 			errs = append(errs, fmt.Errorf("launcher kubernetes: %s %s is not above 0", name, time.Duration(d)))
 		}
 	}
-	errs = append(errs, k.validate(k.Namespace))
+	errs = append(errs, k.validate(k.Namespace), k.validateBundles())
 	return errors.Join(errs...)
 }
 
@@ -172,15 +176,20 @@ func (k *Kubernetes) Open(log *zap.Logger) (launcher.Launcher, error) {
 	if dir == "" {
 		dir = filepath.Join(caddy.AppDataDir(), "slipway", "kubernetes")
 	}
-	return kubernetes.New(kubernetes.Config{
+	c := kubernetes.Config{
 		REST: config, Objects: k.objects(namespace), DataDir: dir,
-		ScheduleTimeout: time.Duration(k.ScheduleTimeout), StartTimeout: time.Duration(k.StartTimeout), Log: log.Named("kubernetes"),
-	})
+		ScheduleTimeout: limitOr(time.Duration(k.ScheduleTimeout), kubernetes.DefaultScheduleTimeout),
+		StartTimeout:    limitOr(time.Duration(k.StartTimeout), kubernetes.DefaultStartTimeout), Log: log.Named("kubernetes"),
+	}
+	if err := k.run(&c); err != nil {
+		return nil, err
+	}
+	return kubernetes.New(c)
 }
 
 // Modes implements LauncherModule.
-func (*Kubernetes) Modes() []controlplane.AppMode {
-	return []controlplane.AppMode{controlplane.Container}
+func (k *Kubernetes) Modes() []controlplane.AppMode {
+	return append([]controlplane.AppMode{controlplane.Container}, k.bundleModes()...)
 }
 
 // StopOnExit implements LauncherModule.

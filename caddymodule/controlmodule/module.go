@@ -83,6 +83,21 @@ func (c *ControlPlane) Provision(ctx caddy.Context) error {
 	for name, mod := range loaded.(map[string]any) {
 		c.launchers[name] = mod.(LauncherModule)
 	}
+	return c.checkModes()
+}
+
+// checkModes refuses two launchers for apps of one mode: nothing would say which
+// of them runs an app.
+func (c *ControlPlane) checkModes() error {
+	runs := map[controlplane.AppMode]string{}
+	for _, name := range slices.Sorted(maps.Keys(c.launchers)) {
+		for _, mode := range c.launchers[name].Modes() {
+			if other, taken := runs[mode]; taken {
+				return fmt.Errorf("launchers %s and %s both run apps of mode %s: leave one of them out (launcher kubernetes runs bundles with its settings image and control_plane alone)", other, name, mode)
+			}
+			runs[mode] = name
+		}
+	}
 	return nil
 }
 
@@ -144,6 +159,11 @@ func (c *ControlPlane) StartControlPlane(ctx context.Context, d caddymodule.Cont
 				return nil, errors.Join(fmt.Errorf("open launcher %s: %w", name, err), r.Close())
 			}
 		}
+		if k, ok := mod.(*Kubernetes); ok {
+			if err := k.knowing(d.Settings); err != nil {
+				return nil, errors.Join(fmt.Errorf("open launcher %s: %w", name, err), r.Close())
+			}
+		}
 		l, err := mod.Open(d.Log)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("open launcher %s: %w", name, err), r.Close())
@@ -181,6 +201,10 @@ func (r *running) open(ctx, working context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read signing key: %w", err)
 	}
+	bundleKey, err := r.Store.SigningKey(ctx, "bundle")
+	if err != nil {
+		return fmt.Errorf("read signing key: %w", err)
+	}
 	people, err := newPeople(ctx, r.ControlPlaneDeps)
 	if err != nil {
 		return err
@@ -193,6 +217,7 @@ func (r *running) open(ctx, working context.Context) error {
 	config := controlplane.Config{
 		Offers:            offered,
 		ReadInstanceToken: func(token string) (string, int64, bool) { return identity.ReadInstanceToken(key, token) },
+		SignBundleLink:    func(l controlplane.BundleLink) string { return identity.SignBundleLink(bundleKey, l) },
 		Passes:            people.keys, Provider: people.issuer(), Rights: people.rights,
 		Store: r.Store, Edges: r.Store, Leaders: r.Store, Happenings: r.Store, Sleep: sleeping(r.Settings), Changes: r.Changes, Blobs: r.blobs, ReadBundle: readBundle(options), ReadMeta: readMeta, Launchers: r,
 		Access: rules(r.Settings), Quotas: quotas(r.Settings), Vault: r.vault, RoutingMode: controlplane.RoutingMode(r.Settings.RoutingMode), MaxUpload: r.Settings.MaxUpload,

@@ -18,6 +18,7 @@ import (
 
 	"github.com/seed-dbc68772/slipway/caddymodule"
 	"github.com/seed-dbc68772/slipway/cmd/slipway/cli"
+	"github.com/seed-dbc68772/slipway/cmd/slipway/probe"
 	"github.com/seed-dbc68772/slipway/cmd/slipway/sampleapp"
 	"github.com/seed-dbc68772/slipway/cmd/slipway/secretkeys"
 	"github.com/seed-dbc68772/slipway/cmd/slipway/up"
@@ -45,7 +46,7 @@ func run(ctx context.Context) int {
 		OutTTY: term.IsTerminal(int(os.Stdout.Fd())), ErrTTY: term.IsTerminal(int(os.Stderr.Fd())),
 	}
 	caddy.CustomBinaryName = world.Name()
-	commands := []*cobra.Command{up.Command(os.Stdout), secretkeys.Command(os.Stdout), sampleCommand(), versionCommand()}
+	commands := []*cobra.Command{up.Command(os.Stdout), secretkeys.Command(os.Stdout), probe.Command(os.Stdout), sampleCommand(), versionCommand()}
 	return cli.Run(ctx, os.Args[1:], world, append(commands, caddyCommands()...)...)
 }
 

@@ -62,6 +62,7 @@ func (s *server) register() huma.API {
 	api := humago.New(s.mux, config)
 	api.UseMiddleware(strict, uniqueKeys)
 	s.registerApps(api)
+	s.registerBundleLinks(api)
 	s.registerShown(api)
 	s.registerInstances(api)
 	s.registerSleep(api)

@@ -162,6 +162,11 @@ func (s *server) bundle(ctx context.Context, in *ByID) (*huma.StreamResponse, er
 	if err != nil {
 		return nil, s.fail(ctx, err)
 	}
+	return archive(app, blob), nil
+}
+
+// archive streams a blob, or the range of it that is asked for, and closes it.
+func archive(app *controlplane.App, blob controlplane.Blob) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		defer blob.Close()
 		r, w := humago.Unwrap(hctx)
@@ -170,7 +175,7 @@ func (s *server) bundle(ctx context.Context, in *ByID) (*huma.StreamResponse, er
 		h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": fileName(app)}))
 		h.Set("ETag", `"`+app.Bundle+`"`)
 		http.ServeContent(w, r, "", app.CreatedAt, io.NewSectionReader(blob, 0, blob.Size()))
-	}}, nil
+	}}
 }
 
 // fileName is what slipway bundle calls the file, of characters that are

@@ -82,6 +82,7 @@ func (s *server) authenticate(r *http.Request) (controlplane.Actor, error) {
 var anonymousOperations = map[string]bool{
 	"GET /api/v1/login": true, "POST /api/v1/login/device": true, "POST /api/v1/login/device/token": true,
 	"POST /api/v1/edge/ticket": true, "POST /api/v1/edge/renew": true, "POST /api/v1/edge/icon": true,
+	"GET /api/v1/bundles/{digest}": true,
 }
 
 // instanceOperations are those that an instance's own token is good for.

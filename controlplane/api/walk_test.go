@@ -34,6 +34,8 @@ const walk = `
                                                           | anonymous | visitor | tag visitor | full | app owner | instance owner | admin
 POST /api/v1/bundles                                      | 401 | 403 | 403 | 201 | 201 | 201 | 201
 POST /api/v1/bundles container                            | 401 | 403 | 403 | 403 | 403 | 403 | 201
+GET /api/v1/bundles/{digest}                              | 403 | 403 | 403 | 403 | 403 | 403 | 403
+GET /api/v1/bundles/{digest} signed                       | 200 | 200 | 200 | 200 | 200 | 200 | 200
 GET /api/v1/apps                                          | 401 | 200 | 200 | 200 | 200 | 200 | 200
 GET /api/v1/apps public_mode                              | 200 | 200 | 200 | 200 | 200 | 200 | 200
 GET /api/v1/apps/{id}                                     | 401 | 404 | 404 | 404 | 200 | 404 | 200
@@ -221,6 +223,7 @@ func newScene(t *testing.T, words []string) *scene {
 	if s.service.Passes, err = identity.NewKeyring(t.Context(), s.store, time.Now); err != nil {
 		t.Fatal(err)
 	}
+	s.service.SignBundleLink = func(l controlplane.BundleLink) string { return identity.SignBundleLink([]byte("key"), l) }
 	s.site = site
 	s.handler = s.with(nil)
 	s.fill(digest)
@@ -391,6 +394,9 @@ func (s *scene) send(column string, absent bool) answer {
 		}
 		path += s.secretQuery()
 	}
+	if path == "/api/v1/bundles/{digest}" {
+		path = s.bundleLink()
+	}
 	path = strings.NewReplacer("{id}", id, "{alias}", alias, "{name}", name, "{n}", "1").Replace(path)
 	if path == "/api/v1/explain" && method == http.MethodGet {
 		path += "?url=http://a/"
@@ -399,6 +405,17 @@ func (s *scene) send(column string, absent bool) answer {
 	// What differs in the words alone.
 	a.body = strings.NewReplacer(alias, "ALIAS", "\\\""+name+"\\\"", "NAME", app, "ID", run, "ID", a.Header.Get("X-Request-Id"), "REQUEST").Replace(a.body)
 	return a
+}
+
+// bundleLink is a link to the app's bundle, for the present start of its
+// instance.
+func (s *scene) bundleLink() string {
+	l := controlplane.NewBundleLink(digestOf("a bundle"), s.run, 0, time.Now(), 0)
+	signature := "slw_b_forged"
+	if s.has("signed") {
+		signature = s.service.SignBundleLink(l)
+	}
+	return api.BundleTarget(l, signature)
 }
 
 // secretQuery says which secret the row means.

@@ -18,6 +18,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
 )
 
 // NewToken makes a personal token of 256 random bits or more.
@@ -112,4 +114,16 @@ func ReadInstanceToken(key []byte, token string) (instanceID string, generation 
 		return "", 0, false
 	}
 	return instanceID, generation, true
+}
+
+// bundlePrefix begins the signatures of links to bundles, so that no log that
+// leaves out Slipway's credentials has them.
+const bundlePrefix = "slw_b_"
+
+// SignBundleLink is the signature of a link to a bundle: HMAC-SHA256 of the
+// method, the path and all that the link says.
+func SignBundleLink(key []byte, l controlplane.BundleLink) string {
+	mac := hmac.New(sha256.New, key)
+	fmt.Fprintf(mac, "GET\n/api/v1/bundles/%s\n%s\n%d\n%d\n", l.Digest, l.Instance, l.Generation, l.Expires.Unix())
+	return bundlePrefix + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }

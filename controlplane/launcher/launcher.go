@@ -129,11 +129,28 @@ type Workload struct {
 	Token string
 	// OpenBundle opens the app's archive; launchers that run no code ignore it.
 	OpenBundle func(context.Context) (controlplane.Blob, error)
+	// BundleLink is where something that the launcher starts elsewhere fetches the
+	// archive, for as long as that may take to start; 0 is
+	// controlplane.DefaultBundleLink. It is as secret as Files.
+	BundleLink func(validity time.Duration) BundleLink
 	// HealthTimeout is how long the workload may take from its start to be
 	// ready; 0 is DefaultHealthTimeout.
 	HealthTimeout time.Duration
 	// StopGrace is the time between asking and forcing; 0 is DefaultStopGrace.
 	StopGrace time.Duration
+}
+
+// BundleLink is where a start fetches its archive over HTTP, without any other
+// credential.
+type BundleLink struct {
+	// Target is path and query at the HTTP API of any control plane. Who has it
+	// has the archive.
+	Target string
+	// Host is the installation's own, which the API answers to: the request's
+	// Host, and the name in the certificate, whatever address is dialled.
+	Host    string
+	Digest  string // SHA-256 of the archive, hexadecimal
+	Expires time.Time
 }
 
 // The defaults of a workload.

@@ -27,6 +27,8 @@ type Config struct {
 	Secrets controlplane.SecretResolver
 	// Token makes an instance's own API token for one generation.
 	Token func(instanceID string, generation int64) string
+	// BundleTarget signs a link to a bundle, and is its path and query.
+	BundleTarget func(controlplane.BundleLink) string
 	// Edges acknowledge that an instance goes to sleep, Activity tells when it was
 	// used.
 	Edges    controlplane.EdgeStore

@@ -74,6 +74,9 @@ func (p *plant) manage() {
 	m := lifecycle.New(lifecycle.Config{
 		Store: p.store, Watcher: p.store, Launchers: map[string]launcher.Launcher{"yard": p.yard}, Site: p.site,
 		Token: func(id string, generation int64) string { return fmt.Sprintf("%s.%d", id, generation) },
+		BundleTarget: func(l controlplane.BundleLink) string {
+			return fmt.Sprintf("/%s?%s.%d until %d", l.Digest, l.Instance, l.Generation, l.Expires.Unix())
+		},
 		Edges: p.store, Activity: p.store, Sleep: p.sleep, Drain: p.drain, StartsAtOnce: p.atOnce, Starts: p.starts,
 		Rights:        controlplane.Rights{AdminRole: "admin"},
 		HealthTimeout: time.Second, StopGrace: time.Second, Observer: p.observer, Now: time.Now, Log: zap.NewNop(),
@@ -400,5 +403,25 @@ func TestAManagerThatIsKilledIsFollowedByOneThatGoesOn(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A start elsewhere fetches its bundle by a link of its own, for as long as the
+// launcher asks.
+func TestAStartHasALinkToItsBundle(t *testing.T) {
+	p := newPlant(t)
+	p.manage()
+	id := p.instance(controlplane.Pending)
+	p.becomes(id, controlplane.Deployed)
+	in, w := p.look(id), p.yard.workload(id)
+	if w.BundleLink == nil {
+		t.Fatal("there is no link")
+	}
+	before := time.Now()
+	l := w.BundleLink(time.Minute)
+	left := l.Expires.Sub(before)
+	target := fmt.Sprintf("/%s?%s.%d until %d", l.Digest, id, in.Generation, l.Expires.Unix())
+	if l.Target != target || l.Host != p.site.BaseDomain() || left > time.Minute+time.Second || left < 58*time.Second {
+		t.Errorf("%+v, good for %s", l, left)
 	}
 }

@@ -342,6 +342,10 @@ func (m *Manager) workload(in *controlplane.Instance, app *controlplane.App, sec
 		OpenBundle: func(ctx context.Context) (controlplane.Blob, error) {
 			return m.cfg.Blobs.Open(ctx, app.Bundle)
 		},
+		BundleLink: func(validity time.Duration) launcher.BundleLink {
+			l := controlplane.NewBundleLink(app.Bundle, in.ID, in.Generation, m.cfg.Now(), validity)
+			return launcher.BundleLink{Target: m.cfg.BundleTarget(l), Host: m.cfg.Site.BaseDomain(), Digest: l.Digest, Expires: l.Expires}
+		},
 		HealthTimeout: m.cfg.HealthTimeout,
 		StopGrace:     m.cfg.StopGrace,
 	}

@@ -33,6 +33,14 @@ type yard struct {
 type running struct {
 	generation int64
 	ready      bool
+	workload   launcher.Workload
+}
+
+// workload is what it was started with.
+func (y *yard) workload(id string) launcher.Workload {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	return y.runs[id].workload
 }
 
 func newYard() *yard {
@@ -69,7 +77,7 @@ func (y *yard) Start(ctx context.Context, w launcher.Workload) error {
 	}
 	y.seen[id], y.kept[id], y.placed[id] = w.Generation, true, w.Profile
 	y.starts[id] = append(y.starts[id], w.Generation)
-	r := &running{generation: w.Generation}
+	r := &running{generation: w.Generation, workload: w}
 	y.runs[id] = r
 	y.tell(launcher.Fact{InstanceID: id, Generation: w.Generation, State: launcher.Starting, Stage: controlplane.StageStarting})
 	if y.ready < time.Hour {

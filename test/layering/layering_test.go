@@ -210,7 +210,7 @@ func adapter(path string) string {
 	}
 	if rest, ok := strings.CutPrefix(path, "controlplane/launcher/"); ok {
 		name, _, _ := strings.Cut(rest, "/")
-		if !slices.Contains([]string{"facts", "probe", "launchertest"}, name) {
+		if !slices.Contains([]string{"facts", "files", "probe", "launchertest"}, name) {
 			return "controlplane/launcher/" + name
 		}
 	}
@@ -262,6 +262,15 @@ func TestTheCommandLineStaysAClient(t *testing.T) {
 	g := packages(t)
 	forbid(t, g, g.tree("cmd/slipway/cli", "cmd/slipway/sampleapp", "controlplane/client"), anyOf(caddy, etcd, kubernetes),
 		"the command line talks to the API and sees nothing behind it")
+}
+
+// It is copied into each pod and stays beside each app.
+func TestTheProgramInPodsStaysSmall(t *testing.T) {
+	g := packages(t)
+	forbid(t, g, g.tree("cmd/slipway-pod"), anyOf(caddy, etcd, kubernetes, "k8s.io/api"),
+		"slipway-pod runs in the pods of apps: it talks to the HTTP API alone")
+	forbid(t, g, g.tree("cmd/slipway-pod"), anyOf(module+"/caddymodule", module+"/controlplane/etcdstore", module+"/controlplane/lifecycle", module+"/controlplane/api"),
+		"slipway-pod carries nothing of a control plane")
 }
 
 func TestTheEdgeStaysSmall(t *testing.T) {

@@ -147,6 +147,9 @@ func controlPlane(raw json.RawMessage, p paths) (json.RawMessage, error) {
 	if c.Launchers == nil {
 		c.Launchers = map[string]json.RawMessage{}
 	}
+	if c.Launchers["process"] == nil && runsBundles(c.Launchers["kubernetes"]) {
+		delete(defaults, "process") // two of them would run apps of the same modes
+	}
 	for name, values := range defaults {
 		if given := c.Launchers[name]; given != nil {
 			if err := json.Unmarshal(given, &values); err != nil {
@@ -161,6 +164,24 @@ func controlPlane(raw json.RawMessage, p paths) (json.RawMessage, error) {
 		c.Launchers[name] = caddyconfig.JSON(values, nil)
 	}
 	return json.Marshal(c)
+}
+
+// runsBundles reports whether the launcher kubernetes is set to run what process
+// runs.
+func runsBundles(kubernetes json.RawMessage) bool {
+	var k struct {
+		Image string `json:"image"`
+	}
+	return json.Unmarshal(kubernetes, &k) == nil && k.Image != ""
+}
+
+// hasProcesses reports whether there is the process launcher, which alone runs the
+// sample app.
+func hasProcesses(controlPlane json.RawMessage) bool {
+	var c struct {
+		Launchers map[string]json.RawMessage `json:"launchers"`
+	}
+	return json.Unmarshal(controlPlane, &c) == nil && c.Launchers["process"] != nil
 }
 
 // ownProcesses reports whether the process launcher works below the data folder.

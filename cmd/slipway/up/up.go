@@ -150,7 +150,7 @@ func (r *run) start(ctx context.Context) (err error) {
 		return fail(context.Cause(ctx), "the edge is not ready").WithHint("look into %s", r.logFile())
 	}
 	sampleURL := ""
-	if !r.NoSample {
+	if !r.NoSample && hasProcesses(r.app.ControlPlaneRaw) {
 		// The sample is a guest: what is wrong with it stops nobody's work.
 		if sampleURL, err = r.sample(ctx); err != nil && ctx.Err() == nil {
 			fmt.Fprintf(os.Stderr, "warning: the sample app does not start: %v\n", err)

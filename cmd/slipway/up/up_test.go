@@ -180,6 +180,10 @@ func TestControlPlaneIsCompletedNotReplaced(t *testing.T) {
 			"manual":{"allow":["127.0.0.0/8","::1/128"]},"process":{"data":"/d/processes","stop_on_exit":true,"hide":["/d","/s"]}}}`},
 		{"more to hide", `{"launchers":{"process":{"hide":["/h"]}}}`, `{"blobs":"/d/bundles","secret_keys":"/d/secret-keys.json","launchers":{
 			"manual":{"allow":["127.0.0.0/8","::1/128"]},"process":{"data":"/d/processes","stop_on_exit":true,"hide":["/h","/d","/s"]}}}`},
+		{"pods beside processes", `{"launchers":{"kubernetes":{}}}`, `{"blobs":"/d/bundles","secret_keys":"/d/secret-keys.json","launchers":{"kubernetes":{},
+			"manual":{"allow":["127.0.0.0/8","::1/128"]},"process":{"data":"/d/processes","stop_on_exit":true,"hide":["/d","/s"]}}}`},
+		{"pods in the place of processes", `{"launchers":{"kubernetes":{"image":"a:1"}}}`, `{"blobs":"/d/bundles","secret_keys":"/d/secret-keys.json","launchers":{
+			"kubernetes":{"image":"a:1"},"manual":{"allow":["127.0.0.0/8","::1/128"]}}}`},
 		{"an empty launcher", `{"launchers":{"process":{}}}`, `{"blobs":"/d/bundles","secret_keys":"/d/secret-keys.json","launchers":{
 			"manual":{"allow":["127.0.0.0/8","::1/128"]},"process":{"data":"/d/processes","stop_on_exit":true,"hide":["/d","/s"]}}}`},
 	} {

@@ -52,8 +52,11 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	cfg.Dir = c.DataDir
 	cfg.ListenClientUrls = []url.URL{{Scheme: "unix", Path: client}}
 	cfg.AdvertiseClientUrls = cfg.ListenClientUrls
-	cfg.ListenPeerUrls = []url.URL{{Scheme: "unix", Path: peer}}
-	cfg.AdvertisePeerUrls = cfg.ListenPeerUrls
+	cfg.AdvertisePeerUrls = []url.URL{{Scheme: "unix", Path: peer}}
+	// Of these etcd listens on the host alone. Without one it is a socket of the
+	// network namespace, whoever is in it, and where the working folder cannot be
+	// written etcd fails to close it and never ends.
+	cfg.ListenPeerUrls = []url.URL{{Scheme: "unix", Host: peer}}
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
 	cfg.EnableGRPCGateway = false
 	// One member elects itself: a short time-out only makes it start sooner.

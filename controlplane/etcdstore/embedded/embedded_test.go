@@ -114,3 +114,21 @@ func TestStartErrors(t *testing.T) {
 		})
 	}
 }
+
+// TestSocketsAreItsFolder has both sockets below the folder: one elsewhere would
+// be for whoever is in the network namespace, and could not be closed where the
+// working folder is on a file system that is only read.
+func TestSocketsAreItsFolder(t *testing.T) {
+	sockets := folder(t)
+	server, client := start(t, t.TempDir(), sockets)
+	client.Close()
+	for _, name := range []string{"etcd.sock", "peer.sock"} {
+		if info, err := os.Stat(filepath.Join(sockets, name)); err != nil || info.Mode()&os.ModeSocket == 0 {
+			t.Errorf("%s is no socket: %v", name, err)
+		}
+	}
+	server.Close()
+	if left, err := os.ReadDir(sockets); err != nil || len(left) > 0 {
+		t.Errorf("after its end there are %v, %v", left, err)
+	}
+}

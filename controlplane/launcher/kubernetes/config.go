@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 	"k8s.io/client-go/rest"
 
+	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 )
 
@@ -19,6 +20,12 @@ type Config struct {
 	// Objects are what the operator says of instances' objects, their namespace
 	// first.
 	Objects objects.Settings
+
+	// Bundles are what the operator says of apps that come as bundles; the zero
+	// value: none of them run here. Runtime is what an app's RuntimeVersion stands
+	// for (controlplane.Offers); nil: nothing.
+	Bundles objects.Bundles
+	Runtime func(*controlplane.App) (controlplane.RuntimeVersion, bool)
 
 	// DataDir is the folder of the logs of pods that are no more, made with its
 	// parents if missing. Control planes that share it all have those logs; one

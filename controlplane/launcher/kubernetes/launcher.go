@@ -157,6 +157,9 @@ func (l *Launcher) leading() (*term, error) {
 
 // Check implements launcher.Launcher.
 func (l *Launcher) Check(app *controlplane.App) []controlplane.Reason {
+	if comesAsBundle(app) {
+		return l.checkBundle(app)
+	}
 	if app.AppMode != controlplane.Container {
 		return []controlplane.Reason{{
 			Code: controlplane.LauncherDown,
@@ -173,6 +176,9 @@ func (l *Launcher) Check(app *controlplane.App) []controlplane.Reason {
 
 // make makes the objects of a start.
 func (l *Launcher) make(ctx context.Context, w launcher.Workload, epoch int64) (*objects.Set, error) {
+	if comesAsBundle(w.App) {
+		return l.makeBundle(w, epoch)
+	}
 	named := w.App.Manifest.Runtime.CustomImage
 	found, warning, err := l.images.Look(ctx, named)
 	if ctx.Err() != nil {

@@ -229,6 +229,7 @@ func (t *term) follow(ctx context.Context, i *instance, p *corev1.Pod) error {
 			return nil
 		}
 	}
+	t.hear(i, p, &v)
 	limit := s.At.Add(t.cfg.ScheduleTimeout)
 	if v.Scaling {
 		limit = s.At.Add(t.cfg.StartTimeout)

@@ -282,6 +282,7 @@ type instance struct {
 	fact   launcher.Fact // as told last
 	alarm  *time.Timer
 	kept   map[types.UID]*keeping // the logs that are being read
+	heard  heard                  // of the step of its pod that brings or installs it
 }
 
 func newInstance(id string) *instance {

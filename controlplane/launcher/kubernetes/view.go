@@ -205,6 +205,14 @@ func (v *view) deployment(id string) *appsv1.Deployment {
 	return only[*appsv1.Deployment](v.deployments, byInstance, id)
 }
 
+func (v *view) pod(namespace, name string) *corev1.Pod {
+	o, ok, _ := v.pods.GetStore().GetByKey(namespace + "/" + name)
+	if !ok {
+		return nil
+	}
+	return o.(*corev1.Pod)
+}
+
 func (v *view) podsOf(id string) []*corev1.Pod {
 	return found[*corev1.Pod](v.pods, byInstance, id)
 }

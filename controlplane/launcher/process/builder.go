@@ -6,20 +6,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"slices"
-	"strings"
 
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
 
-	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/python/venv"
 )
-
-// errStep is a step's own failure, whose cause is in the log.
-var errStep = errors.New("the step failed")
 
 // builder runs the steps of one installation, each as a process group of its
 // own that does not outlive it.
@@ -35,7 +28,7 @@ type builder struct {
 	isolation buildIsolation
 
 	copied   int64 // how far the log is in the instance's
-	progress progress
+	progress venv.Progress
 }
 
 // run executes a step. When ctx ends it kills the step's group.
@@ -57,7 +50,7 @@ func (b *builder) run(ctx context.Context, path string, args ...string) error {
 			// Nothing of a step may write to the environment after it.
 			err = g.kill(ctx)
 			if err == nil && !(e.known && e.status.Exited() && e.status.ExitStatus() == 0) {
-				err = errStep
+				err = venv.ErrStep
 			}
 			return err
 		case ctx.Err() != nil:
@@ -96,7 +89,7 @@ func (b *builder) copy(over bool) {
 			whole = nil
 		}
 		for line := range bytes.Lines(whole) {
-			if !b.progress.line(string(line)) {
+			if !b.progress.Line(string(line)) {
 				_, _ = b.output.Write(line)
 			}
 		}
@@ -110,7 +103,7 @@ func (b *builder) copy(over bool) {
 	if err := trimFile(b.log, b.e.t.cfg.LogLimit); err != nil {
 		b.e.t.cfg.Log.Warn("bound the log of an installation", zap.Error(err))
 	}
-	b.progress.look()
+	b.progress.Look()
 }
 
 // said is what the steps have written, its last 64 KiB.
@@ -123,51 +116,9 @@ func (b *builder) said() string {
 	return string(text)
 }
 
-// failed types the failure of a step by the last error that it wrote.
-func (b *builder) failed(step string, err error) *controlplane.Reason {
-	if errors.Is(err, unix.ENOSPC) {
-		return noCapacity(err)
-	}
-	if !errors.Is(err, errStep) {
-		return reason(controlplane.Dependencies, "the Python environment cannot be built: %s: %v", step, err)
-	}
-	return reason(controlplane.Dependencies, "the packages of requirements.txt cannot be installed: %s", lastError(b.said(), step))
-}
-
-// lastError is pip's last line that begins with ERROR, or its last line at all.
-func lastError(text, step string) string {
-	last := ""
-	for _, line := range slices.Backward(strings.Split(text, "\n")) {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "ERROR:") {
-			return strings.TrimSpace(strings.TrimPrefix(line, "ERROR:"))
-		}
-		if last == "" {
-			last = line
-		}
-	}
-	if last == "" {
-		return fmt.Sprintf("%s failed without a word", step)
-	}
-	return last
-}
-
 // environ is what pip gets: never the control plane's environment, which holds
 // its secrets, but the operator's settings for pip and the way out.
 func (b *builder) environ() []string {
 	cfg := b.e.t.cfg
-	env := []string{"PATH=" + cfg.path(), "HOME=" + b.home, "TMPDIR=" + b.home, "LANG=C.UTF-8"}
-	for _, entry := range cfg.Environ {
-		name, _, _ := strings.Cut(entry, "=")
-		switch name {
-		case "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
-			"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE":
-			env = append(env, entry)
-		default:
-			if strings.HasPrefix(name, "PIP_") {
-				env = append(env, entry)
-			}
-		}
-	}
-	return env
+	return append([]string{"PATH=" + cfg.path(), "HOME=" + b.home, "TMPDIR=" + b.home, "LANG=C.UTF-8"}, venv.Settings(cfg.Environ)...)
 }

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-dbc68772/slipway/controlplane/environ"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/netns"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/hand"
@@ -75,7 +76,7 @@ func (t *term) spawnOnce(c command, marker string, output *os.File) (*child, err
 	h, err := t.hire(hand.Order{Leader: t.leader, Execute: &hand.Execute{
 		Path: c.path,
 		Args: append([]string{c.path}, c.args...),
-		Env:  merge(c.env, []string{mark}),
+		Env:  environ.Merge(c.env, []string{mark}),
 
 		Confine: c.confine,
 		Own:     c.own,

@@ -7,10 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/environ"
 	"github.com/seed-dbc68772/slipway/controlplane/python"
+	"github.com/seed-dbc68772/slipway/controlplane/python/venv"
 )
 
 // command says what to execute for the app, without the port.
@@ -77,13 +78,8 @@ func (r *run) pythonCommand(output *os.File) (command, *controlplane.Reason) {
 	if why != nil {
 		return command{}, why
 	}
-	c.path = filepath.Join(env, "bin", "python")
-	c.env = merge(c.env, []string{"VIRTUAL_ENV=" + env})
-	for i, entry := range c.env {
-		if v, ok := strings.CutPrefix(entry, "PATH="); ok {
-			c.env[i] = "PATH=" + filepath.Join(env, "bin") + ":" + v
-		}
-	}
+	c.path = venv.Interpreter(env)
+	c.env = environ.Prefer(environ.Merge(c.env, []string{"VIRTUAL_ENV=" + env}), filepath.Join(env, "bin"))
 	return c, nil
 }
 
@@ -91,7 +87,7 @@ func (r *run) pythonCommand(output *os.File) (command, *controlplane.Reason) {
 // is inherited from the control plane. The manifest may replace the first four.
 func (r *run) environ() []string {
 	cfg := r.i.t.cfg
-	return merge([]string{
+	return environ.Merge([]string{
 		"PATH=" + cfg.path(),
 		"LANG=" + cfg.environ("LANG", "C.UTF-8"),
 		"HOME=" + r.homeDir(),
@@ -102,22 +98,3 @@ func (r *run) environ() []string {
 }
 
 func portVariable(port int) string { return fmt.Sprintf("PORT=%d", port) }
-
-// merge joins environments; of a name that several have, the last one holds.
-func merge(parts ...[]string) []string {
-	var all []string
-	at := map[string]int{}
-	for _, entry := range slices.Concat(parts...) {
-		name, _, ok := strings.Cut(entry, "=")
-		if !ok || name == "" || strings.ContainsRune(entry, 0) {
-			continue
-		}
-		if i, seen := at[name]; seen {
-			all[i] = entry
-			continue
-		}
-		at[name] = len(all)
-		all = append(all, entry)
-	}
-	return all
-}

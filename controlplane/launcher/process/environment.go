@@ -18,6 +18,7 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/hand"
 	"github.com/seed-dbc68772/slipway/controlplane/python"
+	"github.com/seed-dbc68772/slipway/controlplane/python/venv"
 )
 
 // environments are virtual environments of Python in DATA/envs/<key>/<nonce>,
@@ -38,21 +39,21 @@ type construction struct {
 	over chan struct{} // closed at its end
 
 	mu    sync.Mutex
-	last  words
-	hears map[*func(words)]struct{}
+	last  venv.Words
+	hears map[*func(venv.Words)]struct{}
 }
 
 func newConstruction() *construction {
-	return &construction{over: make(chan struct{}), hears: map[*func(words)]struct{}{}}
+	return &construction{over: make(chan struct{}), hears: map[*func(venv.Words)]struct{}{}}
 }
 
 // hear has f called with the last words and with all that come, until leave
 // returns.
-func (c *construction) hear(f func(words)) (leave func()) {
+func (c *construction) hear(f func(venv.Words)) (leave func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hears[&f] = struct{}{}
-	if c.last != (words{}) {
+	if c.last != (venv.Words{}) {
 		f(c.last)
 	}
 	return func() {
@@ -62,7 +63,7 @@ func (c *construction) hear(f func(words)) (leave func()) {
 	}
 }
 
-func (c *construction) say(w words) {
+func (c *construction) say(w venv.Words) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.last = w
@@ -77,7 +78,7 @@ func newEnvironments(t *term) *environments {
 
 // ensure returns the environment's folder, building it where it is not there.
 // What pip says goes to envs/<key>.log and to output, and how far it is to say.
-func (e *environments) ensure(ctx context.Context, p python.Interpreter, reqs python.Requirements, output *os.File, say func(words)) (string, *controlplane.Reason) {
+func (e *environments) ensure(ctx context.Context, p python.Interpreter, reqs python.Requirements, output *os.File, say func(venv.Words)) (string, *controlplane.Reason) {
 	key := reqs.Key(p)
 	if dir := e.find(key); dir != "" {
 		return dir, nil
@@ -98,7 +99,7 @@ func (e *environments) ensure(ctx context.Context, p python.Interpreter, reqs py
 		return dir, nil
 	}
 	b := builder{e: e, key: key, nonce: rand.Text(), output: output}
-	b.progress = progress{wanted: reqs.Count(), say: mine.say}
+	b.progress = venv.Progress{Wanted: reqs.Count(), Say: mine.say}
 	dir := filepath.Join(e.dir, key, b.nonce)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return "", broken(fmt.Errorf("make folder of environment: %w", err))
@@ -149,7 +150,7 @@ func complete(dir string) bool {
 }
 
 // await waits for its turn to build. The caller calls done.
-func (e *environments) await(ctx context.Context, key string, output *os.File, say func(words)) (*construction, error) {
+func (e *environments) await(ctx context.Context, key string, output *os.File, say func(venv.Words)) (*construction, error) {
 	for told := false; ; {
 		e.mu.Lock()
 		other, ok := e.building[key]
@@ -228,36 +229,18 @@ func (b *builder) build(ctx context.Context, p python.Interpreter, reqs python.R
 		return broken(err)
 	}
 
-	b.progress.begin(0, "making a Python environment")
-	if err := b.run(ctx, p.Path, "-I", "-m", "venv", dir); err != nil {
-		if text := b.said(); strings.Contains(text, "ensurepip") || strings.Contains(text, "No module named") {
-			return reason(controlplane.Dependencies,
-				"%s cannot make virtual environments, since its module venv or ensurepip is missing; install it with `apt-get install python3-venv`", p.Path)
-		}
-		return b.failed("python3 -m venv", err)
+	err = venv.Recipe{
+		Interpreter: p, Requirements: reqs, From: b.dir, Dir: dir, Run: b.run, Said: b.said, Progress: &b.progress,
+	}.Make(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, venv.ErrNoVenv):
+		return reason(controlplane.Dependencies, "%v; install it with `apt-get install python3-venv`", err)
+	case errors.Is(err, unix.ENOSPC):
+		return noCapacity(err)
 	}
-	b.progress.begin(madePercent, "installing packages")
-	b.progress.site = sitePackages(dir)
-	pip := []string{"-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"}
-	if tellsRaw(b.progress.site) {
-		pip = append(pip, "--progress-bar=raw")
-	}
-	folders := reqs.Folders(b.dir)
-	for _, d := range folders {
-		pip = append(pip, "--find-links", d)
-	}
-	pip = append(pip, "-r", "requirements.txt")
-	interpreter := filepath.Join(dir, "bin", "python")
-	if len(folders) > 0 { // offline first
-		err = b.run(ctx, interpreter, append(pip, "--no-index")...)
-	}
-	if len(folders) == 0 || err != nil && ctx.Err() == nil {
-		err = b.run(ctx, interpreter, pip...)
-	}
-	if err != nil {
-		return b.failed("pip", err)
-	}
-	return nil
+	return reason(controlplane.Dependencies, "%v", err)
 }
 
 // markComplete writes the marker once all else is on the disk.

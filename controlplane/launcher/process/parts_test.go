@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/python/venv"
 )
 
 func TestPortsAreHandedOutInTurn(t *testing.T) {
@@ -123,27 +123,6 @@ func TestCuttingALogUnderItsReader(t *testing.T) {
 			}
 			if last != 19999 {
 				t.Errorf("ended at %d: %v", last, lines.Err())
-			}
-		})
-	}
-}
-
-func TestMerge(t *testing.T) {
-	got := merge([]string{"PATH=/bin", "LANG=C"}, []string{"LANG=de", "X=1", "broken", "=y", "Z=a\x00b"}, []string{"X=2"})
-	if want := []string{"PATH=/bin", "LANG=de", "X=2"}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
-func TestLastError(t *testing.T) {
-	for _, c := range []struct{ name, text, want string }{
-		{"pip's error", "Collecting x\nERROR: first\nERROR: No matching distribution\n\n[notice] a new pip\n", "No matching distribution"},
-		{"no error line", "Collecting x\nkilled\n\n", "killed"},
-		{"nothing", "", "pip failed without a word"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			if got := lastError(c.text, "pip"); got != c.want {
-				t.Errorf("got %q", got)
 			}
 		})
 	}
@@ -267,7 +246,7 @@ func TestTheLogOfAnInstallationIsBounded(t *testing.T) {
 	cfg.LogLimit = limit
 	b := builder{
 		e: &environments{t: &term{base: base{cfg: cfg}}}, log: open("log"), output: open("output"),
-		progress: progress{say: func(words) {}},
+		progress: venv.Progress{Say: func(venv.Words) {}},
 	}
 	var want strings.Builder
 	for _, step := range []struct {

@@ -5,13 +5,13 @@ package process
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/files"
 )
 
 // prepare makes the folders of a start and says what to execute. Its own lines
@@ -58,7 +58,7 @@ func (r *run) writeFiles(root *os.Root, secret bool) *controlplane.Reason {
 		if (f.Secret != "") != secret {
 			continue
 		}
-		write := func() error { return writeFile(root, f) }
+		write := func() error { return files.Write(root, f) }
 		if path.IsAbs(f.Path) {
 			write = func() error { return r.writeAbsolute(n, f) }
 		}
@@ -109,17 +109,4 @@ func writeToken(path, token string) error {
 	}
 	_, err = f.WriteString(token)
 	return errors.Join(err, f.Close())
-}
-
-// writeFile writes a [[File]] below the root; no link leads it out of there.
-func writeFile(root *os.Root, f controlplane.File) error {
-	name := path.Clean(f.Path)
-	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
-		return err
-	}
-	// One of the bundle's would keep its own mode.
-	if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return root.WriteFile(name, []byte(f.Value), 0o600)
 }

@@ -12,94 +12,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/launchertest"
+	"github.com/seed-dbc68772/slipway/controlplane/python/venv"
 )
-
-func TestProgressOfPip(t *testing.T) {
-	site := t.TempDir()
-	install := func(names ...string) {
-		for _, name := range names {
-			if err := os.MkdirAll(filepath.Join(site, name+".dist-info"), 0o700); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	var got []string
-	p := progress{wanted: 2, site: site, say: func(w words) { got = append(got, fmt.Sprintf("%d %s", w.percent, w.text)) }}
-	p.begin(0, "making a Python environment")
-	p.begin(madePercent, "installing packages")
-	for _, line := range []string{
-		"Looking in links: /bundle/wheels",
-		"Collecting numpy>=1.26 (from -r requirements.txt (line 1))",
-		"  Downloading numpy-2.1.0-cp311-cp311-manylinux_2_17_x86_64.whl (16.3 MB)",
-		"Progress 0 of 1000",
-		"Progress 500 of 1000",
-		"Progress 1000 of 1000",
-		"Processing ./wheels/my_app-1.0-py3-none-any.whl (from -r requirements.txt (line 2))",
-		"Requirement already satisfied: six in ./lib (from my-app)",
-		"Progress 1 of 0",
-		"Collecting Zope.Interface",
-		"Building wheel for zope.interface (pyproject.toml): started",
-	} {
-		if hidden := p.line(line + "\n"); hidden != strings.HasPrefix(line, "Progress ") {
-			t.Errorf("hidden %v: %s", hidden, line)
-		}
-	}
-	p.look() // nothing is announced yet
-	p.line("Installing collected packages: numpy, zope.interface, six, my-app\n")
-	install("numpy-2.1.0", "pip-23.2.1")
-	p.look()
-	p.look()
-	install("zope_interface-6.0", "my_app-1.0")
-	p.look()
-	install("six-1.16")
-	p.look()
-	want := []string{
-		"0 making a Python environment",
-		"10 installing packages",
-		"10 collecting numpy (1 so far)",
-		"25 collecting numpy (1 so far)",
-		"40 collecting numpy (1 so far)",
-		"40 collecting my_app (2 so far)",
-		"50 collecting six (3 so far)",
-		"55 collecting Zope.Interface (4 so far)",
-		"55 building zope.interface",
-		"70 installing numpy (1 of 4)",
-		"77 installing zope.interface (2 of 4)",
-		"91 installing six (4 of 4)",
-		"99 installing my-app (4 of 4)",
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-	// What is tried once more, from an index now, begins at the front.
-	p.line("Collecting numpy\n")
-	if p.last.percent != 99 {
-		t.Errorf("it went back to %d", p.last.percent)
-	}
-}
-
-func TestRawProgressIsAskedOfPipsThatKnowIt(t *testing.T) {
-	for name, want := range map[string]bool{
-		"pip-23.2.1.dist-info": false, "pip-24.0.dist-info": false, "pip-24.1.dist-info": true,
-		"pip-24.1b2.dist-info": true, "pip-25.0.1.dist-info": true, "pip-x.dist-info": false, "pipx-30.1.dist-info": false,
-	} {
-		site := t.TempDir()
-		if err := os.Mkdir(filepath.Join(site, name), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if got := tellsRaw(site); got != want {
-			t.Errorf("%s: %v", name, got)
-		}
-	}
-	if tellsRaw("/no/such/folder") {
-		t.Error("no pip at all knows it")
-	}
-}
 
 // wheelNamed is a wheel of that name, which wants others, of at least so many
 // bytes.
@@ -224,7 +141,7 @@ func TestADownloadTellsItsProgress(t *testing.T) {
 	if err != nil || len(sites) != 1 {
 		t.Fatal(sites, err)
 	}
-	if raw := tellsRaw(sites[0]); raw != strings.Contains(string(text), "Progress ") {
+	if raw := venv.TellsRaw(sites[0]); raw != strings.Contains(string(text), "Progress ") {
 		t.Errorf("this pip knows raw progress: %v; it wrote\n%s", raw, text)
 	}
 }

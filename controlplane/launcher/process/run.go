@@ -16,10 +16,12 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/environ"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine/machine"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/hand"
 	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
+	"github.com/seed-dbc68772/slipway/controlplane/python/venv"
 )
 
 // portTries is how many ports a start tries that strangers take meanwhile.
@@ -267,7 +269,7 @@ func (r *run) attempt(c command, fixed int, output *os.File) outcome {
 	if err := r.i.record(r.state); err != nil {
 		return outcome{reason: broken(err)}
 	}
-	c.env = merge(c.env, []string{portVariable(port)})
+	c.env = environ.Merge(c.env, []string{portVariable(port)})
 	r.i.t.at("start: intended")
 	child, err := r.i.t.spawn(c, r.marker(), output)
 	switch f := (*hand.Fault)(nil); {
@@ -354,9 +356,9 @@ func (r *run) tell(s controlplane.Stage) {
 }
 
 // say publishes how far the present stage is.
-func (r *run) say(w words) {
+func (r *run) say(w venv.Words) {
 	f := r.stage
-	f.Text, f.Percent = w.text, w.percent
+	f.Text, f.Percent = w.Text, w.Percent
 	r.i.t.facts.Publish(f)
 }
 

@@ -4,18 +4,15 @@ package process
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/environ"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/pair"
 	"github.com/seed-dbc68772/slipway/controlplane/procgroup"
 	"github.com/seed-dbc68772/slipway/controlplane/wave"
@@ -39,7 +36,7 @@ func (r *run) waveCommand(output *os.File) (command, *controlplane.Reason) {
 	if why != nil {
 		return command{}, why
 	}
-	server, why := r.waveServer(valueOf(c.env, "VIRTUAL_ENV"))
+	server, why := r.waveServer(environ.Value(c.env, "VIRTUAL_ENV"))
 	if why != nil {
 		return command{}, why
 	}
@@ -57,7 +54,7 @@ func (r *run) waveCommand(output *os.File) (command, *controlplane.Reason) {
 		App:    []string{c.path, "-u", script, r.w.App.Manifest.Runtime.Module},
 	}
 	c.path, c.args, c.own, c.called = r.i.t.cfg.Self, kept.Args(), true, "the keeper of the Wave server"
-	c.env = r.waveEnviron(c.env, server)
+	c.env = wave.Environ(c.env, wave.Place{App: r.appDir(), Folder: r.waveDir(), Pages: server.pages, Patience: r.state.HealthTimeout})
 	c.pair = true
 	return c, nil
 }
@@ -91,67 +88,6 @@ func (r *run) waveServer(venv string) (waveServer, *controlplane.Reason) {
 	return server, nil
 }
 
-// waveEnviron are the variables of server and app that do not depend on ports.
-// What the manifest may set (spec apps.md §2, [[Env]]) holds over the first two.
-func (r *run) waveEnviron(env []string, server waveServer) []string {
-	patience := r.state.HealthTimeout
-	return merge([]string{
-		"H2O_WAVE_NO_LOG=1",        // else all that pages show goes to the log
-		"H2O_WAVE_KEEP_APP_LIVE=1", // an app that is slow to answer stays known; one that ended is a crash
-	}, absoluteDirs(env, r.appDir()), []string{
-		"H2O_WAVE_WEB_DIR=" + server.pages,
-		// There is no such file. Another one would hold over the keys below.
-		"H2O_WAVE_ACCESS_KEYCHAIN=" + filepath.Join(r.waveDir(), "keychain"),
-		// Whoever has them may write to the pages of all visitors.
-		"H2O_WAVE_ACCESS_KEY_ID=" + rand.Text(),
-		"H2O_WAVE_ACCESS_KEY_SECRET=" + rand.Text(),
-		fmt.Sprintf("H2O_WAVE_CONNECTION_TIMEOUT=%d", (patience+time.Second-1)/time.Second),
-		"H2O_WAVE_NO_AUTOSTART=1",
-	})
-}
-
-// wavePorts are the variables by which server and app find each other.
-func wavePorts(server, app int) []string {
-	return []string{
-		fmt.Sprintf("H2O_WAVE_LISTEN=127.0.0.1:%d", server),
-		fmt.Sprintf("H2O_WAVE_ADDRESS=http://127.0.0.1:%d", server),
-		fmt.Sprintf("H2O_WAVE_APP_ADDRESS=http://127.0.0.1:%d", app),
-	}
-}
-
-// servedDirs are variables with folders that the server is to show, each as
-// [URL path]@[folder], with colons between them.
-var servedDirs = []string{"H2O_WAVE_PUBLIC_DIR", "H2O_WAVE_PRIVATE_DIR"}
-
-// absoluteDirs has relative folders begin at the app's, where it is run: the
-// server works elsewhere.
-func absoluteDirs(env []string, app string) []string {
-	env = slices.Clone(env)
-	for i, entry := range env {
-		name, value, _ := strings.Cut(entry, "=")
-		if !slices.Contains(servedDirs, name) || value == "" {
-			continue
-		}
-		dirs := strings.Split(value, ":")
-		for n, d := range dirs {
-			if at, folder, ok := strings.Cut(d, "@"); ok && !filepath.IsAbs(folder) {
-				dirs[n] = at + "@" + filepath.Join(app, folder)
-			}
-		}
-		env[i] = name + "=" + strings.Join(dirs, ":")
-	}
-	return env
-}
-
-func valueOf(env []string, name string) string {
-	for _, entry := range slices.Backward(env) {
-		if v, ok := strings.CutPrefix(entry, name+"="); ok {
-			return v
-		}
-	}
-	return ""
-}
-
 // addPort gives a pair its second port. The caller releases it.
 func (r *run) addPort(c *command) error {
 	r.state.AppPort = 0
@@ -163,7 +99,7 @@ func (r *run) addPort(c *command) error {
 		return err
 	}
 	r.state.AppPort = port
-	c.env = merge(c.env, wavePorts(r.state.Port, port))
+	c.env = environ.Merge(c.env, wave.Ports(r.state.Port, port))
 	return nil
 }
 

@@ -1,6 +1,6 @@
 // Command slipway makes Slipway's image of binaries that are built already:
 //
-//	go run ./deploy/image/slipway -tag registry.example.com/slipway:1.2.3 -o slipway.tar ./slipway
+//	go run ./deploy/image/slipway -tag registry.example.com/slipway:1.2.3 -o slipway.tar ./slipway dist/slipway-pod
 //
 // It prints the image's digest. The archive is for docker load, podman load and
 // ctr images import; with -layout it is an OCI layout, a new folder.

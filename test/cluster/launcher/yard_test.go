@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"go.uber.org/zap/zaptest"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,6 +25,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
@@ -36,7 +36,7 @@ import (
 
 func TestMain(m *testing.M) {
 	launchertest.Workload(behaviours)
-	goleak.VerifyTestMain(m)
+	etcdtest.Main(m)
 }
 
 // restricted is the label of namespaces that take no pod below that level.

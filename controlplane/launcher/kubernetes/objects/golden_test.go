@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -54,25 +55,32 @@ func whole(app *controlplane.App, w *launcher.Workload) {
 	}
 }
 
-// bundled is the start of an app that an init container brings.
-func bundled() objects.Start {
-	start := container(whole)
-	start.Workload.App.AppMode = controlplane.Python
-	start.Workload.Runtime = &controlplane.RuntimeVersion{Name: "py312", Image: "registry.example.com/python:3.12"}
-	folder := corev1.Volume{Name: "app", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}
-	mount := corev1.VolumeMount{Name: "app", MountPath: "/app"}
-	start.Bundle = &objects.Bundle{
-		Image: start.Workload.Runtime.Image, Command: []string{"/app/slipway-pod", "run"}, Dir: "/app",
-		Env: []corev1.EnvVar{{Name: "HOME", Value: "/app/home"}, {Name: "GREETING", Value: "overridden"}},
-		Init: []corev1.Container{{
-			Name: objects.ContainerBundle, Image: "registry.example.com/slipway:1", VolumeMounts: []corev1.VolumeMount{mount},
-			SecurityContext: objects.Restricted(true),
-		}},
-		Volumes: []corev1.Volume{folder}, Mounts: []corev1.VolumeMount{mount},
-		Secret: map[string][]byte{"bundle.url": []byte("https://control.example.com/the-signed-url")},
+// bundled is the start of an app that comes as a bundle.
+func bundled(t fataler, change func(*controlplane.App, *launcher.Workload)) objects.Start {
+	start := container(change)
+	w := &start.Workload
+	if w.App.AppMode == controlplane.Container {
+		w.App.AppMode, w.App.Manifest.Runtime.Module = controlplane.Python, "hello.main"
+	}
+	w.App.Manifest.Runtime.AppMode = w.App.AppMode
+	w.Runtime = &controlplane.RuntimeVersion{Name: "py312", Image: "registry.example.com/python:3.12"}
+	if w.BundleLink == nil {
+		w.BundleLink = func(time.Duration) launcher.BundleLink {
+			return launcher.BundleLink{Target: "/api/v1/bundles/abc?signature=slw_b_sig", Host: "apps.example.com", Digest: "abc"}
+		}
+	}
+	var err error
+	if start.Bundle, err = objects.NewBundle(w, bundles); err != nil {
+		t.Fatal(err)
 	}
 	return start
 }
+
+// fataler is what tests of all kinds are.
+type fataler interface{ Fatal(...any) }
+
+// bundles are an operator's settings.
+var bundles = objects.Bundles{Image: "registry.example.com/slipway:1", ControlPlane: "https://slipway-control.slipway.svc:8443/", CA: []byte("a certificate")}
 
 // known is what registries say of an image.
 func known(image objects.Image) *objects.Image {
@@ -97,7 +105,7 @@ var elaborate = objects.Settings{
 }
 
 // starts are one of each kind.
-func starts() map[string]struct {
+func starts(t fataler) map[string]struct {
 	objects.Start
 	objects.Settings
 } {
@@ -116,12 +124,16 @@ func starts() map[string]struct {
 		"container":       {container(nil), plain},
 		"container-root":  {rooted, plain},
 		"container-whole": {digested, elaborate},
-		"bundle":          {bundled(), elaborate},
+		"bundle":          {bundled(t, nil), plain},
+		"bundle-whole":    {bundled(t, whole), elaborate},
+		"bundle-binary": {bundled(t, func(app *controlplane.App, _ *launcher.Workload) {
+			app.AppMode, app.Manifest.Runtime.AppEntryPoint = controlplane.Binary, []string{"bin/hello"}
+		}), plain},
 	}
 }
 
 func TestObjectsOfAStart(t *testing.T) {
-	for name, c := range starts() {
+	for name, c := range starts(t) {
 		t.Run(name, func(t *testing.T) {
 			set, err := objects.Make(c.Start, c.Settings)
 			if err != nil {

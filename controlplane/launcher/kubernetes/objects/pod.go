@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 )
 
 // pod gathers what one start's objects have.
@@ -77,7 +78,7 @@ func (p *pod) template() (t corev1.PodTemplateSpec, err error) {
 		},
 	}
 	if p.Bundle != nil {
-		spec.InitContainers = p.Bundle.Init
+		spec.InitContainers = preparing(p.Bundle.Init, container.Resources)
 	}
 	if placement.RuntimeClass != "" {
 		spec.RuntimeClassName = &placement.RuntimeClass
@@ -92,14 +93,14 @@ func (p *pod) template() (t corev1.PodTemplateSpec, err error) {
 
 // listens is the port of the app.
 func (p *pod) listens() int {
-	if port := p.Workload.App.Manifest.Runtime.Port; port != 0 {
-		return port
-	}
-	if p.Image != nil && len(p.Image.Ports) == 1 {
+	if p.Workload.App.Manifest.Runtime.Port == 0 && p.Image != nil && len(p.Image.Ports) == 1 {
 		return p.Image.Ports[0]
 	}
-	return DefaultPort
+	return portOf(&p.Workload)
 }
+
+// portOf is where the app listens if its image does not say it.
+func portOf(w *launcher.Workload) int { return cmp.Or(w.App.Manifest.Runtime.Port, DefaultPort) }
 
 // sysctls lets apps have the ports below 1024, which need a capability
 // elsewhere. Kubernetes holds this one for safe.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/pod-security-admission/api"
@@ -32,7 +33,7 @@ func restricted(t testing.TB, pod *corev1.PodTemplateSpec) {
 }
 
 func TestPodsAreRestricted(t *testing.T) {
-	for name, c := range starts() {
+	for name, c := range starts(t) {
 		t.Run(name, func(t *testing.T) {
 			set, err := objects.Make(c.Start, c.Settings)
 			if err != nil {
@@ -77,8 +78,15 @@ func TestSecretsAreInTheSecretAlone(t *testing.T) {
 			}
 		})
 		if rapid.Bool().Draw(t, "bundle") {
-			start.Bundle = bundled().Bundle
-			start.Bundle.Secret = map[string][]byte{"bundle.url": []byte(secret("url"))}
+			start = bundled(t, func(app *controlplane.App, w *launcher.Workload) {
+				*app, *w = *start.Workload.App, start.Workload
+				w.App = app
+				for _, name := range rapid.SliceOfNDistinct(rapid.StringMatching(`[a-z]{1,9}`), 0, 4, rapid.ID).Draw(t, "relative files") {
+					w.Files = append(w.Files, controlplane.File{Path: name, Value: secret("relative file"), Secret: "s"})
+				}
+				link := launcher.BundleLink{Target: "/api/v1/bundles/abc?signature=" + secret("signature")}
+				w.BundleLink = func(time.Duration) launcher.BundleLink { return link }
+			})
 		}
 		set, err := objects.Make(start, elaborate)
 		if err != nil {

@@ -16,6 +16,9 @@ import (
 // apps.md §2).
 const resourcesDir = "/resources"
 
+// volResources is what pods call that volume.
+const volResources = "resources"
+
 // kernels are folders that no container runtime mounts anything into.
 var kernels = []string{"/proc", "/sys"}
 
@@ -41,7 +44,7 @@ func (p *pod) persistent() error {
 	rt, id := p.Workload.App.Manifest.Runtime, p.Workload.InstanceID
 	for _, v := range []struct{ volume, claim, field, size, at string }{
 		{"volume", VolumeName(id), "Runtime.VolumeMount", rt.VolumeSize, rt.VolumeMount},
-		{"resources", ResourcesName(id), "Runtime.ResourceVolumeSize", rt.ResourceVolumeSize, resourcesDir},
+		{volResources, ResourcesName(id), "Runtime.ResourceVolumeSize", rt.ResourceVolumeSize, resourcesDir},
 	} {
 		if v.size == "" || v.at == "" {
 			continue

@@ -1,6 +1,4 @@
-//go:build linux
-
-package process
+package venv
 
 import (
 	"fmt"
@@ -12,10 +10,10 @@ import (
 	"strings"
 )
 
-// words say how far the building of an environment is.
-type words struct {
-	percent int
-	text    string
+// Words say how far the making of an environment is, for people: 0 to 100 percent.
+type Words struct {
+	Percent int
+	Text    string
 }
 
 // How the time of a build is shared out, in percent: an environment is made up
@@ -26,29 +24,30 @@ const (
 	installedPercent = 99
 )
 
-// progress follows a build: what pip writes, and which packages are there. What
+// Progress follows a build: what pip writes, and which packages are there. What
 // it says never goes back. Pip tells in advance what it installs, but not what
 // it collects: packages want others. So the end of that is taken to be near when
 // as many are there as requirements.txt names.
-type progress struct {
-	wanted int
-	site   string // the folder that packages are installed to
-	say    func(words)
+type Progress struct {
+	Wanted int         // how many packages are named, at least
+	Say    func(Words) // is told of each step forward
+
+	site string // the folder that packages are installed to
 
 	collected int     // the present one included
 	fetched   float64 // of the present one, 0 to 1
 	names     []string
-	last      words
+	last      Words
 }
 
 // begin begins a step.
-func (p *progress) begin(percent int, text string) { p.tell(float64(percent), text) }
+func (p *Progress) begin(percent int, text string) { p.tell(float64(percent), text) }
 
-func (p *progress) tell(percent float64, text string) {
-	now := words{max(p.last.percent, int(percent)), text}
+func (p *Progress) tell(percent float64, text string) {
+	now := Words{max(p.last.Percent, int(percent)), text}
 	if now != p.last {
 		p.last = now
-		p.say(now)
+		p.Say(now)
 	}
 }
 
@@ -61,14 +60,14 @@ var (
 
 const toInstall = "Installing collected packages: "
 
-// line takes in a line of pip's, and reports whether it is for programs alone.
-func (p *progress) line(text string) (forPrograms bool) {
+// Line takes in a line of pip's, and reports whether it is for programs alone.
+func (p *Progress) Line(text string) (forPrograms bool) {
 	text = strings.TrimRight(text, "\r\n")
 	if m := fetching.FindStringSubmatch(text); m != nil {
 		got, _ := strconv.ParseFloat(m[1], 64)
 		if of, _ := strconv.ParseFloat(m[2], 64); of > 0 {
 			p.fetched = min(1, got/of)
-			p.tell(p.share(), p.last.text)
+			p.tell(p.share(), p.last.Text)
 		}
 		return true
 	}
@@ -84,19 +83,19 @@ func (p *progress) line(text string) (forPrograms bool) {
 	}
 	if names, ok := strings.CutPrefix(text, toInstall); ok {
 		p.names = strings.Split(names, ", ")
-		p.look()
+		p.Look()
 	}
 	return false
 }
 
 // share is how far the collecting is, in percent of all.
-func (p *progress) share() float64 {
-	done := max(0, float64(p.collected-1)+p.fetched) / float64(max(p.wanted, p.collected, 1))
+func (p *Progress) share() float64 {
+	done := max(0, float64(p.collected-1)+p.fetched) / float64(max(p.Wanted, p.collected, 1))
 	return madePercent + (collectedPercent-madePercent)*done
 }
 
-// look finds which of the packages are installed that pip has announced.
-func (p *progress) look() {
+// Look finds which of the packages are installed that pip has announced.
+func (p *Progress) Look() {
 	if len(p.names) == 0 {
 		return
 	}
@@ -144,10 +143,10 @@ func sitePackages(env string) string {
 	return filepath.Join(env, found[0])
 }
 
-// tellsRaw reports whether the pip that is installed there knows
+// TellsRaw reports whether the pip that is installed there knows
 // --progress-bar=raw, which came with 24.1. With an older one the progress of a
 // download is not known.
-func tellsRaw(site string) bool {
+func TellsRaw(site string) bool {
 	found, err := fs.Glob(os.DirFS(site), "pip-*.dist-info")
 	if err != nil || len(found) == 0 {
 		return false

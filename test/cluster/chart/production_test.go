@@ -1,0 +1,121 @@
+package chart
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/seed-dbc68772/slipway/cmd/slipway/cli"
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
+	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
+)
+
+// etcdImage is the image of the store, in the node.
+const etcdImage = "slipway.test/etcd:1"
+
+// storePod is an etcd for tests: one member, without TLS.
+const storePod = `
+apiVersion: v1
+kind: Pod
+metadata: {name: etcd, labels: {app: etcd}}
+spec:
+  securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+  containers:
+  - name: etcd
+    image: slipway.test/etcd:1
+    imagePullPolicy: IfNotPresent
+    args: [--data-dir=/data/etcd, --listen-client-urls=http://0.0.0.0:2379, --advertise-client-urls=http://127.0.0.1:2379]
+    securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
+    volumeMounts: [{name: data, mountPath: /data}]
+  volumes: [{name: data, emptyDir: {}}]
+`
+
+// TestProduction installs edges and a control plane beside an etcd, and upgrades
+// them under load: no visitor is to see an error.
+func TestProduction(t *testing.T) {
+	needs(t, "kubectl")
+	space := fmt.Sprintf("chart-production-%d", os.Getpid())
+	kubectl(t, "create", "namespace", space)
+	t.Cleanup(func() { kubectl(t, "delete", "namespace", space, "--ignore-not-found", "--wait=false") })
+	kubectl(t, "label", "namespace", space, "pod-security.kubernetes.io/enforce=restricted")
+	if err := loaded(); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "etcd.yaml")
+	if err := os.WriteFile(file, []byte(storePod), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	kubectl(t, "--namespace", space, "apply", "-f", file)
+	kubectl(t, "--namespace", space, "wait", "--for=condition=Ready", "--timeout=60s", "pod/etcd")
+	store := kubectl(t, "--namespace", space, "get", "pod", "etcd", "-o", "jsonpath={.status.podIP}")
+	v := trial.with(values{
+		"profile": "production", "baseURL": "http://apps.test", "fullnameOverride": space,
+		"etcd":     values{"endpoints": []string{fmt.Sprintf("http://%s:2379", store)}},
+		"settings": values{"allowedImages": []string{`slipway\.test/.*`}, "baseURLSharing": true},
+		"service":  values{"httpPort": 80},
+	})
+	r := install(t, space, v)
+	r.helm("test", "slipway", "--timeout", "90s")
+	address := kubectl(t, "--namespace", space, "get", "service", space, "-o", "jsonpath={.spec.clusterIP}")
+	r.connect = func() string { return address + ":80" }
+	r.signInByStore("http://" + store + ":2379")
+
+	_, byHost := r.run("DOMAIN")
+	id, byPath := r.run("BASE_URL")
+	pods, edges := r.instancePods(), r.edgePods()
+
+	// Another setting replaces edges and control plane: visitors see nothing of it.
+	stop := r.load(byHost, byPath)
+	r.helm("upgrade", "slipway", folder, "--values", v.with(values{"settings": values{"hold": "61s"}}).file(t), "--wait", "--timeout", "240s")
+	good, faults := stop()
+	if len(faults) > 0 || good < 100 {
+		t.Errorf("during the upgrade %d visits went well, %d did not: %.10v", good, len(faults), faults)
+	}
+	t.Logf("during the upgrade %d visits went well", good)
+	if now := r.edgePods(); now == edges {
+		t.Error("the changed setting replaced no edge")
+	}
+	if now := r.instancePods(); now != pods {
+		t.Errorf("the instances' pods are %s, and were %s", now, pods)
+	}
+
+	// Instances outlive a release, and the next one finds them.
+	r.refusals()
+	r.helm("uninstall", "slipway", "--wait", "--timeout", "120s")
+	if now := r.instancePods(); now != pods {
+		t.Errorf("after the uninstall the instances' pods are %s, and were %s", now, pods)
+	}
+	r.helm("install", "slipway", folder, "--values", v.file(t), "--take-ownership", "--wait", "--timeout", "150s")
+	address = kubectl(t, "--namespace", space, "get", "service", space, "-o", "jsonpath={.spec.clusterIP}")
+	for _, url := range []string{byHost, byPath} {
+		if _, err := r.visit(r.client(), url); err != nil {
+			t.Error(err)
+		}
+	}
+	r.slipway("", "instance", "terminate", id, "--wait", "--yes")
+	if now := r.instancePods(); strings.Contains(now, " ") {
+		t.Errorf("after one of two is terminated there are the pods %s", now)
+	}
+}
+
+// edgePods are the UIDs of the pods of edges.
+func (r *release) edgePods() string {
+	return kubectl(r.t, "--namespace", r.namespace, "get", "pods", "-l", "app.kubernetes.io/component=edge", "-o", "jsonpath={.items[*].metadata.uid}")
+}
+
+// signInByStore has the store itself know the admin's token: the production has
+// no other way in than a provider.
+func (r *release) signInByStore(endpoint string) {
+	r.t.Helper()
+	store, err := etcdstore.Open(etcdstore.Config{Endpoints: []string{endpoint}})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer store.Close()
+	r.config = filepath.Join(r.t.TempDir(), "cli.toml")
+	if err := cli.WriteContext(r.config, r.origin, etcdtest.Admin(r.t, store)); err != nil {
+		r.t.Fatal(err)
+	}
+}
