@@ -179,7 +179,7 @@ func TestArrowsPointDown(t *testing.T) {
 	g := packages(t)
 	for _, path := range slices.Sorted(maps.Keys(g)) {
 		p := g[path]
-		if !p.own() || in(short(path), "test") {
+		if !p.own() || in(short(path), "test") || in(short(path), "deploy") {
 			continue
 		}
 		if layer(path) < 0 {
@@ -197,6 +197,14 @@ func TestArrowsPointDown(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestDeployStandsAside has what installs Slipway know programs and files alone;
+// that nothing of Slipway imports it, TestArrowsPointDown says.
+func TestDeployStandsAside(t *testing.T) {
+	g := packages(t)
+	forbid(t, g, g.tree("deploy"), func(p listed) bool { return p.own() && !in(p.ImportPath, module+"/deploy") },
+		"it is given binaries, and makes images of them")
 }
 
 // adapter names the adapter that a package is a part of, or is empty. What the
