@@ -238,9 +238,10 @@ func waveApp(t *testing.T) (p *place, given string, port int) {
 	}
 	port = l.Addr().(*net.TCPAddr).Port
 	l.Close()
-	return p, p.give(inpod.Run{
+	given = p.give(inpod.Run{
 		Mode: controlplane.Wave, Module: "demo", App: p.path("app"), Env: p.path("env"), Work: p.path("work"), Port: port, Patience: time.Minute,
-	}), port
+	})
+	return p, given, port
 }
 
 // get asks at the pod's port.
