@@ -14,9 +14,11 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 	"github.com/seed-dbc68772/slipway/deploy/image"
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
@@ -96,11 +98,11 @@ const bare = "bare"
 // copyDeployment makes a Deployment of the pod of an instance, without a gate.
 func (h *house) copyDeployment(b *testing.B, id string) {
 	b.Helper()
-	all, err := h.cluster.AppsV1().Deployments(h.space).List(b.Context(), metav1.ListOptions{LabelSelector: who + "=" + id})
+	all, err := h.cluster.AppsV1().Deployments(h.space).List(b.Context(), metav1.ListOptions{LabelSelector: objects.LabelInstance + "=" + id})
 	if err != nil || len(all.Items) != 1 {
 		b.Fatalf("%d deployments, %v", len(all.Items), err)
 	}
-	labels := map[string]string{who: bare}
+	labels := map[string]string{barely: bare}
 	none := int32(0)
 	d := &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: bare, Labels: labels},
@@ -110,23 +112,34 @@ func (h *house) copyDeployment(b *testing.B, id string) {
 	}
 	d.Spec.Template.ObjectMeta = metav1.ObjectMeta{Labels: labels}
 	d.Spec.Template.Spec.SchedulingGates = nil
-	// The instance's Secret is that of a start, and goes with it.
-	secrets := h.cluster.CoreV1().Secrets(h.space)
-	for _, v := range d.Spec.Template.Spec.Volumes {
-		if v.Secret == nil {
-			continue
-		}
-		secret, err := secrets.Get(b.Context(), v.Secret.SecretName, metav1.GetOptions{})
-		if err != nil {
-			b.Fatal(err)
-		}
-		secret.ObjectMeta = metav1.ObjectMeta{Name: bare + "-" + v.Name}
-		if _, err := secrets.Create(b.Context(), secret, metav1.CreateOptions{}); err != nil {
-			b.Fatal(err)
-		}
-		v.Secret.SecretName = secret.Name
-	}
+	h.ownSecret(b, &d.Spec.Template.Spec)
 	if _, err := h.cluster.AppsV1().Deployments(h.space).Create(b.Context(), d, metav1.CreateOptions{}); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// ownSecret gives a pod a copy of the Secret that it names: the instance's is that
+// of a start, and goes with it.
+func (h *house) ownSecret(b *testing.B, pod *corev1.PodSpec) {
+	b.Helper()
+	name := ""
+	for _, v := range pod.Volumes {
+		if v.Secret != nil {
+			name, v.Secret.SecretName = v.Secret.SecretName, bare
+		}
+	}
+	for _, e := range pod.Containers[0].Env {
+		if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
+			e.ValueFrom.SecretKeyRef.Name = bare
+		}
+	}
+	secrets := h.cluster.CoreV1().Secrets(h.space)
+	secret, err := secrets.Get(b.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	secret.ObjectMeta = metav1.ObjectMeta{Name: bare}
+	if _, err := secrets.Create(b.Context(), secret, metav1.CreateOptions{}); err != nil {
 		b.Fatal(err)
 	}
 }
@@ -139,7 +152,7 @@ func (h *house) scale(b *testing.B, s *sight, figures map[string][]time.Duration
 	began := time.Now()
 	h.replicas(b, 1)
 	seen := s.await(b, bare, running)
-	pods, err := h.cluster.CoreV1().Pods(h.space).List(b.Context(), metav1.ListOptions{LabelSelector: who + "=" + bare})
+	pods, err := h.cluster.CoreV1().Pods(h.space).List(b.Context(), metav1.ListOptions{LabelSelector: barely + "=" + bare})
 	if err != nil || len(pods.Items) != 1 {
 		b.Fatalf("%d pods, %v", len(pods.Items), err)
 	}
@@ -157,7 +170,7 @@ func (h *house) scale(b *testing.B, s *sight, figures map[string][]time.Duration
 		return err == nil
 	})
 	http.DefaultClient.CloseIdleConnections()
-	open = latest(open, seen[running])
+	open = latest(seen[running], open)
 	for name, d := range map[string]time.Duration{
 		"bare": answered.Sub(began), "bare-make": seen[made].Sub(began), "bare-schedule": seen[scheduled].Sub(seen[made]), "bare-run": open.Sub(seen[scheduled]),
 	} {

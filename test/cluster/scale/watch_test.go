@@ -1,6 +1,7 @@
 package scale
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"testing"
@@ -35,8 +36,8 @@ type sight struct {
 	seen map[string]*[steps]time.Time
 }
 
-// who is the label that tells whose a Deployment or pod is.
-const who = objects.LabelInstance
+// barely is the label of what Slipway knows nothing of.
+const barely = "slipway.test/owner"
 
 func newSight(t testing.TB, h *house) *sight {
 	t.Helper()
@@ -66,7 +67,7 @@ func (s *sight) note(e watch.Event, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	mark := func(of map[string]string, step step, so bool) {
-		if times := s.seen[of[who]]; times != nil && so && times[step].IsZero() {
+		if times := s.seen[cmp.Or(of[objects.LabelInstance], of[barely])]; times != nil && so && times[step].IsZero() {
 			times[step] = at
 		}
 	}
