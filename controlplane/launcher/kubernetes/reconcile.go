@@ -190,8 +190,12 @@ func (t *term) let(ctx context.Context, i *instance, pods []*corev1.Pod) error {
 	return t.ungate(ctx, i, next)
 }
 
-// ungate takes the gate off a pod.
+// ungate takes the gate off a pod, once: it does not come back, but is seen for
+// as long as the watch has not told of it.
 func (t *term) ungate(ctx context.Context, i *instance, p *corev1.Pod) error {
+	if i.ungated == p.UID {
+		return nil
+	}
 	patch := fmt.Appendf(nil, `{"metadata":{"uid":%q},"spec":{"schedulingGates":[{"name":%q,"$patch":"delete"}]}}`, p.UID, objects.Gate)
 	err := insist(ctx, func(ctx context.Context) error {
 		_, err := t.api.pods().Patch(ctx, p.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{FieldManager: objects.Manager})
@@ -205,6 +209,7 @@ func (t *term) ungate(ctx context.Context, i *instance, p *corev1.Pod) error {
 	if err != nil {
 		return fmt.Errorf("let pod run: %w", err)
 	}
+	i.ungated = p.UID
 	return nil
 }
 

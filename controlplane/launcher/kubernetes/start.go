@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -77,9 +78,20 @@ func (t *term) start(ctx context.Context, w launcher.Workload) error {
 // raise makes what the start needs, and has the pods of earlier ones end.
 func (t *term) raise(ctx context.Context, i *instance, set *objects.Set, grace time.Duration) error {
 	set.OwnedBy(i.owner.UID)
-	if err := t.makeSecret(ctx, set.Secret); err != nil {
-		return err
-	}
+	// No pod is let run before this is over, since it has the instance's turn: so
+	// the Secret may come to be at the same time as what needs it.
+	var (
+		making sync.WaitGroup
+		secret error
+	)
+	making.Go(func() { secret = t.makeSecret(ctx, set.Secret) })
+	err := t.raiseRest(ctx, i, set, grace)
+	making.Wait()
+	return errors.Join(secret, err)
+}
+
+// raiseRest makes all but the Secret.
+func (t *term) raiseRest(ctx context.Context, i *instance, set *objects.Set, grace time.Duration) error {
 	if t.view.deployment(i.id) == nil { // the first start, or one that came no further
 		for _, claim := range set.Claims {
 			err := insist(ctx, func(ctx context.Context) error {

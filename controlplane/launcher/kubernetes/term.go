@@ -274,6 +274,8 @@ type instance struct {
 	last    *corev1.Pod // of the start, as seen last
 	// unborn is a pod that was let run and was gone before that.
 	unborn types.UID
+	// ungated is the pod whose gate was taken off last, in this term.
+	ungated types.UID
 
 	mu     sync.Mutex
 	gone   types.UID     // the owner that is no more

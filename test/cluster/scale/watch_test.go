@@ -1,0 +1,114 @@
+package scale
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
+)
+
+// step is something of a start that the API server tells watchers of. Times in
+// objects have whole seconds: these are by the test's own clock.
+type step int
+
+const (
+	scaled    step = iota // the Deployment is to have a pod
+	made                  // there is one
+	let                   // without a scheduling gate
+	scheduled             // on a node
+	running               // its container runs
+	gone                  // it is no more
+	steps
+)
+
+// sight watches Deployments and their pods, each known by its label of owner.
+type sight struct {
+	mu   sync.Mutex
+	news chan struct{}
+	seen map[string]*[steps]time.Time
+}
+
+// barely is the label of what Slipway knows nothing of.
+const barely = "slipway.test/owner"
+
+func newSight(t testing.TB, h *house) *sight {
+	t.Helper()
+	s := &sight{news: make(chan struct{}), seen: map[string]*[steps]time.Time{}}
+	ctx, cancel := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	t.Cleanup(func() { cancel(); all.Wait() })
+	pods, err := h.cluster.CoreV1().Pods(h.space).Watch(ctx, metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	deployments, err := h.cluster.AppsV1().Deployments(h.space).Watch(ctx, metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range []watch.Interface{pods, deployments} {
+		all.Go(func() {
+			for e := range w.ResultChan() {
+				s.note(e, time.Now())
+			}
+		})
+	}
+	return s
+}
+
+func (s *sight) note(e watch.Event, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	mark := func(of map[string]string, step step, so bool) {
+		if times := s.seen[cmp.Or(of[objects.LabelInstance], of[barely])]; times != nil && so && times[step].IsZero() {
+			times[step] = at
+		}
+	}
+	switch o := e.Object.(type) {
+	case *appsv1.Deployment:
+		mark(o.Labels, scaled, o.Spec.Replicas != nil && *o.Spec.Replicas == 1)
+	case *corev1.Pod:
+		mark(o.Labels, made, e.Type == watch.Added)
+		mark(o.Labels, let, len(o.Spec.SchedulingGates) == 0)
+		mark(o.Labels, scheduled, o.Spec.NodeName != "")
+		for _, c := range o.Status.ContainerStatuses {
+			mark(o.Labels, running, c.State.Running != nil && o.Status.PodIP != "")
+		}
+		mark(o.Labels, gone, e.Type == watch.Deleted)
+	}
+	close(s.news)
+	s.news = make(chan struct{})
+}
+
+// clear forgets what was seen of an owner, and looks out from now on.
+func (s *sight) clear(of string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen[of] = &[steps]time.Time{}
+}
+
+// await waits for a step and returns all that was seen so far.
+func (s *sight) await(t testing.TB, of string, step step) [steps]time.Time {
+	t.Helper()
+	limit := time.After(time.Minute)
+	for {
+		s.mu.Lock()
+		times, news := *s.seen[of], s.news
+		s.mu.Unlock()
+		if !times[step].IsZero() {
+			return times
+		}
+		select {
+		case <-news:
+		case <-limit:
+			t.Fatalf("step %d of %s did not come", step, of)
+		}
+	}
+}
