@@ -74,6 +74,22 @@ func TestWhereALauncherMayLead(t *testing.T) {
 	}
 }
 
+// A launcher whose place cannot be told now leads nowhere.
+func TestNobodyLeadsFromAPlaceThatIsNotKnown(t *testing.T) {
+	h := newHouse(t, "one", "here")
+	h.yard.lost = errors.New("the cluster is away")
+	if err := h.checkPlaces(t.Context(), h.Store, true); err == nil || !strings.Contains(err.Error(), "launcher yard: the cluster is away") {
+		t.Errorf("it takes the place: %v", err)
+	}
+	update(t, h.Store, func(tx controlplane.Tx) error {
+		got, err := tx.Places()
+		if len(got) > 0 {
+			t.Errorf("it has noted %v", got)
+		}
+		return err
+	})
+}
+
 func TestInstancesAreFoundBesideThoseOfOtherLaunchers(t *testing.T) {
 	h := newHouse(t, "one", "here")
 	for range 3 {

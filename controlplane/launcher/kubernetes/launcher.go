@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
@@ -192,6 +193,9 @@ func (l *Launcher) pullSecrets(ctx context.Context) ([][]byte, error) {
 	var all [][]byte
 	for _, name := range l.cfg.Objects.PullSecrets {
 		secret, err := l.api.core.Secrets(l.api.namespace).Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			continue // nodes do without it, too
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read pull secret %s: %w", name, err)
 		}

@@ -75,7 +75,10 @@ func (t *term) policy(ctx context.Context) error {
 	}
 	policies := t.api.net.NetworkPolicies(t.api.namespace)
 	if policy == nil {
-		err := insist(ctx, func(ctx context.Context) error { return policies.Delete(ctx, objects.PolicyName, metav1.DeleteOptions{}) })
+		t.cfg.Log.Warn("no network policy bounds whom instances talk to (setting network): they reach each other, and all that pods of the cluster do")
+		err := insist(ctx, func(ctx context.Context) error {
+			return policies.Delete(ctx, objects.PolicyName, metav1.DeleteOptions{})
+		})
 		if apierrors.IsNotFound(err) {
 			return nil
 		}

@@ -22,15 +22,15 @@ import (
 // from an earlier leader, lets its pod run, tells how far that is, and ends what
 // is not to run.
 func (t *term) reconcile(ctx context.Context, id string) error {
-	i := t.instance(id)
-	if err := i.lock(ctx); err != nil {
+	i, err := t.acquire(ctx, id)
+	if err != nil {
 		return err
 	}
 	defer i.pulse()
 	defer i.unlock()
 	if seen := t.view.owner(id); i.owner == nil && seen == nil || i.owner != nil && i.isGone(i.owner.UID) || seen != nil && seen.DeletionTimestamp != nil {
 		t.unprobe(i)
-		t.drop(i)
+		t.lose(i)
 		return nil
 	}
 	if err := t.takeOver(ctx, i); err != nil {
@@ -53,26 +53,48 @@ func (t *term) reconcile(ctx context.Context, id string) error {
 		}
 		return t.follow(ctx, i, p)
 	}
+	if there, err := t.podIsThere(ctx, i); there || err != nil {
+		return err
+	}
 	return t.finish(ctx, i, t.vanished(i))
 }
 
-// drop forgets an instance that has nothing.
-func (t *term) drop(i *instance) {
-	if i.owner != nil && !i.isGone(i.owner.UID) || len(t.view.podsOf(i.id)) > 0 {
+// podIsThere asks for the start's pod, which informers do not have: it may be one
+// that an earlier leader let run while this one began.
+func (t *term) podIsThere(ctx context.Context, i *instance) (bool, error) {
+	var p *corev1.Pod
+	err := insist(ctx, func(ctx context.Context) (err error) {
+		p, err = t.api.pods().Get(ctx, i.rec.Runs[0].Name, metav1.GetOptions{})
+		return err
+	})
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("ask for pod: %w", err)
+	}
+	return p.UID == i.rec.Start.Pod, nil // the watch brings it
+}
+
+// lose is for an instance whose owner goes or is gone, by Remove or by hand.
+func (t *term) lose(i *instance) {
+	if i.owner != nil && !i.isGone(i.owner.UID) {
 		return
 	}
-	if i.owner != nil { // somebody has deleted it by hand, or Remove
-		i.mu.Lock()
-		told := i.fact
-		i.mu.Unlock()
-		if told.State == launcher.Ready || told.State == launcher.Starting {
-			t.tell(i, nil, launcher.Fact{
-				State: launcher.Ended, WasReady: told.State == launcher.Ready,
-				Reason: &controlplane.Reason{Code: controlplane.Crashed, Text: "somebody deleted the app's objects from the cluster"},
-			})
-		}
+	i.mu.Lock()
+	told := i.fact
+	i.mu.Unlock()
+	if i.owner != nil && (told.State == launcher.Ready || told.State == launcher.Starting) {
+		t.tell(i, nil, launcher.Fact{
+			State: launcher.Ended, WasReady: told.State == launcher.Ready,
+			Reason: reason(controlplane.Crashed, "somebody deleted the app's objects from the cluster"),
+		})
+	}
+	if len(t.view.podsOf(i.id)) > 0 {
+		return
 	}
 	i.owner, i.rec, i.last = nil, record{}, nil
+	t.drop(i)
 }
 
 // takeOver makes the record this leader's. A start of which the Deployment does

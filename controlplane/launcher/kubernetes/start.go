@@ -30,8 +30,8 @@ func (t *term) start(ctx context.Context, w launcher.Workload) error {
 	if err != nil {
 		return err
 	}
-	i := t.instance(w.InstanceID)
-	if err := i.lock(ctx); err != nil {
+	i, err := t.acquire(ctx, w.InstanceID)
+	if err != nil {
 		return err
 	}
 	defer i.unlock()

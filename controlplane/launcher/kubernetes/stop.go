@@ -27,12 +27,12 @@ func isQuota(err error) bool { return strings.Contains(err.Error(), "exceeded qu
 
 // stop ends what runs of this generation or an older one.
 func (t *term) stop(ctx context.Context, id string, generation int64, grace time.Duration) error {
-	i := t.instance(id)
-	if err := i.lock(ctx); err != nil {
+	i, err := t.acquire(ctx, id)
+	if err != nil {
 		return err
 	}
 	ran := false
-	err := t.save(ctx, i, func(rec *record) error {
+	err = t.save(ctx, i, func(rec *record) error {
 		if generation < rec.Generation {
 			return fmt.Errorf("generation %d after %d: %w", generation, rec.Generation, launcher.ErrFenced)
 		}
@@ -184,8 +184,8 @@ func (t *term) finish(ctx context.Context, i *instance, why *controlplane.Reason
 
 // remove deletes the owner, which everything of the instance goes with.
 func (t *term) remove(ctx context.Context, id string) error {
-	i := t.instance(id)
-	if err := i.lock(ctx); err != nil {
+	i, err := t.acquire(ctx, id)
+	if err != nil {
 		return err
 	}
 	owner, err := t.disown(ctx, i)
@@ -198,7 +198,7 @@ func (t *term) remove(ctx context.Context, id string) error {
 			return err
 		}
 	}
-	return t.forget(ctx, i)
+	return t.forget(ctx, id)
 }
 
 // disown begins the removal, and returns the owner that goes; nil: there is none.
@@ -241,20 +241,18 @@ func (t *term) disown(ctx context.Context, i *instance) (*corev1.ConfigMap, erro
 }
 
 // forget drops what is known of an instance that is no more.
-func (t *term) forget(ctx context.Context, i *instance) error {
-	if err := i.lock(ctx); err != nil {
+func (t *term) forget(ctx context.Context, id string) error {
+	i, err := t.acquire(ctx, id)
+	if err != nil {
 		return err
 	}
 	defer i.unlock()
 	if i.owner != nil && !i.isGone(i.owner.UID) {
 		return nil // it has been started again
 	}
-	i.owner, i.rec, i.last = nil, record{}, nil
-	i.mu.Lock()
-	i.fact = launcher.Fact{}
-	i.mu.Unlock()
-	t.facts.Forget(i.id)
-	if err := os.RemoveAll(t.l.folder(i.id)); err != nil {
+	t.drop(i)
+	t.facts.Forget(id)
+	if err := os.RemoveAll(t.l.folder(id)); err != nil {
 		return fmt.Errorf("remove logs: %w", err)
 	}
 	return nil

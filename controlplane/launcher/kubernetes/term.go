@@ -192,6 +192,30 @@ func (t *term) instance(id string) *instance {
 	return i
 }
 
+// acquire takes the turn of an instance.
+func (t *term) acquire(ctx context.Context, id string) (*instance, error) {
+	for {
+		i := t.instance(id)
+		if err := i.lock(ctx); err != nil {
+			return nil, err
+		}
+		if !i.dropped {
+			return i, nil
+		}
+		i.unlock()
+	}
+}
+
+// drop forgets an instance that has nothing, whose turn the caller has.
+func (t *term) drop(i *instance) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.instances[i.id] == i {
+		delete(t.instances, i.id)
+	}
+	i.dropped = true
+}
+
 func (t *term) all() []*instance {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -209,7 +233,12 @@ func (t *term) changed(id string) {
 
 // gone notes that an owner is no more.
 func (t *term) gone(id string, uid types.UID) {
-	i := t.instance(id)
+	t.mu.Lock()
+	i := t.instances[id]
+	t.mu.Unlock()
+	if i == nil {
+		return
+	}
 	i.mu.Lock()
 	i.gone = uid
 	i.mu.Unlock()
@@ -238,10 +267,11 @@ func (t *term) work() {
 type instance struct {
 	id string
 	// turn is held by whoever acts upon it, or writes what follows.
-	turn  chan struct{}
-	owner *corev1.ConfigMap // as written last; nil: there is none
-	rec   record
-	last  *corev1.Pod // of the start, as seen last
+	turn    chan struct{}
+	dropped bool              // another one has taken its place
+	owner   *corev1.ConfigMap // as written last; nil: there is none
+	rec     record
+	last    *corev1.Pod // of the start, as seen last
 	// unborn is a pod that was let run and was gone before that.
 	unborn types.UID
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"time"
 )
 
 // censusScheme tells the address of a Census from a folder.
@@ -93,16 +94,23 @@ func (c *Census) hold(conn net.Conn) {
 	c.mu.Unlock()
 }
 
+// reportLimit is how long a workload tries to be counted.
+const reportLimit = 20 * time.Second
+
 // counted keeps the connection for the life of the process.
 var counted net.Conn
 
 // report has this process counted. It goes on once it is.
 func report(address, id string) {
-	conn, err := net.Dial("tcp", address)
+	var err error
+	for end := time.Now().Add(reportLimit); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if counted, err = net.DialTimeout("tcp", address, time.Second); err == nil {
+			break // a new pod's network may take a moment
+		}
+	}
 	if err == nil {
-		counted = conn
-		fmt.Fprintln(conn, id)
-		_, err = bufio.NewReader(conn).ReadString('\n')
+		fmt.Fprintln(counted, id)
+		_, err = bufio.NewReader(counted).ReadString('\n')
 	}
 	if err != nil { // the suite would miss an overlap
 		fmt.Println("count:", err)

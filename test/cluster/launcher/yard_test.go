@@ -61,7 +61,7 @@ func newYard(t *testing.T) *yard {
 	if err != nil {
 		t.Fatal(err)
 	}
-	y := &yard{t: t, rest: config, image: testImage(t), data: "/tmp/h-kube-core/data"}
+	y := &yard{t: t, rest: config, image: testImage(t), data: t.TempDir()}
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		t.Fatal(err)

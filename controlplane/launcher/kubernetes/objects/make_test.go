@@ -95,7 +95,12 @@ func TestWhatAPodHas(t *testing.T) {
 	}
 	user := func(want int64) func(corev1.PodSpec) bool {
 		return func(s corev1.PodSpec) bool {
-			got := s.SecurityContext.RunAsUser
+			return *s.SecurityContext.RunAsUser == want
+		}
+	}
+	group := func(want int64) func(corev1.PodSpec) bool {
+		return func(s corev1.PodSpec) bool {
+			got := s.SecurityContext.RunAsGroup
 			return want == 0 && got == nil || got != nil && *got == want
 		}
 	}
@@ -114,8 +119,11 @@ func TestWhatAPodHas(t *testing.T) {
 		{"no tag is latest", image("registry:5000/nginx"), nil, policy(corev1.PullAlways)},
 		{"a tag is not", image("registry:5000/nginx:1"), nil, policy(corev1.PullIfNotPresent)},
 		{"latest by its digest is not", image("nginx:latest"), known(objects.Image{Reference: "nginx@sha256:1"}), policy(corev1.PullIfNotPresent)},
-		{"the image's user", nil, known(objects.Image{User: "1000"}), user(0)},
-		{"the image's user and group", nil, known(objects.Image{User: "1000:0"}), user(0)},
+		{"the image's user", nil, known(objects.Image{User: "1000"}), user(1000)},
+		{"the image's user and group", nil, known(objects.Image{User: "1000:0"}), user(1000)},
+		{"the image's group", nil, known(objects.Image{User: "1000:1001"}), group(1001)},
+		{"a group by name is nobody's", nil, known(objects.Image{User: "1000:staff"}), group(0)},
+		{"the image's group without its user", nil, known(objects.Image{User: "root:1001"}), group(0)},
 		{"no user is root", nil, known(objects.Image{}), user(objects.DefaultUser)},
 		{"root by number", nil, known(objects.Image{User: "0:5"}), user(objects.DefaultUser)},
 		{"a user by name", nil, known(objects.Image{User: "nginx"}), user(objects.DefaultUser)},

@@ -51,10 +51,7 @@ func (p *pod) template() (t corev1.PodTemplateSpec, err error) {
 		return t, err
 	}
 	var no, yes = false, true
-	var asUser *int64
-	if p.Bundle != nil || p.overridesUser() {
-		asUser = &p.settings.User
-	}
+	user, group := p.identity()
 	onMismatch := corev1.FSGroupChangeOnRootMismatch
 	grace := int64(math.Ceil(w.StopGrace.Seconds()))
 	spec := corev1.PodSpec{
@@ -71,7 +68,8 @@ func (p *pod) template() (t corev1.PodTemplateSpec, err error) {
 		Affinity:                      placement.Affinity,
 		SecurityContext: &corev1.PodSecurityContext{
 			RunAsNonRoot:        &yes,
-			RunAsUser:           asUser,
+			RunAsUser:           user,
+			RunAsGroup:          group,
 			FSGroup:             &p.settings.Group,
 			FSGroupChangePolicy: &onMismatch,
 			SeccompProfile:      &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
@@ -112,22 +110,27 @@ func (p *pod) sysctls() []corev1.Sysctl {
 	return []corev1.Sysctl{{Name: "net.ipv4.ip_unprivileged_port_start", Value: "0"}}
 }
 
-// overridesUser reports whether the image's own user cannot be had: the kubelet
-// runs no root, and cannot tell of a name whether it is root's.
-func (p *pod) overridesUser() bool {
-	if p.Image == nil || !p.Image.Known {
-		return true
+// identity is whom the app runs as; without a group it is the one that the image
+// has for the user. The kubelet runs no root, cannot tell of a name whether it is
+// root's, and takes no group from an image; a group without a user it refuses.
+func (p *pod) identity() (user, group *int64) {
+	own := &p.settings.User
+	if p.Bundle != nil || p.Image == nil || !p.Image.Known {
+		return own, nil
 	}
-	user, _, _ := strings.Cut(p.Image.User, ":")
-	uid, err := strconv.ParseInt(user, 10, 32)
+	name, of, _ := strings.Cut(p.Image.User, ":")
+	uid, err := strconv.ParseInt(name, 10, 32)
 	if err == nil && uid > 0 {
-		return false
+		if gid, err := strconv.ParseInt(of, 10, 32); err == nil && gid > 0 {
+			group = &gid
+		}
+		return &uid, group
 	}
-	if user == "" || err == nil {
-		user = "root"
+	if name == "" || err == nil {
+		name = "root"
 	}
-	p.warn("the image runs as %s, which is not allowed here: the app runs as user %d", user, p.settings.User)
-	return true
+	p.warn("the image runs as %s, which is not allowed here: the app runs as user %d", name, p.settings.User)
+	return own, nil
 }
 
 func (p *pod) container() (corev1.Container, error) {

@@ -1,0 +1,258 @@
+package kubernetes
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
+)
+
+func TestWhatIsMissing(t *testing.T) {
+	whole := Config{REST: &rest.Config{Host: "127.0.0.1:1"}, Objects: objects.Settings{Namespace: "apps"}, DataDir: t.TempDir()}
+	for _, c := range []struct {
+		name   string
+		change func(*Config)
+		want   string
+	}{
+		{"nothing", func(*Config) {}, ""},
+		{"the way", func(c *Config) { c.REST = nil }, "the way to the API server is not set"},
+		{"the namespace", func(c *Config) { c.Objects.Namespace = "" }, "no namespace is set"},
+		{"the folder", func(c *Config) { c.DataDir = "" }, "no data folder is set"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := whole
+			c.change(&cfg)
+			l, err := New(cfg)
+			if err == nil {
+				defer l.Close(t.Context(), false, 0)
+			}
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestCheck(t *testing.T) {
+	l, err := New(Config{REST: &rest.Config{Host: "127.0.0.1:1"}, Objects: objects.Settings{Namespace: "apps"}, DataDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close(t.Context(), false, 0)
+	app := func(mode controlplane.AppMode, image string, files ...controlplane.File) *controlplane.App {
+		return &controlplane.App{AppMode: mode, Manifest: controlplane.Manifest{Files: files, Runtime: controlplane.Runtime{CustomImage: image}}}
+	}
+	for _, c := range []struct {
+		name string
+		app  *controlplane.App
+		code controlplane.ReasonCode
+	}{
+		{"a container", app(controlplane.Container, "example.com/app:1"), ""},
+		{"a file below the image's own folder", app(controlplane.Container, "example.com/app:1", controlplane.File{Path: "conf/app"}), ""},
+		{"no image", app(controlplane.Container, ""), controlplane.ImageInvalid},
+		{"a process", app(controlplane.Binary, ""), controlplane.LauncherDown},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := l.Check(c.app)
+			if c.code == "" && len(got) > 0 || c.code != "" && (len(got) != 1 || got[0].Code != c.code) {
+				t.Errorf("got %v, want %q", got, c.code)
+			}
+		})
+	}
+}
+
+func TestARecordSurvivesItsOwner(t *testing.T) {
+	owner := &corev1.ConfigMap{}
+	r := record{Epoch: 3, Generation: 7, Start: &start{
+		ID: "one", Generation: 7, At: time.Unix(1000, 0).UTC(), Port: 80, HealthTimeout: time.Minute, Warnings: []string{"careful"},
+		End: &end{At: time.Unix(2000, 0).UTC(), Reason: reason(controlplane.Crashed, "it ended")},
+	}}
+	for n := range 3 {
+		r.let(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: types.UID(fmt.Sprint("uid-", n)), Name: "pod-" + fmt.Sprint(n)}})
+	}
+	if err := r.write(owner); err != nil {
+		t.Fatal(err)
+	}
+	read, err := readRecord(owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(r, read); diff != "" {
+		t.Errorf("it is read otherwise:\n%s", diff)
+	}
+	if len(read.Runs) != 2 || read.last() != "uid-2" || read.Runs[1].Pod != "uid-1" || read.Start.Pod != "uid-2" {
+		t.Errorf("its runs are %+v, its pod is %s", read.Runs, read.Start.Pod)
+	}
+	if read.Start.runs() || (*start)(nil).runs() {
+		t.Error("a start that has ended runs")
+	}
+	copied := read.clone()
+	copied.Start.Ready, copied.Runs[0].Pod = true, "another"
+	if read.Start.Ready || read.last() != "uid-2" {
+		t.Error("a clone shares what is changed")
+	}
+	owner.Data[recordKey] = "{"
+	if _, err := readRecord(owner); err == nil {
+		t.Error("a broken record is read")
+	}
+}
+
+func TestWhichCallsAreMadeAgain(t *testing.T) {
+	pods := schema.GroupResource{Resource: "pods"}
+	for _, c := range []struct {
+		name  string
+		err   error
+		again bool
+	}{
+		{"no answer", io.ErrUnexpectedEOF, true},
+		{"an answer too late", context.DeadlineExceeded, true},
+		{"too many requests", apierrors.NewTooManyRequests("busy", 0), true},
+		{"a fault of the server", apierrors.NewInternalError(errors.New("no")), true},
+		{"unavailable", apierrors.NewServiceUnavailable("no"), true},
+		{"not there", apierrors.NewNotFound(pods, "x"), false},
+		{"a conflict", apierrors.NewConflict(pods, "x", nil), false},
+		{"forbidden", apierrors.NewForbidden(pods, "x", nil), false},
+		{"another leads", fmt.Errorf("epoch 3: %w", launcher.ErrFenced), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				calls := 0
+				err := insist(t.Context(), func(context.Context) error {
+					if calls++; calls < 4 {
+						return c.err
+					}
+					return nil
+				})
+				if c.again != (err == nil) || c.again != (calls == 4) {
+					t.Errorf("%d calls, then %v", calls, err)
+				}
+			})
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := insist(ctx, func(context.Context) error { return io.EOF }); !errors.Is(err, context.Canceled) || !errors.Is(err, io.EOF) {
+		t.Errorf("once its context has ended: %v", err)
+	}
+}
+
+func TestWhatTheClusterRefuses(t *testing.T) {
+	pods := schema.GroupResource{Resource: "secrets"}
+	for _, c := range []struct {
+		name string
+		err  error
+		code controlplane.ReasonCode // empty: it is no reason of the start's
+	}{
+		{"quota", apierrors.NewForbidden(pods, "x", errors.New("exceeded quota: q, requested: secrets=1, used: secrets=9, limited: secrets=9")), controlplane.Quota},
+		{"rights", apierrors.NewForbidden(pods, "x", errors.New("no")), controlplane.LauncherDown},
+		{"another fault", io.EOF, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := refused("make secret", c.err)
+			typed, ok := errors.AsType[*launcher.StartError](err)
+			if ok != (c.code != "") || ok && typed.Reason.Code != c.code || !errors.Is(err, c.err) {
+				t.Errorf("it becomes %v", err)
+			}
+		})
+	}
+	if refused("make secret", nil) != nil {
+		t.Error("nothing is refused")
+	}
+}
+
+func TestTheTailIsKept(t *testing.T) {
+	line := []byte("0123456789\n")
+	for _, c := range []struct {
+		name  string
+		lines int
+		want  int
+	}{{"nothing", 0, 0}, {"little", 3, 33}, {"too much", 100_000, 1100}} {
+		t.Run(c.name, func(t *testing.T) {
+			tail, err := readTail(bytes.NewReader(bytes.Repeat(line, c.lines)), 1100)
+			if err != nil || len(tail) != c.want || !bytes.HasSuffix(tail, line[:min(c.want, len(line))]) {
+				t.Errorf("%d bytes, want %d: %v", len(tail), c.want, err)
+			}
+		})
+	}
+	broken := io.MultiReader(strings.NewReader("so far"), errReader{})
+	if tail, err := readTail(broken, 100); string(tail) != "so far" || err == nil {
+		t.Errorf("of a log that breaks off: %q, %v", tail, err)
+	}
+}
+
+type errReader struct{}
+
+func (errReader) Read([]byte) (int, error) { return 0, http.ErrAbortHandler }
+
+func TestLogsOfTwoRunsAreKept(t *testing.T) {
+	l := &Launcher{cfg: Config{DataDir: t.TempDir()}}
+	dir := l.folder("one")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 4 {
+		path := filepath.Join(dir, fmt.Sprintf("%d.log", 4-n)) // not in the order of their names
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		at := time.Unix(int64(1000+n), 0)
+		if err := os.Chtimes(path, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.dropOld("one"); err != nil {
+		t.Fatal(err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(left) != 2 || filepath.Base(left[0]) != "1.log" || filepath.Base(left[1]) != "2.log" {
+		t.Errorf("left are %v (%v)", left, err)
+	}
+}
+
+// What is kept of an object is what is looked at.
+func TestObjectsAreTrimmed(t *testing.T) {
+	large := strings.Repeat("x", 10_000)
+	meta := metav1.ObjectMeta{
+		Name: "one", Labels: map[string]string{objects.LabelInstance: "one"}, ManagedFields: []metav1.ManagedFieldsEntry{{Manager: large}},
+		Annotations: map[string]string{"note": large},
+	}
+	pod := &corev1.Pod{ObjectMeta: meta, Spec: corev1.PodSpec{
+		SchedulingGates: []corev1.PodSchedulingGate{{Name: objects.Gate}},
+		Containers:      []corev1.Container{{Name: "app", Env: []corev1.EnvVar{{Name: "A", Value: large}}}},
+	}}
+	deployment := &appsv1.Deployment{ObjectMeta: meta, Spec: appsv1.DeploymentSpec{Template: corev1.PodTemplateSpec{Spec: pod.Spec}}}
+	event := &corev1.Event{ObjectMeta: meta, Message: large}
+	for _, o := range []any{pod, deployment, event} {
+		trimmed, err := trim(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if size := len(fmt.Sprintf("%+v", trimmed)); size > 5000 {
+			t.Errorf("of a %T %d bytes are left", o, size)
+		}
+	}
+	if !gated(pod) || instanceOf(deployment) != "one" {
+		t.Error("what is looked at is lost")
+	}
+}
