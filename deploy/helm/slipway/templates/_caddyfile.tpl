@@ -57,8 +57,22 @@
 		launcher kubernetes {
 			namespace {{ include "slipway.instances" . }}
 			data /var/lib/slipway/kubernetes
-			# The chart has the policies, so that the launcher needs no right to them.
+{{- if .Values.networkPolicy.enabled }}
+			network {
+{{- range $part := uniq (list (include "slipway.front" .) (include "slipway.control" .)) }}
+				from_pods {{ $.Release.Namespace }} app.kubernetes.io/name=slipway app.kubernetes.io/instance={{ $.Release.Name }} app.kubernetes.io/component={{ $part }}
+{{- end }}
+				to_pods {{ include "slipway.bundlePort" . }} {{ .Release.Namespace }} app.kubernetes.io/name=slipway app.kubernetes.io/instance={{ .Release.Name }} app.kubernetes.io/component={{ include "slipway.control" . }}
+{{- with .Values.networkPolicy.instanceAllow }}
+				allow {{ join " " . }}
+{{- end }}
+{{- with .Values.networkPolicy.instanceDeny }}
+				deny {{ join " " . }}
+{{- end }}
+			}
+{{- else }}
 			network off
+{{- end }}
 {{- with .Values.kubernetes.storageClass }}
 			storage_class {{ . }}
 {{- end }}
@@ -98,6 +112,11 @@
 {{- end }}
 		}
 		edge_name {$POD_NAME}
+{{- end }}
+
+{{/* Where the control plane's pods answer those of instances. */}}
+{{- define "slipway.bundlePort" -}}
+{{- if eq .Values.profile "trial" }}{{ include "slipway.trialPort" . }}{{ else }}8080{{ end -}}
 {{- end }}
 
 {{/* What stands around the block slipway { … } in a file for slipway run. */}}
