@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -65,7 +66,8 @@ func run() error {
 		}
 	}
 	fmt.Println("testapp listens")
-	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
+	// In a pod it is its address that visitors come to.
+	listener, err := net.Listen("tcp", net.JoinHostPort(cmp.Or(os.Getenv("LISTEN_ON"), "127.0.0.1"), os.Getenv("PORT")))
 	if err != nil {
 		return err
 	}
