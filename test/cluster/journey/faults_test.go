@@ -21,6 +21,7 @@ func TestAControlPlaneIsKilledDuringAStart(t *testing.T) {
 	app := h.imports("slow", "DOMAIN", "", map[string]string{"START_DELAY": "3s"})
 	for _, after := range []time.Duration{0, 30 * time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond, time.Second, 2500 * time.Millisecond} {
 		t.Run(after.String(), func(t *testing.T) {
+			h := h.in(t)
 			in := h.create(app)
 			time.Sleep(after)
 			p.Kill()
@@ -136,6 +137,7 @@ func TestALeaderIsKilledDuringWakes(t *testing.T) {
 	}
 	for round, after := range []time.Duration{20 * time.Millisecond, 150 * time.Millisecond, 600 * time.Millisecond, 1500 * time.Millisecond} {
 		t.Run(fmt.Sprintf("killed after %s", after), func(t *testing.T) {
+			h := h.in(t)
 			for _, in := range instances {
 				h.suspend(in.ID)
 			}

@@ -29,6 +29,7 @@ func TestFromImportToEnd(t *testing.T) {
 
 	for _, mode := range []string{"DOMAIN", "BASE_URL"} {
 		t.Run(mode, func(t *testing.T) {
+			h := h.in(t)
 			began := time.Now()
 			in := h.run(h.imports("app-"+strings.ToLower(strings.ReplaceAll(mode, "_", "-")), mode, "", nil))
 			figure(t, "%s: from the request to run to DEPLOYED %s", mode, time.Since(began).Round(time.Millisecond))
@@ -60,9 +61,10 @@ func TestFromImportToEnd(t *testing.T) {
 			}
 		})
 	}
-	t.Run("an alias moves between two versions under load", func(t *testing.T) { h.movesAliases(t) })
-	t.Run("started anew, and its volume stays", func(t *testing.T) { h.startsAnew(t) })
+	t.Run("an alias moves between two versions under load", func(t *testing.T) { h.in(t).movesAliases() })
+	t.Run("started anew, and its volume stays", func(t *testing.T) { h.in(t).startsAnew() })
 	t.Run("another control plane takes over", func(t *testing.T) {
+		h := h.in(t)
 		in := h.run(h.imports("kept", "DOMAIN", "", nil))
 		was := p.visit(in.URL).said(t)
 		p.Stop(t)
@@ -73,7 +75,7 @@ func TestFromImportToEnd(t *testing.T) {
 		}
 		h.terminate(in.ID)
 	})
-	t.Run("no policy", func(t *testing.T) { h.switchesPolicy(t) })
+	t.Run("no policy", func(t *testing.T) { h.in(t).switchesPolicy() })
 
 	if left := h.pods(); len(left) > 0 {
 		t.Errorf("there are the pods %q", left)
@@ -91,8 +93,9 @@ func TestFromImportToEnd(t *testing.T) {
 }
 
 // movesAliases moves an alias to and fro while visitors come by it.
-func (h *harbour) movesAliases(t *testing.T) {
-	api, p, ctx := h.api(), h.planes[0], t.Context()
+func (h *harbour) movesAliases() {
+	t, api, p := h.t, h.api(), h.planes[0]
+	ctx := t.Context()
 	one := h.run(h.imports("version", "DOMAIN", "", map[string]string{"VERSION": "1"}))
 	two := h.run(h.imports("version-two", "DOMAIN", "", map[string]string{"VERSION": "2"}))
 	yes := true
@@ -121,8 +124,8 @@ func (h *harbour) movesAliases(t *testing.T) {
 }
 
 // startsAnew restarts and redeploys an instance with a volume, and reads its log.
-func (h *harbour) startsAnew(t *testing.T) {
-	p, ctx := h.planes[0], t.Context()
+func (h *harbour) startsAnew() {
+	t, p, ctx := h.t, h.planes[0], h.t.Context()
 	in := h.run(h.imports("volume", "DOMAIN", "VolumeMount = \"/data\"\nVolumeSize = \"16Mi\"", map[string]string{"START_LOG": "/data/starts"}))
 	was := p.visit(in.URL).said(t)
 	for what, again := range map[string]func(context.Context, string) (*v1.Instance, error){"restart": h.api().Restart, "redeploy": h.api().Redeploy} {
@@ -159,8 +162,8 @@ func (h *harbour) startsAnew(t *testing.T) {
 
 // switchesPolicy has the control plane begin without a network policy, and with
 // one again.
-func (h *harbour) switchesPolicy(t *testing.T) {
-	p := h.planes[0]
+func (h *harbour) switchesPolicy() {
+	t, p := h.t, h.planes[0]
 	there := func() bool {
 		return slices.ContainsFunc(h.everything(), func(o string) bool { return strings.HasPrefix(o, "networkpolicies.") })
 	}

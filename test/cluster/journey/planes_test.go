@@ -73,6 +73,13 @@ func newHarbour(t *testing.T, planes int) *harbour {
 	return h
 }
 
+// in is the same for a part of the test.
+func (h *harbour) in(t *testing.T) *harbour {
+	part, space := *h, *h.space
+	space.t, part.space = t, &space
+	return &part
+}
+
 func (h *harbour) newPlane(name string) *plane {
 	t := h.t
 	t.Helper()
@@ -99,6 +106,7 @@ func (h *harbour) newPlane(name string) *plane {
 		etcd %s
 		control_plane 127.0.0.1:%s
 		blobs %[4]s/bundles
+		base_url_sharing
 		allowed_images slipway\.test/.*
 		launcher kubernetes {
 			namespace %[5]s
