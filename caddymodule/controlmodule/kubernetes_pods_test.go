@@ -30,7 +30,8 @@ func readPodSettings(t *testing.T, text string) (k KubernetesPods, err error) {
 			t.Fatalf("%s is not known", d.Val())
 		}
 	}
-	return k, k.validate("apps")
+	err = k.validate("apps")
+	return k, err
 }
 
 func TestPodsOfACaddyfile(t *testing.T) {

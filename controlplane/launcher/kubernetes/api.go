@@ -64,14 +64,23 @@ func (a *api) deployments() appsv1.DeploymentInterface {
 func (a *api) close() { utilnet.CloseIdleConnectionsFor(a.http.Transport) }
 
 // insist makes a call again, with a growing pause, for as long as its error may
-// pass and ctx goes on.
+// pass and ctx goes on. One try takes callTimeout at most.
 func insist(ctx context.Context, call func(context.Context) error) error {
+	return persist(ctx, func() error {
+		once, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		return call(once)
+	})
+}
+
+// persist is insist for what may take as long as ctx goes on, such as a watch.
+// Informers left to themselves pause up to a minute between tries: an API server
+// that is back after two minutes would not be heard for another one.
+func persist(ctx context.Context, call func() error) error {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = 50*time.Millisecond, 2*time.Second
 	for {
-		once, cancel := context.WithTimeout(ctx, callTimeout)
-		err := call(once)
-		cancel()
+		err := call()
 		if err == nil || !passes(err) {
 			return err
 		}

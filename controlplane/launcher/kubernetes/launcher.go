@@ -151,7 +151,8 @@ func (l *Launcher) leading() (*term, error) {
 	case t == nil:
 		return nil, launcher.ErrNotLeading
 	}
-	return t, t.why()
+	err := t.why()
+	return t, err
 }
 
 // Check implements launcher.Launcher.

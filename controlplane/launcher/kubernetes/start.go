@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/diagnose"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 )
 
@@ -222,14 +223,7 @@ func refused(what string, err error) error {
 	case err == nil:
 		return nil
 	case apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err):
-		code := controlplane.LauncherDown
-		if apierrors.IsForbidden(err) && isQuota(err) {
-			code = controlplane.Quota
-		}
-		return &launcher.StartError{
-			Reason: controlplane.Reason{Code: code, Text: "the cluster does not accept what the app needs: " + err.Error()},
-			Err:    fmt.Errorf("%s: %w", what, err),
-		}
+		return &launcher.StartError{Reason: diagnose.Refused(err.Error()), Err: fmt.Errorf("%s: %w", what, err)}
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -21,9 +20,6 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 )
-
-// isQuota reports whether the API server refuses for want of quota.
-func isQuota(err error) bool { return strings.Contains(err.Error(), "exceeded quota") }
 
 // stop ends what runs of this generation or an older one.
 func (t *term) stop(ctx context.Context, id string, generation int64, grace time.Duration) error {

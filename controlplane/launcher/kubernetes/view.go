@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
@@ -94,6 +95,21 @@ func informer(client cache.Getter, namespace, resource string, of runtime.Object
 			o.ResourceVersion = "" // what the API server remembers may be older than the last leader's writes
 		}
 	})
+	list, begin := lw.ListWithContextFunc, lw.WatchFuncWithContext
+	lw.ListWithContextFunc = func(ctx context.Context, o metav1.ListOptions) (all runtime.Object, err error) {
+		err = persist(ctx, func() (err error) {
+			all, err = list(ctx, o)
+			return err
+		})
+		return all, err
+	}
+	lw.WatchFuncWithContext = func(ctx context.Context, o metav1.ListOptions) (w watch.Interface, err error) {
+		err = persist(ctx, func() (err error) {
+			w, err = begin(ctx, o)
+			return err
+		})
+		return w, err
+	}
 	i := cache.NewSharedIndexInformer(lw, of, 0, cache.Indexers{
 		byInstance: func(o any) ([]string, error) { return one(instanceOf(o)), nil },
 		byObject: func(o any) ([]string, error) {

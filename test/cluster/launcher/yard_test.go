@@ -35,7 +35,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	launchertest.Workload(nil)
+	launchertest.Workload(behaviours)
 	goleak.VerifyTestMain(m)
 }
 
@@ -84,13 +84,22 @@ func newYard(t *testing.T) *yard {
 		}
 	})
 	nodes, err := y.core.Nodes().List(ctx, metav1.ListOptions{})
-	if err != nil || len(nodes.Items) == 0 {
-		t.Fatalf("no node: %v", err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, a := range nodes.Items[0].Status.Addresses {
-		if a.Type == corev1.NodeInternalIP {
-			y.node = a.Address
+	for _, node := range nodes.Items {
+		for _, a := range node.Status.Addresses {
+			if a.Type != corev1.NodeInternalIP || y.node != "" {
+				continue
+			}
+			if l, err := net.Listen("tcp", net.JoinHostPort(a.Address, "0")); err == nil {
+				l.Close()
+				y.node = a.Address
+			}
 		}
+	}
+	if y.node == "" {
+		t.Fatal("no node has an address of this network: run it with test/cluster/run")
 	}
 	y.census = launchertest.NewCensus(t, y.node)
 	return y

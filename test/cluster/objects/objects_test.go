@@ -4,8 +4,10 @@ package objects_test
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -132,7 +134,7 @@ func TestWhatAnAppFinds(t *testing.T) {
 	for _, o := range all(set)[1:] {
 		s.apply(o)
 	}
-	got := s.ask(st)
+	got := s.ask(st, set.Port)
 
 	if got.UID != objects.DefaultUser || !slices.Contains(got.Groups, objects.DefaultUser) {
 		t.Errorf("it runs as %d:%d, groups %v", got.UID, got.GID, got.Groups)
@@ -181,7 +183,7 @@ func TestWhatAnAppFinds(t *testing.T) {
 }
 
 // ask takes the gate off the pod, and asks the app.
-func (s *space) ask(st objects.Start) (f found) {
+func (s *space) ask(st objects.Start, port int) (f found) {
 	s.Helper()
 	address := ""
 	s.eventually("a pod that answers", func() bool {
@@ -201,7 +203,7 @@ func (s *space) ask(st objects.Start) (f found) {
 		if address, _, _ = unstructured.NestedString(pod.Object, "status", "podIP"); address == "" {
 			return false
 		}
-		answer, err := http.Get("http://" + address + "/")
+		answer, err := http.Get("http://" + net.JoinHostPort(address, strconv.Itoa(port)))
 		if err != nil {
 			return false
 		}

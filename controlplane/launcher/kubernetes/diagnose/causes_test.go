@@ -40,6 +40,12 @@ var deaf = of(func(spec *corev1.PodSpec) {
 	}
 })
 
+// once keeps the node from running the app again, as of Kubernetes 1.35.
+var once = of(func(spec *corev1.PodSpec) {
+	never := corev1.ContainerRestartPolicyNever
+	spec.Containers[0].RestartPolicy = &never
+})
+
 // causes of images, of containers, and of their ends; see also placementCauses
 // and endCauses.
 var causes = append([]cause{
@@ -82,6 +88,11 @@ var causes = append([]cause{
 		want: want{stage: controlplane.StageStarting, ended: true, code: controlplane.WaveServerMissing, says: []string{"there is no waved"}}},
 	{name: "out of memory", provoke: pod(args("eat", "200"), limits(corev1.ResourceMemory, "32Mi")),
 		want: want{stage: controlplane.StageStarting, ended: true, code: controlplane.OOM, says: []string{"32Mi", "Runtime.MemoryLimit"}}},
+	{name: "exit 1 for good", provoke: pod(args("exit", "1"), once), want: want{stage: controlplane.StageStarting, ended: true, code: controlplane.Crashed, says: []string{"exit code 1"}}},
+	{name: "exit 0 for good", provoke: pod(args("exit", "0"), once), want: want{stage: controlplane.StageStarting, ended: true, code: controlplane.Crashed, says: []string{"exit code 0"}}},
+	{name: "out of memory for good", provoke: pod(args("eat", "200"), limits(corev1.ResourceMemory, "32Mi"), once),
+		want: want{stage: controlplane.StageStarting, ended: true, code: controlplane.OOM, says: []string{"32Mi"}}},
+	{name: "program absent for good", provoke: pod(command("/nope"), once), want: want{stage: controlplane.StageStarting, ended: true, code: controlplane.Crashed, says: []string{"/nope is not in the image"}}},
 	{name: "liveness", provoke: pod(deaf), want: want{stage: controlplane.StageStarting, ended: true, code: controlplane.Crashed, says: []string{"probe"}}},
 
 	{name: "prepared", provoke: pod(prepares("bundle", "exit", "0"), prepares("dependencies", "exit", "0")), want: want{stage: controlplane.StageStarting}},

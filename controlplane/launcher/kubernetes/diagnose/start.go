@@ -60,6 +60,16 @@ func Deployment(d *appsv1.Deployment) Verdict {
 	return refused(message)
 }
 
+// Refused says why the API server does not accept one of a start's objects, by
+// what it answered.
+func Refused(message string) controlplane.Reason {
+	v := refused(message)
+	if !v.Ended && v.Reason.Code == controlplane.LauncherDown {
+		return *reason(controlplane.LauncherDown, "the cluster does not accept what the app needs: %s", quote(message))
+	}
+	return *v.Reason
+}
+
 var exceeded = regexp.MustCompile(`exceeded quota: ([^,]{1,253}), requested: (.{1,200}), used: (.{1,200}), limited: (.{1,200})`)
 
 // refused is for a pod that the cluster does not accept.
@@ -71,8 +81,8 @@ func refused(message string) Verdict {
 		v.Text = "it waits for room within the cluster's quota"
 		v.Reason = reason(controlplane.Quota, "the quota of the cluster's namespace is used up; wait until other apps sleep, or ask its operators for more")
 		if m := exceeded.FindStringSubmatch(message); m != nil {
-			v.Reason = reason(controlplane.Quota, "the quota of the cluster's namespace is used up: the app asks for %s, and %s of %s is used; wait until other apps sleep, or ask its operators for more",
-				quote(m[2]), quote(m[3]), quote(m[4]))
+			v.Reason = reason(controlplane.Quota, "the quota of the cluster's namespace is used up: the app asks for %s, and of %s there is %s already; wait until other apps sleep, or ask its operators for more",
+				quote(m[2]), quote(m[4]), quote(m[3]))
 		}
 		return v
 	case has(message, "failed quota"):
@@ -86,7 +96,7 @@ func refused(message string) Verdict {
 	case has(message, "priorityclass"):
 		return final(reason(controlplane.LauncherDown, "the priority class that apps run with is missing in the cluster; its operators have to make it"))
 	case has(message, "is forbidden", "denied the request", "is invalid"):
-		return final(reason(controlplane.LauncherDown, "the cluster does not accept the app's pod: %s", quote(after(message, "is forbidden: "))))
+		return final(reason(controlplane.LauncherDown, "the cluster does not accept what the app needs: %s", quote(after(after(message, "is forbidden: "), "is invalid: "))))
 	}
 	v.Text = "the cluster does not make its pod yet; it is tried again"
 	v.Reason = reason(controlplane.LauncherDown, "the cluster could not make the app's pod; its operators find why in the events of its replica set")

@@ -196,6 +196,31 @@ func TestDeployment(t *testing.T) {
 	}
 }
 
+// TestRefused are answers of the API server itself.
+func TestRefused(t *testing.T) {
+	tests := []struct {
+		name, message string
+		code          controlplane.ReasonCode
+		says          string
+	}{
+		{"quota", `persistentvolumeclaims "i-app-volume" is forbidden: exceeded quota: q, requested: persistentvolumeclaims=1, used: persistentvolumeclaims=3, limited: persistentvolumeclaims=3`,
+			controlplane.Quota, "asks for persistentvolumeclaims=1"},
+		{"limits of volumes", `persistentvolumeclaims "i-app-volume" is forbidden: maximum storage usage per PersistentVolumeClaim is 1Gi, but request is 2Gi`, controlplane.Quota, "1Gi, but request is 2Gi"},
+		{"invalid", `Deployment.apps "i-app" is invalid: spec.template.spec.containers[0].resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1`,
+			controlplane.LauncherDown, "less than or equal to cpu limit"},
+		{"no right", `secrets is forbidden: User "slipway" cannot create resource "secrets"`, controlplane.LauncherDown, "cannot create"},
+		{"unknown", "what\nis this", controlplane.LauncherDown, "what is this"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r := diagnose.Refused(test.message)
+			if r.Code != test.code || !strings.Contains(r.Text, test.says) {
+				t.Errorf("got %s, want %s: …%s…", r, test.code, test.says)
+			}
+		})
+	}
+}
+
 // TestClaim are the claims that need a provisioner that fails.
 func TestClaim(t *testing.T) {
 	tests := []struct {

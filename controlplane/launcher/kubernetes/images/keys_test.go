@@ -51,3 +51,31 @@ func TestWhichKeyFits(t *testing.T) {
 		}
 	}
 }
+
+// FuzzPullSecrets holds that no document breaks the reader, and that none of its
+// errors repeats what it reads.
+func FuzzPullSecrets(f *testing.F) {
+	for _, seed := range []string{
+		`{"auths":{"https://index.docker.io/v1/":{"auth":"ZG9ja2VyOnBhc3M6d29yZA=="}}}`,
+		`{"auths":{"*.[example.com:5000/a":{"username":"u","password":"p","identitytoken":"t"}}}`,
+		`{"auths":{"":{}}}`, `{"auths":null}`, `[]`, `{"auths":hunter2}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	ref, err := name.ParseReference("registry.example.com:5000/team/app")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		all, err := readKeys([][]byte{text})
+		if err != nil {
+			if want := "read pull secrets: the 1. is no .dockerconfigjson; make it with kubectl create secret docker-registry"; err.Error() != want {
+				t.Errorf("error %v, want %s", err, want)
+			}
+			return
+		}
+		if _, err := all.Resolve(ref.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

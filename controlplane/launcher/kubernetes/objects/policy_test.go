@@ -35,6 +35,13 @@ var (
 
 func at(address string) somebody { return somebody{address: address} }
 
+// call is a connection that somebody begins.
+type call struct {
+	from, to somebody
+	port     int
+	protocol corev1.Protocol
+}
+
 // inCluster is where Slipway runs in the cluster, and the API server has a
 // public address.
 var inCluster = objects.Network{
@@ -55,71 +62,69 @@ var outside = objects.Network{
 
 func TestWhoReachesWhom(t *testing.T) {
 	for _, c := range []struct {
-		name     string
-		network  objects.Network
-		from, to somebody
-		port     int
-		protocol corev1.Protocol
-		want     bool
+		name    string
+		network objects.Network
+		call
+		want bool
 	}{
-		{"an edge reaches the app", inCluster, slipwayPod, app, 8080, "TCP", true},
-		{"an edge reaches an app with another port", inCluster, slipwayPod, otherApp, 80, "TCP", true},
-		{"an edge reaches no other port of it", inCluster, slipwayPod, app, 9000, "TCP", false},
-		{"nor by UDP", inCluster, slipwayPod, app, 8080, "UDP", false},
-		{"who lives beside the edges does not", inCluster, neighbour, app, 8080, "TCP", false},
-		{"nor who has their labels elsewhere", inCluster, somebody{namespace: "other", labels: slipwayPod.labels, address: "10.1.7.7"}, app, 8080, "TCP", false},
-		{"nor who lives beside the instances", inCluster, bystander, app, 8080, "TCP", false},
-		{"nor who is outside", inCluster, at("198.51.100.1"), app, 8080, "TCP", false},
-		{"an edge outside reaches the app", outside, at("192.0.2.17"), app, 8080, "TCP", true},
-		{"its neighbour does not", outside, at("192.0.2.33"), app, 8080, "TCP", false},
-		{"nor does a pod", outside, slipwayPod, app, 8080, "TCP", false},
-		{"without settings any pod reaches the app", objects.Network{}, neighbour, app, 8080, "TCP", true},
-		{"no other port of it", objects.Network{}, neighbour, app, 9000, "TCP", false},
-		{"who is outside does not", objects.Network{}, at("198.51.100.1"), app, 8080, "TCP", false},
-		{"nor does another instance", objects.Network{}, otherApp, app, 8080, "TCP", false},
-		{"nor one of another namespace", objects.Network{}, somebody{namespace: "other", labels: app.labels, address: "10.1.9.9"}, app, 8080, "TCP", false},
-		{"and the app reaches no pod", objects.Network{}, app, neighbour, 2379, "TCP", false},
-		{"but the internet", objects.Network{}, app, at("198.51.100.1"), 443, "TCP", true},
-		{"an instance reaches no other", inCluster, app, otherApp, 80, "TCP", false},
-		{"nor where edges are outside", outside, app, otherApp, 80, "TCP", false},
-		{"nor who lives beside it", inCluster, app, bystander, 80, "TCP", false},
+		{"an edge reaches the app", inCluster, call{slipwayPod, app, 8080, "TCP"}, true},
+		{"an edge reaches an app with another port", inCluster, call{slipwayPod, otherApp, 80, "TCP"}, true},
+		{"an edge reaches no other port of it", inCluster, call{slipwayPod, app, 9000, "TCP"}, false},
+		{"nor by UDP", inCluster, call{slipwayPod, app, 8080, "UDP"}, false},
+		{"who lives beside the edges does not", inCluster, call{neighbour, app, 8080, "TCP"}, false},
+		{"nor who has their labels elsewhere", inCluster, call{somebody{namespace: "other", labels: slipwayPod.labels, address: "10.1.7.7"}, app, 8080, "TCP"}, false},
+		{"nor who lives beside the instances", inCluster, call{bystander, app, 8080, "TCP"}, false},
+		{"nor who is outside", inCluster, call{at("198.51.100.1"), app, 8080, "TCP"}, false},
+		{"an edge outside reaches the app", outside, call{at("192.0.2.17"), app, 8080, "TCP"}, true},
+		{"its neighbour does not", outside, call{at("192.0.2.33"), app, 8080, "TCP"}, false},
+		{"nor does a pod", outside, call{slipwayPod, app, 8080, "TCP"}, false},
+		{"without settings any pod reaches the app", objects.Network{}, call{neighbour, app, 8080, "TCP"}, true},
+		{"no other port of it", objects.Network{}, call{neighbour, app, 9000, "TCP"}, false},
+		{"who is outside does not", objects.Network{}, call{at("198.51.100.1"), app, 8080, "TCP"}, false},
+		{"nor does another instance", objects.Network{}, call{otherApp, app, 8080, "TCP"}, false},
+		{"nor one of another namespace", objects.Network{}, call{somebody{namespace: "other", labels: app.labels, address: "10.1.9.9"}, app, 8080, "TCP"}, false},
+		{"and the app reaches no pod", objects.Network{}, call{app, neighbour, 2379, "TCP"}, false},
+		{"but the internet", objects.Network{}, call{app, at("198.51.100.1"), 443, "TCP"}, true},
+		{"an instance reaches no other", inCluster, call{app, otherApp, 80, "TCP"}, false},
+		{"nor where edges are outside", outside, call{app, otherApp, 80, "TCP"}, false},
+		{"nor who lives beside it", inCluster, call{app, bystander, 80, "TCP"}, false},
 
-		{"the internet", inCluster, app, at("198.51.100.1"), 443, "TCP", true},
-		{"the internet by UDP", inCluster, app, at("198.51.100.1"), 443, "UDP", true},
-		{"the internet by IPv6", inCluster, app, at("2001:db8::1"), 443, "TCP", true},
-		{"the cluster's name servers", inCluster, app, dns, 53, "UDP", true},
-		{"by TCP", inCluster, app, dns, 53, "TCP", true},
-		{"the port of OpenShift's", inCluster, app, dns, 5353, "UDP", true},
-		{"nothing else of theirs", inCluster, app, dns, 9153, "TCP", false},
-		{"nothing else of kube-system", inCluster, app, proxy, 53, "UDP", false},
-		{"the name server of the node", outside, app, at("169.254.20.10"), 53, "UDP", true},
-		{"nothing else of the node", outside, app, at("169.254.20.10"), 80, "TCP", false},
-		{"the control plane's port of bundles", inCluster, app, slipwayPod, 8443, "TCP", true},
-		{"no other of its ports", inCluster, app, slipwayPod, 2019, "TCP", false},
-		{"the control plane outside", outside, app, at("10.0.5.9"), 443, "TCP", true},
-		{"no other of its ports outside", outside, app, at("10.0.5.9"), 2379, "TCP", false},
-		{"etcd beside it", inCluster, app, neighbour, 2379, "TCP", false},
-		{"metadata", inCluster, app, at("169.254.169.254"), 80, "TCP", false},
-		{"metadata by IPv6", inCluster, app, at("fd00:ec2::254"), 80, "TCP", false},
-		{"metadata by NAT64", inCluster, app, at("64:ff9b::a9fe:a9fe"), 80, "TCP", false},
-		{"Azure's", inCluster, app, at("168.63.129.16"), 80, "TCP", false},
-		{"Alibaba's", inCluster, app, at("100.100.100.200"), 80, "TCP", false},
-		{"Oracle's", inCluster, app, at("192.0.0.192"), 80, "TCP", false},
-		{"the node's link", inCluster, app, at("fe80::1"), 80, "TCP", false},
-		{"the API server's public address", inCluster, app, at("203.0.113.7"), 443, "TCP", false},
-		{"its neighbour", inCluster, app, at("203.0.113.8"), 443, "TCP", true},
-		{"the API server's Service", inCluster, app, at("10.96.0.1"), 443, "TCP", false},
-		{"nodes", inCluster, app, at("192.168.4.4"), 10250, "TCP", false},
-		{"nodes by IPv6", inCluster, app, at("fd12::4"), 10250, "TCP", false},
-		{"an allowed database", inCluster, app, at("10.9.1.1"), 5432, "TCP", true},
-		{"what is denied beside it", inCluster, app, at("10.9.9.1"), 5432, "TCP", false},
+		{"the internet", inCluster, call{app, at("198.51.100.1"), 443, "TCP"}, true},
+		{"the internet by UDP", inCluster, call{app, at("198.51.100.1"), 443, "UDP"}, true},
+		{"the internet by IPv6", inCluster, call{app, at("2001:db8::1"), 443, "TCP"}, true},
+		{"the cluster's name servers", inCluster, call{app, dns, 53, "UDP"}, true},
+		{"by TCP", inCluster, call{app, dns, 53, "TCP"}, true},
+		{"the port of OpenShift's", inCluster, call{app, dns, 5353, "UDP"}, true},
+		{"nothing else of theirs", inCluster, call{app, dns, 9153, "TCP"}, false},
+		{"nothing else of kube-system", inCluster, call{app, proxy, 53, "UDP"}, false},
+		{"the name server of the node", outside, call{app, at("169.254.20.10"), 53, "UDP"}, true},
+		{"nothing else of the node", outside, call{app, at("169.254.20.10"), 80, "TCP"}, false},
+		{"the control plane's port of bundles", inCluster, call{app, slipwayPod, 8443, "TCP"}, true},
+		{"no other of its ports", inCluster, call{app, slipwayPod, 2019, "TCP"}, false},
+		{"the control plane outside", outside, call{app, at("10.0.5.9"), 443, "TCP"}, true},
+		{"no other of its ports outside", outside, call{app, at("10.0.5.9"), 2379, "TCP"}, false},
+		{"etcd beside it", inCluster, call{app, neighbour, 2379, "TCP"}, false},
+		{"metadata", inCluster, call{app, at("169.254.169.254"), 80, "TCP"}, false},
+		{"metadata by IPv6", inCluster, call{app, at("fd00:ec2::254"), 80, "TCP"}, false},
+		{"metadata by NAT64", inCluster, call{app, at("64:ff9b::a9fe:a9fe"), 80, "TCP"}, false},
+		{"Azure's", inCluster, call{app, at("168.63.129.16"), 80, "TCP"}, false},
+		{"Alibaba's", inCluster, call{app, at("100.100.100.200"), 80, "TCP"}, false},
+		{"Oracle's", inCluster, call{app, at("192.0.0.192"), 80, "TCP"}, false},
+		{"the node's link", inCluster, call{app, at("fe80::1"), 80, "TCP"}, false},
+		{"the API server's public address", inCluster, call{app, at("203.0.113.7"), 443, "TCP"}, false},
+		{"its neighbour", inCluster, call{app, at("203.0.113.8"), 443, "TCP"}, true},
+		{"the API server's Service", inCluster, call{app, at("10.96.0.1"), 443, "TCP"}, false},
+		{"nodes", inCluster, call{app, at("192.168.4.4"), 10250, "TCP"}, false},
+		{"nodes by IPv6", inCluster, call{app, at("fd12::4"), 10250, "TCP"}, false},
+		{"an allowed database", inCluster, call{app, at("10.9.1.1"), 5432, "TCP"}, true},
+		{"what is denied beside it", inCluster, call{app, at("10.9.9.1"), 5432, "TCP"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			policy, err := objects.Policy(objects.Settings{Namespace: "apps", Network: &c.network})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := allowed(t, policy, c.from, c.to, c.port, c.protocol); got != c.want {
+			if got := allowed(t, policy, c.call); got != c.want {
 				t.Errorf("allowed: %v, want %v", got, c.want)
 			}
 		})
@@ -180,15 +185,15 @@ func TestNetworksThatCannotBe(t *testing.T) {
 }
 
 // allowed says what a network of this one policy lets through.
-func allowed(t *testing.T, p *networkingv1.NetworkPolicy, from, to somebody, port int, protocol corev1.Protocol) bool {
+func allowed(t *testing.T, p *networkingv1.NetworkPolicy, c call) bool {
 	t.Helper()
-	if selects(t, p, to) && !slices.ContainsFunc(p.Spec.Ingress, func(r networkingv1.NetworkPolicyIngressRule) bool {
-		return anyPeer(t, r.From, from, p.Namespace) && anyPort(r.Ports, to, port, protocol)
+	if selects(t, p, c.to) && !slices.ContainsFunc(p.Spec.Ingress, func(r networkingv1.NetworkPolicyIngressRule) bool {
+		return anyPeer(t, r.From, c.from, p.Namespace) && anyPort(r.Ports, c)
 	}) {
 		return false
 	}
-	return !selects(t, p, from) || slices.ContainsFunc(p.Spec.Egress, func(r networkingv1.NetworkPolicyEgressRule) bool {
-		return anyPeer(t, r.To, to, p.Namespace) && anyPort(r.Ports, to, port, protocol)
+	return !selects(t, p, c.from) || slices.ContainsFunc(p.Spec.Egress, func(r networkingv1.NetworkPolicyEgressRule) bool {
+		return anyPeer(t, r.To, c.to, p.Namespace) && anyPort(r.Ports, c)
 	})
 }
 
@@ -226,18 +231,18 @@ func anyPeer(t *testing.T, list []networkingv1.NetworkPolicyPeer, who somebody, 
 	})
 }
 
-func anyPort(list []networkingv1.NetworkPolicyPort, to somebody, port int, protocol corev1.Protocol) bool {
+func anyPort(list []networkingv1.NetworkPolicyPort, c call) bool {
 	return len(list) == 0 || slices.ContainsFunc(list, func(p networkingv1.NetworkPolicyPort) bool {
-		if p.Protocol != nil && *p.Protocol != protocol {
+		if p.Protocol != nil && *p.Protocol != c.protocol {
 			return false
 		}
 		switch {
 		case p.Port == nil:
 			return true
 		case p.Port.Type == intstr.String:
-			number, named := to.ports[p.Port.StrVal]
-			return named && number == port
+			number, named := c.to.ports[p.Port.StrVal]
+			return named && number == c.port
 		}
-		return p.Port.IntValue() == port
+		return p.Port.IntValue() == c.port
 	})
 }
