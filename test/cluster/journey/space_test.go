@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	authv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -37,6 +38,8 @@ type space struct {
 	role    *rbacv1.Role
 	account string // the name of the user that the API server sees
 	file    string // its kubeconfig
+
+	left, back time.Time // of the API server, where the test has restarted it
 }
 
 // newSpace makes both; they go with the test.
