@@ -160,7 +160,7 @@ func TestWhichCallsAreMadeAgain(t *testing.T) {
 
 // noRight is in the words of the API server's authorizer.
 var noRight = apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "x",
-	errors.New(`User "system:serviceaccount:a:b" cannot patch resource "pods" in API group "" in the namespace "a"`))
+	errors.New(`User "system:serviceaccount:a:b" cannot patch resource "pods" in API group "" in the namespace "a"`)) //nolint:staticcheck // its capital is the API server's
 
 func TestARightThatIsMissingIsNotWaitedForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

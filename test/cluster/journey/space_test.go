@@ -49,6 +49,7 @@ func newSpace(t *testing.T) *space {
 	if err != nil {
 		t.Fatal(err)
 	}
+	config.WarningHandler = rest.NoWarnings{} // that some kinds are old
 	s := &space{t: t, rest: config, file: filepath.Join(t.TempDir(), "kubeconfig")}
 	if s.admin, err = kubernetes.NewForConfig(config); err != nil {
 		t.Fatal(err)
