@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -21,6 +22,11 @@ import (
 // callTimeout bounds one try of one call. A call without an answer is made
 // again: each of them finds out what became of the one before.
 const callTimeout = 10 * time.Second
+
+// rightsTimeout is how long calls that the account has no right to are made
+// again. An API server that has just begun knows nobody's rights until it has
+// read its roles, which takes it less than a second, and refuses until then.
+const rightsTimeout = 10 * time.Second
 
 // api is the API server, and the one namespace of it.
 type api struct {
@@ -79,9 +85,17 @@ func insist(ctx context.Context, call func(context.Context) error) error {
 func persist(ctx context.Context, call func() error) error {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = 50*time.Millisecond, 2*time.Second
+	var unknown time.Time // since when the account has no right
 	for {
 		err := call()
-		if err == nil || !passes(err) {
+		again := passes(err)
+		if mayNot(err) {
+			if unknown.IsZero() {
+				unknown = time.Now()
+			}
+			again = time.Since(unknown) < rightsTimeout
+		}
+		if err == nil || !again {
 			return err
 		}
 		timer := time.NewTimer(max(wait.NextBackOff(), asked(err)))
@@ -107,6 +121,13 @@ func passes(err error) bool {
 		}
 	}
 	return true // it has not been answered
+}
+
+// mayNot reports whether the account has no right to the call, and so whether the
+// call got no further. What the cluster refuses for what is in it, such as a pod
+// above the quota, is forbidden in other words.
+func mayNot(err error) bool {
+	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), `is forbidden: User "`)
 }
 
 // asked is the pause that the API server asks for.

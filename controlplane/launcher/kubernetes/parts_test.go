@@ -132,7 +132,8 @@ func TestWhichCallsAreMadeAgain(t *testing.T) {
 		{"unavailable", apierrors.NewServiceUnavailable("no"), true},
 		{"not there", apierrors.NewNotFound(pods, "x"), false},
 		{"a conflict", apierrors.NewConflict(pods, "x", nil), false},
-		{"forbidden", apierrors.NewForbidden(pods, "x", nil), false},
+		{"above the quota", apierrors.NewForbidden(pods, "x", errors.New("exceeded quota: q")), false},
+		{"no right, or none yet", noRight, true},
 		{"another leads", fmt.Errorf("epoch 3: %w", launcher.ErrFenced), false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -155,6 +156,20 @@ func TestWhichCallsAreMadeAgain(t *testing.T) {
 	if err := insist(ctx, func(context.Context) error { return io.EOF }); !errors.Is(err, context.Canceled) || !errors.Is(err, io.EOF) {
 		t.Errorf("once its context has ended: %v", err)
 	}
+}
+
+// noRight is in the words of the API server's authorizer.
+var noRight = apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "x",
+	errors.New(`User "system:serviceaccount:a:b" cannot patch resource "pods" in API group "" in the namespace "a"`)) //nolint:staticcheck // its capital is the API server's
+
+func TestARightThatIsMissingIsNotWaitedForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		err := insist(t.Context(), func(context.Context) error { return noRight })
+		if took := time.Since(began); !apierrors.IsForbidden(err) || took < rightsTimeout || took > rightsTimeout+4*time.Second {
+			t.Errorf("after %s: %v", took, err)
+		}
+	})
 }
 
 func TestWhatTheClusterRefuses(t *testing.T) {

@@ -104,6 +104,7 @@ func TestTheAPIServerIsAway(t *testing.T) {
 	}
 	eventually(t, "the API server is back", func() bool { return !isAway() })
 	back := time.Now()
+	h.left, h.back = began, back
 	figure(t, "the API server was away for %s", back.Sub(began).Round(time.Millisecond))
 	if got := (<-woken).said(t).Instance; got != asleep.ID {
 		t.Errorf("%s answers for %s", got, asleep.ID)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	authv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -37,6 +38,8 @@ type space struct {
 	role    *rbacv1.Role
 	account string // the name of the user that the API server sees
 	file    string // its kubeconfig
+
+	left, back time.Time // of the API server, where the test has restarted it
 }
 
 // newSpace makes both; they go with the test.
@@ -46,6 +49,7 @@ func newSpace(t *testing.T) *space {
 	if err != nil {
 		t.Fatal(err)
 	}
+	config.WarningHandler = rest.NoWarnings{} // that some kinds are old
 	s := &space{t: t, rest: config, file: filepath.Join(t.TempDir(), "kubeconfig")}
 	if s.admin, err = kubernetes.NewForConfig(config); err != nil {
 		t.Fatal(err)
