@@ -3,6 +3,7 @@ package scale
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net"
 	"net/http"
@@ -23,8 +24,7 @@ import (
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
-// rounds is how often an instance is woken, and a bare Deployment scaled.
-const rounds = 30
+var rounds = flag.Int("rounds", 30, "how often an instance is woken, and a bare Deployment scaled")
 
 // BenchmarkWake wakes an instance by a visit and puts it to sleep by the API; in
 // turns with it, a Deployment of the same pod that Slipway knows nothing of is
@@ -51,12 +51,14 @@ func BenchmarkWake(b *testing.B) {
 	h.copyDeployment(b, id)
 	figures := map[string][]time.Duration{}
 	var ratios []float64
-	for range rounds {
+	for round := range *rounds {
 		bare := h.scale(b, s, figures)
 		if err := h.sleep(b.Context(), id); err != nil {
 			b.Fatal(err)
 		}
-		ratios = append(ratios, float64(h.wake(b, s, id, figures))/float64(bare))
+		visit := h.wake(b, s, id, figures)
+		b.Logf("round %d: scaled %s, woken %s", round+1, bare.Round(time.Millisecond), visit.Round(time.Millisecond))
+		ratios = append(ratios, float64(visit)/float64(bare))
 	}
 	for name, of := range figures {
 		b.ReportMetric(percentile(of, 0.5), name+"-p50-ms")

@@ -9,8 +9,8 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 )
@@ -42,28 +42,30 @@ const barely = "slipway.test/owner"
 func newSight(t testing.TB, h *house) *sight {
 	t.Helper()
 	s := &sight{news: make(chan struct{}), seen: map[string]*[steps]time.Time{}}
-	ctx, cancel := context.WithCancel(context.Background())
-	var all sync.WaitGroup
-	t.Cleanup(func() { cancel(); all.Wait() })
-	pods, err := h.cluster.CoreV1().Pods(h.space).Watch(ctx, metav1.ListOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	deployments, err := h.cluster.AppsV1().Deployments(h.space).Watch(ctx, metav1.ListOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, w := range []watch.Interface{pods, deployments} {
-		all.Go(func() {
-			for e := range w.ResultChan() {
-				s.note(e, time.Now())
+	factory := informers.NewSharedInformerFactoryWithOptions(h.cluster, 0, informers.WithNamespace(h.space))
+	handler := cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(o any) { s.note(o, false, time.Now()) },
+		UpdateFunc: func(_, o any) { s.note(o, false, time.Now()) },
+		DeleteFunc: func(o any) {
+			if last, ok := o.(cache.DeletedFinalStateUnknown); ok {
+				o = last.Obj
 			}
-		})
+			s.note(o, true, time.Now())
+		},
 	}
+	for _, i := range []cache.SharedIndexInformer{factory.Core().V1().Pods().Informer(), factory.Apps().V1().Deployments().Informer()} {
+		if _, err := i.AddEventHandler(handler); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	factory.Start(ctx.Done())
+	factory.WaitForCacheSync(ctx.Done())
+	t.Cleanup(func() { cancel(); factory.Shutdown() })
 	return s
 }
 
-func (s *sight) note(e watch.Event, at time.Time) {
+func (s *sight) note(o any, deleted bool, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	mark := func(of map[string]string, step step, so bool) {
@@ -71,17 +73,20 @@ func (s *sight) note(e watch.Event, at time.Time) {
 			times[step] = at
 		}
 	}
-	switch o := e.Object.(type) {
+	switch o := o.(type) {
 	case *appsv1.Deployment:
 		mark(o.Labels, scaled, o.Spec.Replicas != nil && *o.Spec.Replicas == 1)
 	case *corev1.Pod:
-		mark(o.Labels, made, e.Type == watch.Added)
+		mark(o.Labels, gone, deleted)
+		if deleted || o.DeletionTimestamp != nil {
+			break // it may be the one before
+		}
+		mark(o.Labels, made, true)
 		mark(o.Labels, let, len(o.Spec.SchedulingGates) == 0)
 		mark(o.Labels, scheduled, o.Spec.NodeName != "")
 		for _, c := range o.Status.ContainerStatuses {
 			mark(o.Labels, running, c.State.Running != nil && o.Status.PodIP != "")
 		}
-		mark(o.Labels, gone, e.Type == watch.Deleted)
 	}
 	close(s.news)
 	s.news = make(chan struct{})
