@@ -13,7 +13,7 @@ import (
 // rendered: a dry run, with the kinds of the Gateway API and of the Prometheus
 // operator defined. A warning is a failure, as of Pod Security.
 func TestServerTakes(t *testing.T) {
-	needs(t, "kubectl")
+	needs(t)
 	kubectl(t, "apply", "--server-side", "--force-conflicts", "-f", filepath.Join(os.Getenv("LAB_BIN"), "crds"))
 	kubectl(t, "wait", "--for=condition=Established", "--timeout=60s", "crd/httproutes.gateway.networking.k8s.io", "crd/servicemonitors.monitoring.coreos.com")
 	namespace(t, "chart-dry-run")

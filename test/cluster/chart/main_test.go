@@ -175,7 +175,9 @@ func parse(t *testing.T, text string) (all objects) {
 	return all
 }
 
-func needs(t *testing.T, programs ...string) {
+// needs is the head of every test here.
+func needs(t *testing.T) {
 	t.Helper()
-	slipwaytest.Needs(t, append(programs, "helm")...)
+	slipwaytest.NeedsCluster(t)
+	slipwaytest.Needs(t, "helm", "kubectl")
 }

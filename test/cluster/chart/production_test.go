@@ -35,7 +35,7 @@ spec:
 // TestProduction installs edges and a control plane beside an etcd, and upgrades
 // them under load: no visitor is to see an error.
 func TestProduction(t *testing.T) {
-	needs(t, "kubectl")
+	needs(t)
 	space := fmt.Sprintf("chart-production-%d", os.Getpid())
 	kubectl(t, "create", "namespace", space)
 	t.Cleanup(func() { kubectl(t, "delete", "namespace", space, "--ignore-not-found", "--wait=false") })

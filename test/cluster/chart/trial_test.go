@@ -15,7 +15,7 @@ import (
 // TestTrial installs the trial as its notes tell to, uses it, upgrades it and
 // takes it away.
 func TestTrial(t *testing.T) {
-	needs(t, "kubectl")
+	needs(t)
 	space := fmt.Sprintf("chart-trial-%d", os.Getpid())
 	port := freePort(t)
 	v := trial.with(values{
