@@ -64,7 +64,7 @@ func newNodes(t testing.TB, h *house, n int) *nodes {
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, r.Host)
 	})}
-	go server.Serve(listener) //nolint:errcheck // ends with Close
+	go func() { _ = server.Serve(listener) }() // ends with Close
 	t.Cleanup(func() { server.Close() })
 	s := &nodes{
 		cluster: h.cluster, space: h.space, port: port(listener.Addr().String()), workers: make(chan struct{}, 32),
