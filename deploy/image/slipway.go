@@ -18,9 +18,9 @@ import (
 const User = "65532:65532"
 
 // Slipway is the image of Slipway: static programs in /usr/bin, slipway, its entry
-// point, first and slipway-pod after it, and beside them nothing but what they look for: the
-// roots that Mozilla trusts, as of the module golang.org/x/crypto/x509roots in
-// go.mod, the names of root and nonroot, and /tmp.
+// point, first and slipway-pod after it, and beside them nothing but what they
+// look for: the roots that Mozilla trusts, as of the module
+// golang.org/x/crypto/x509roots in go.mod, the names of root and nonroot, and /tmp.
 func Slipway(version string, programs ...string) (Spec, error) {
 	s := Spec{
 		User: User, WorkingDir: "/", Ports: []string{"8080/tcp", "8443/tcp"},
