@@ -2,7 +2,9 @@ package launcher_test
 
 import (
 	"context"
+	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -155,4 +157,12 @@ func answers(endpoint string) bool {
 		c.Close()
 	}
 	return err == nil
+}
+
+// exit has the workload that serves there end with a code.
+func exit(endpoint string, code int) {
+	if resp, err := http.Get(fmt.Sprintf("http://%s/exit?code=%d", endpoint, code)); err == nil {
+		resp.Body.Close()
+	}
+	http.DefaultClient.CloseIdleConnections()
 }
