@@ -170,12 +170,12 @@ func TestTheExampleAdaptsAndValidates(t *testing.T) {
 // launcher process.
 func onKubernetes(t *testing.T, text string) string {
 	t.Helper()
-	processes := regexp.MustCompile(`(?ms)^\t\tlauncher process \{\n.*?^\t\t\}\n`)
-	pods := regexp.MustCompile(`(?ms)^\t\t# launcher kubernetes \{\n.*?^\t\t# \}\n`)
+	processes := regexp.MustCompile(`(?s)\n\t\tlauncher process \{\n.*?\n\t\t\}\n`)
+	pods := regexp.MustCompile(`(?s)\n\t\t# launcher kubernetes \{\n.*?\n\t\t# \}\n`)
 	if !processes.MatchString(text) || !pods.MatchString(text) {
 		t.Fatal("the example has no launcher process, or no launcher kubernetes that is commented out")
 	}
-	text = pods.ReplaceAllStringFunc(processes.ReplaceAllString(text, ""), func(block string) string {
+	text = pods.ReplaceAllStringFunc(processes.ReplaceAllString(text, "\n"), func(block string) string {
 		block = regexp.MustCompile(`(?m)^\t\t#$`).ReplaceAllString(block, "")
 		return regexp.MustCompile(`(?m)^\t\t# `).ReplaceAllString(block, "\t\t")
 	})
