@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -142,20 +143,41 @@ func TestValidatingOpensNothing(t *testing.T) {
 }
 
 func TestTheExampleAdaptsAndValidates(t *testing.T) {
-	text, err := os.ReadFile("../Caddyfile.example")
+	raw, err := os.ReadFile("../Caddyfile.example")
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	certtest.SelfSigned(t, "apps.example.com", "*.apps.example.com").Write(t, filepath.Join(dir, "wildcard"))
-	got, warnings, err := adapt(t, strings.NewReplacer("/etc/slipway", dir, "/var/lib/slipway", dir, "/run/slipway", dir).Replace(string(text)))
-	if err != nil {
-		t.Fatal(err)
+	text := string(raw)
+	for name, text := range map[string]string{"as it is": text, "on Kubernetes": onKubernetes(t, text)} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			certtest.SelfSigned(t, "apps.example.com", "*.apps.example.com").Write(t, filepath.Join(dir, "wildcard"))
+			got, warnings, err := adapt(t, strings.NewReplacer("/etc/slipway", dir, "/var/lib/slipway", dir, "/run/slipway", dir).Replace(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, w := range warnings {
+				t.Errorf("warning: %s", w)
+			}
+			if err := validate(t, got); err != nil {
+				t.Error(err)
+			}
+		})
 	}
-	for _, w := range warnings {
-		t.Errorf("warning: %s", w)
+}
+
+// onKubernetes is the example with its launcher kubernetes in the place of
+// launcher process.
+func onKubernetes(t *testing.T, text string) string {
+	t.Helper()
+	processes := regexp.MustCompile(`(?s)\n\t\tlauncher process \{\n.*?\n\t\t\}\n`)
+	pods := regexp.MustCompile(`(?s)\n\t\t# launcher kubernetes \{\n.*?\n\t\t# \}\n`)
+	if !processes.MatchString(text) || !pods.MatchString(text) {
+		t.Fatal("the example has no launcher process, or no launcher kubernetes that is commented out")
 	}
-	if err := validate(t, got); err != nil {
-		t.Error(err)
-	}
+	text = pods.ReplaceAllStringFunc(processes.ReplaceAllString(text, "\n"), func(block string) string {
+		block = regexp.MustCompile(`(?m)^\t\t#$`).ReplaceAllString(block, "")
+		return regexp.MustCompile(`(?m)^\t\t# `).ReplaceAllString(block, "\t\t")
+	})
+	return strings.Replace(text, "# image registry", "image registry", 1)
 }

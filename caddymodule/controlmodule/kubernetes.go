@@ -1,6 +1,7 @@
 package controlmodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -178,8 +179,8 @@ func (k *Kubernetes) Open(log *zap.Logger) (launcher.Launcher, error) {
 	}
 	c := kubernetes.Config{
 		REST: config, Objects: k.objects(namespace), DataDir: dir,
-		ScheduleTimeout: limitOr(time.Duration(k.ScheduleTimeout), kubernetes.DefaultScheduleTimeout),
-		StartTimeout:    limitOr(time.Duration(k.StartTimeout), kubernetes.DefaultStartTimeout), Log: log.Named("kubernetes"),
+		ScheduleTimeout: cmp.Or(time.Duration(k.ScheduleTimeout), kubernetes.DefaultScheduleTimeout),
+		StartTimeout:    cmp.Or(time.Duration(k.StartTimeout), kubernetes.DefaultStartTimeout), Log: log.Named("kubernetes"),
 	}
 	if err := k.run(&c); err != nil {
 		return nil, err

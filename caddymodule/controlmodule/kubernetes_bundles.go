@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"time"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -113,12 +112,4 @@ func (k *KubernetesBundles) bundleModes() []controlplane.AppMode {
 		return nil
 	}
 	return objects.BundleModes
-}
-
-// limitOr is a limit of a start, or its default.
-func limitOr(d, otherwise time.Duration) time.Duration {
-	if d > 0 {
-		return d
-	}
-	return otherwise
 }

@@ -18,9 +18,9 @@ import (
 const User = "65532:65532"
 
 // Slipway is the image of Slipway: static programs in /usr/bin, slipway, its entry
-// point, first and slipway-pod after it, and beside them nothing but what they look for: the
-// roots that Mozilla trusts, as of the module golang.org/x/crypto/x509roots in
-// go.mod, the names of root and nonroot, and /tmp.
+// point, first and slipway-pod after it, and beside them nothing but what they
+// look for: the roots that Mozilla trusts, as of the module
+// golang.org/x/crypto/x509roots in go.mod, the names of root and nonroot, and /tmp.
 func Slipway(version string, programs ...string) (Spec, error) {
 	s := Spec{
 		User: User, WorkingDir: "/", Ports: []string{"8080/tcp", "8443/tcp"},
@@ -33,7 +33,7 @@ func Slipway(version string, programs ...string) (Spec, error) {
 		Layers: [][]File{base(), nil},
 	}
 	for _, program := range programs {
-		architecture, err := staticELF(program)
+		architecture, err := Static(program)
 		if err != nil {
 			return s, fmt.Errorf("add %s: %w", program, err)
 		}
@@ -82,8 +82,10 @@ func roots() []byte {
 	return text.Bytes()
 }
 
-// staticELF is the architecture of a program that needs no other file to run.
-func staticELF(file string) (string, error) {
+// Static is the architecture, in Go's words, of a program for Linux that needs no
+// other file to run. One that does is an error, and one for another architecture
+// than amd64 and arm64.
+func Static(file string) (string, error) {
 	f, err := elf.Open(file)
 	if err != nil {
 		return "", err

@@ -68,7 +68,7 @@ func newFetch(s *step, b *inpod.Bundle) (*fetching, error) {
 	if len(b.CA) > 0 {
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(b.CA) {
-			return nil, fail(controlplane.LauncherDown, "the file of the launcher's setting control_plane … ca has no certificate in PEM")
+			return nil, fail(controlplane.LauncherDown, "the file of the launcher's setting control_ca has no certificate in PEM")
 		}
 	}
 	return &fetching{step: s, Bundle: b, client: &http.Client{

@@ -1,5 +1,5 @@
 // Package kubernetes is the launcher that runs each instance as a pod (spec
-// instances.md §5), in one namespace of a cluster. It needs Kubernetes 1.35 or
+// instances.md §5), in one namespace of a cluster. It needs Kubernetes 1.34 or
 // newer; 1.34 runs an app again by itself for the moment that its end takes to
 // be seen.
 //

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"time"
 
-	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -319,17 +318,10 @@ func (i *instance) wasReady(generation int64) bool {
 }
 
 // toldEnd reports whether the end of a start was told, or something newer.
-func (t *term) toldEnd(i *instance, s *start) bool {
+func (i *instance) toldEnd(s *start) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return s == nil || i.fact.Generation > s.Generation || i.fact.Generation == s.Generation && i.fact.State == launcher.Ended
-}
-
-// run does something in the background for as long as the term goes on.
-func (t *term) run(f func()) {
-	if !t.spawn(f) {
-		t.cfg.Log.Debug("the lead has ended", zap.Int64("epoch", t.epoch))
-	}
 }
 
 func reason(code controlplane.ReasonCode, format string, args ...any) *controlplane.Reason {

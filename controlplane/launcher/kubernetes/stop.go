@@ -48,7 +48,7 @@ func (t *term) stop(ctx context.Context, id string, generation int64, grace time
 		return err
 	}
 	t.changed(id)
-	err = i.await(ctx, func() bool { return t.quiet(id, generation, settled) && t.toldEnd(i, started) && !i.isKeeping() })
+	err = i.await(ctx, func() bool { return t.quiet(id, generation, settled) && i.toldEnd(started) && !i.isKeeping() })
 	if err == nil && ran {
 		t.dropSecret(ctx, i, started.Generation)
 	}

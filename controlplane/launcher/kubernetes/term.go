@@ -169,15 +169,13 @@ func (t *term) enter() bool {
 	return true
 }
 
-// spawn runs f for as long as the term goes on.
-func (t *term) spawn(f func()) bool {
+// run does something in the background, unless the term is over.
+func (t *term) run(f func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ended != nil {
-		return false
+	if t.ended == nil {
+		t.running.Go(f)
 	}
-	t.running.Go(f)
-	return true
 }
 
 // instance finds or begins what is known of an instance.

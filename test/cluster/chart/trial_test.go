@@ -3,13 +3,14 @@ package chart
 import (
 	"bufio"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
 // TestTrial installs the trial as its notes tell to, uses it, upgrades it and
@@ -17,9 +18,9 @@ import (
 func TestTrial(t *testing.T) {
 	needs(t)
 	space := fmt.Sprintf("chart-trial-%d", os.Getpid())
-	port := freePort(t)
+	port := slipwaytest.FreePort(t)
 	v := trial.with(values{
-		"baseURL":          fmt.Sprintf("http://localhost:%d", port),
+		"baseURL":          "http://localhost:" + port,
 		"fullnameOverride": space,
 		"settings":         values{"allowedImages": []string{`slipway\.test/.*`}, "baseURLSharing": true},
 	})
@@ -29,7 +30,7 @@ func TestTrial(t *testing.T) {
 	r.helm("test", "slipway", "--timeout", "90s")
 
 	end := r.forward(port)
-	r.connect = func() string { return fmt.Sprintf("127.0.0.1:%d", port) }
+	r.connect = func() string { return "127.0.0.1:" + port }
 	r.signIn("exec", space+"-0")
 	if who := r.slipway("", "whoami"); !strings.Contains(who, "admin") {
 		t.Errorf("the one who signed in is %q", who)
@@ -91,9 +92,9 @@ func (r *release) signIn(exec ...string) {
 }
 
 // forward brings a port of the trial's pod here, until the end of it.
-func (r *release) forward(port int) (end func()) {
+func (r *release) forward(port string) (end func()) {
 	r.t.Helper()
-	cmd := exec.Command("kubectl", "--namespace", r.namespace, "port-forward", "statefulset/"+r.namespace, fmt.Sprint(port))
+	cmd := exec.Command("kubectl", "--namespace", r.namespace, "port-forward", "statefulset/"+r.namespace, port)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		r.t.Fatal(err)
@@ -108,16 +109,6 @@ func (r *release) forward(port int) (end func()) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 func eventually(t *testing.T, within time.Duration, what string, try func() error) {

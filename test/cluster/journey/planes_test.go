@@ -3,23 +3,19 @@ package journey
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"sync"
 	"testing"
 
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/controlplane/client"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
-	"github.com/seed-dbc68772/slipway/deploy/image"
+	"github.com/seed-dbc68772/slipway/test/internal/clustertest"
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
@@ -177,7 +173,7 @@ func (h *harbour) api() *client.Client {
 // imports imports the app for tests as a container app.
 func (h *harbour) imports(name, mode, more string, env map[string]string) (appID string) {
 	h.t.Helper()
-	reference, err := loadImage()
+	reference, err := clustertest.Testapp()
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -304,27 +300,3 @@ func (p *plane) ask(url string, header http.Header) (a answer) {
 	a.body, a.err = io.ReadAll(resp.Body)
 	return a
 }
-
-// loadImage makes an image of the app for tests, which the node has then.
-var loadImage = sync.OnceValues(func() (string, error) {
-	program, err := os.ReadFile(slipwaytest.Testapp)
-	if err != nil {
-		return "", err
-	}
-	made, err := image.Make(image.Spec{
-		Layers:     [][]image.File{{{Path: "/testapp", Source: slipwaytest.Testapp, Mode: 0o755}}},
-		Entrypoint: []string{"/testapp"}, User: "65532",
-	})
-	if err != nil {
-		return "", err
-	}
-	archive := filepath.Join(slipwaytest.RuntimeDir, "testapp.tar")
-	reference := fmt.Sprintf("slipway.test/testapp:%.16x", sha256.Sum256(program))
-	if err := image.Save(archive, reference, made); err != nil {
-		return "", err
-	}
-	if out, err := exec.Command("../load", archive).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return reference, nil
-})

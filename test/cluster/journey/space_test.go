@@ -1,7 +1,6 @@
 package journey
 
 import (
-	"context"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -23,7 +22,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/yaml"
 
-	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
+	"github.com/seed-dbc68772/slipway/test/internal/clustertest"
 )
 
 const chart = "../../../deploy/helm/slipway"
@@ -45,28 +44,14 @@ type space struct {
 // newSpace makes both; they go with the test.
 func newSpace(t *testing.T) *space {
 	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", slipwaytest.NeedsCluster(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	config := clustertest.Config(t)
 	config.WarningHandler = rest.NoWarnings{} // that some kinds are old
 	s := &space{t: t, rest: config, file: filepath.Join(t.TempDir(), "kubeconfig")}
+	var err error
 	if s.admin, err = kubernetes.NewForConfig(config); err != nil {
 		t.Fatal(err)
 	}
-	ctx := context.Background()
-	ns, err := s.admin.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		GenerateName: "journey-", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
-	}}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.name = ns.Name
-	t.Cleanup(func() {
-		if err := s.admin.CoreV1().Namespaces().Delete(ctx, s.name, metav1.DeleteOptions{}); err != nil {
-			t.Error(err)
-		}
-	})
+	s.name = clustertest.Namespace(t, s.admin.CoreV1(), "journey-")
 	s.install()
 	s.writeKubeconfig()
 	t.Cleanup(func() { s.wantsNothingRefused() })

@@ -1,10 +1,8 @@
 package launcher_test
 
 import (
-	"net/http"
 	"os"
 	"os/exec"
-	"slices"
 	"testing"
 	"time"
 
@@ -12,121 +10,23 @@ import (
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
-	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes"
-	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/launchertest"
 )
 
-// life starts an instance, stops it, starts it again and removes it, and holds
-// that one workload ran at a time and nothing is left.
-func life(t *testing.T, y *yard, l launcher.Launcher, w *watcher, id string) {
-	t.Helper()
-	for generation := int64(1); generation <= 2; generation++ {
-		work := y.workload(id, generation, launchertest.Serves)
-		work.App.Manifest.Runtime.VolumeMount, work.App.Manifest.Runtime.VolumeSize = "/kept", "1Mi"
-		if err := l.Start(t.Context(), work); err != nil {
-			t.Fatal(err)
-		}
-		f, _ := w.until(t, generation, time.Minute, func(f launcher.Fact) bool { return ready(f) || ended(f) })
-		if !ready(f) {
-			t.Fatalf("generation %d: %s: %v", generation, f.State, f.Reason)
-		}
-		if !answers(f.Endpoint) {
-			t.Errorf("nothing answers at %s", f.Endpoint)
-		}
-		if generation == 1 {
-			if err := l.Stop(t.Context(), id, generation, time.Second); err != nil {
-				t.Fatal(err)
-			}
-			if f, _ := w.until(t, generation, time.Minute, ended); f.Reason != nil {
-				t.Errorf("it was stopped on purpose, and ended for %s", f.Reason)
-			}
-		}
-	}
-	if err := l.Remove(t.Context(), id); err != nil {
-		t.Fatal(err)
-	}
-	if over := y.census.Overlaps(); len(over) > 0 {
-		t.Error(over)
-	}
-	of := metav1.ListOptions{LabelSelector: objects.LabelInstance + "=" + id}
-	eventually(t, "nothing of the instance is left", func() bool {
-		pods, err1 := y.core.Pods(y.space).List(t.Context(), of)
-		claims, err2 := y.core.PersistentVolumeClaims(y.space).List(t.Context(), of)
-		secrets, err3 := y.core.Secrets(y.space).List(t.Context(), of)
-		maps, err4 := y.core.ConfigMaps(y.space).List(t.Context(), of)
-		services, err5 := y.core.Services(y.space).List(t.Context(), of)
-		return err1 == nil && err2 == nil && err3 == nil && err4 == nil && err5 == nil &&
-			len(pods.Items)+len(claims.Items)+len(secrets.Items)+len(maps.Items)+len(services.Items) == 0
-	})
-}
-
-// TestLostAnswers loses the first two answers to every kind of call that changes
-// something, then holds all answers up. What a lost call made is adopted.
-func TestLostAnswers(t *testing.T) {
-	tests := []struct {
-		name    string
-		prepare func(*gateway)
-	}{
-		{"lost", func(g *gateway) {
-			times := map[string]int{}
-			g.lose = func(call string) bool {
-				times[call]++
-				method := call[:3]
-				return method != "GET" && method != "WAT" && times[call] <= 2
-			}
-		}},
-		{"late", func(g *gateway) { g.delay = 300 * time.Millisecond }},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			y := newYard(t)
-			g := newGateway(t, y)
-			l := y.lead(t, g.through, func(cfg *kubernetes.Config) { cfg.DataDir = t.TempDir() })
-			w := watch(t, l)
-			test.prepare(g)
-			life(t, y, l, w, "aaaaaaaa-0000-4000-8000-000000000004")
-			g.mu.Lock()
-			defer g.mu.Unlock()
-			if test.name != "lost" {
-				return
-			}
-			for _, call := range []string{
-				"POST configmaps", "POST secrets", "POST persistentvolumeclaims", "POST services", "POST deployments", "PATCH deployments",
-				"PUT configmaps", "PATCH pods", "DELETE pods", "DELETE configmaps", "DELETE secrets",
-			} {
-				if !slices.Contains(g.lost, call) {
-					t.Errorf("no answer to %s was lost; there were %v", call, g.calls)
-				}
-			}
-		})
-	}
-}
-
 // TestAway has the API server be away for a while, at moments that matter.
 func TestAway(t *testing.T) {
-	const (
-		id   = "aaaaaaaa-0000-4000-8000-000000000005"
-		away = 4 * time.Second
-	)
+	const away = 4 * time.Second
 	begin := func(t *testing.T) (*yard, *gateway, launcher.Launcher, *watcher) {
 		t.Parallel()
 		y := newYard(t)
 		g := newGateway(t, y)
-		l := y.lead(t, g.through, func(cfg *kubernetes.Config) { cfg.DataDir = t.TempDir() })
+		l := y.lead(t, g.through)
 		return y, g, l, watch(t, l)
-	}
-	start := func(t *testing.T, y *yard, l launcher.Launcher, generation int64) {
-		t.Helper()
-		if err := l.Start(t.Context(), y.workload(id, generation, launchertest.Serves)); err != nil {
-			t.Fatal(err)
-		}
 	}
 
 	t.Run("while it serves", func(t *testing.T) {
 		y, g, l, w := begin(t)
-		start(t, y, l, 1)
+		start(t, l, y.workload(id, 1, launchertest.Serves))
 		f, _ := w.until(t, 1, time.Minute, ready)
 		g.shut()
 		time.Sleep(away)
@@ -144,7 +44,7 @@ func TestAway(t *testing.T) {
 
 	t.Run("while its pod is deleted", func(t *testing.T) {
 		y, g, l, w := begin(t)
-		start(t, y, l, 1)
+		start(t, l, y.workload(id, 1, launchertest.Serves))
 		w.until(t, 1, time.Minute, ready)
 		p := y.pod(t, id)
 		g.shut()
@@ -159,19 +59,16 @@ func TestAway(t *testing.T) {
 		if !end.WasReady {
 			t.Error("it was ready, and is told as if it had not been")
 		}
-		start(t, y, l, 2)
+		start(t, l, y.workload(id, 2, launchertest.Serves))
 		w.until(t, 2, time.Minute, ready)
 	})
 
 	t.Run("while its app ends", func(t *testing.T) {
 		y, g, l, w := begin(t)
-		start(t, y, l, 1)
+		start(t, l, y.workload(id, 1, launchertest.Serves))
 		f, _ := w.until(t, 1, time.Minute, ready)
 		g.shut()
-		if resp, err := http.Get("http://" + f.Endpoint + "/exit?code=6"); err == nil {
-			resp.Body.Close()
-		}
-		http.DefaultClient.CloseIdleConnections()
+		exit(f.Endpoint, 6)
 		time.Sleep(away)
 		g.open(t)
 		end, _ := w.until(t, 1, time.Minute, ended)
@@ -180,13 +77,10 @@ func TestAway(t *testing.T) {
 
 	t.Run("for long", func(t *testing.T) {
 		y, g, l, w := begin(t)
-		start(t, y, l, 1)
+		start(t, l, y.workload(id, 1, launchertest.Serves))
 		f, _ := w.until(t, 1, time.Minute, ready)
 		g.shut()
-		if resp, err := http.Get("http://" + f.Endpoint + "/exit?code=6"); err == nil {
-			resp.Body.Close()
-		}
-		http.DefaultClient.CloseIdleConnections()
+		exit(f.Endpoint, 6)
 		time.Sleep(20 * time.Second)
 		g.open(t)
 		w.until(t, 1, 4*time.Second, ended)
@@ -197,13 +91,13 @@ func TestAway(t *testing.T) {
 		g.shut()
 		back := time.AfterFunc(away, func() { g.open(t) })
 		defer back.Stop()
-		start(t, y, l, 1)
+		start(t, l, y.workload(id, 1, launchertest.Serves))
 		w.until(t, 1, time.Minute, ready)
 	})
 
 	t.Run("while it starts", func(t *testing.T) {
 		y, g, l, w := begin(t)
-		start(t, y, l, 1)
+		start(t, l, y.workload(id, 1, launchertest.Serves))
 		g.shut()
 		time.Sleep(away)
 		g.open(t)
@@ -222,12 +116,10 @@ func TestServerDies(t *testing.T) {
 		t.Skip("it kills the API server, which others may use: run it alone, with SLIPWAY_FAULTS=all")
 	}
 	y := newYard(t)
-	l := y.lead(t, func(cfg *kubernetes.Config) { cfg.DataDir = t.TempDir() })
+	l := y.lead(t)
 	w := watch(t, l)
 	const serving, starting = "aaaaaaaa-0000-4000-8000-000000000006", "aaaaaaaa-0000-4000-8000-000000000007"
-	if err := l.Start(t.Context(), y.workload(serving, 1, launchertest.Serves)); err != nil {
-		t.Fatal(err)
-	}
+	start(t, l, y.workload(serving, 1, launchertest.Serves))
 	f, _ := w.until(t, 1, time.Minute, ready)
 	died := time.Now()
 	begun := make(chan error, 1)

@@ -1,7 +1,6 @@
 package launcher_test
 
 import (
-	"net/http"
 	"testing"
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
@@ -23,12 +22,7 @@ func TestConformance(t *testing.T) {
 			Workload: func(_ *testing.T, id string, g int64, b launchertest.Behaviour) launcher.Workload {
 				return y.workload(id, g, b)
 			},
-			End: func(t *testing.T, f launcher.Fact) {
-				if resp, err := http.Get("http://" + f.Endpoint + "/exit?code=7"); err == nil {
-					resp.Body.Close()
-				}
-				http.DefaultClient.CloseIdleConnections()
-			},
+			End:      func(_ *testing.T, f launcher.Fact) { exit(f.Endpoint, 7) },
 			Answers:  answers,
 			Reopen:   func(t *testing.T) launcher.Launcher { return y.open(t) },
 			Overlaps: y.census.Overlaps,

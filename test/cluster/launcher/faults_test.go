@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,69 +17,88 @@ import (
 
 const id = launchertest.ID
 
-// Each write of a start, a stop and a removal is done and its answer lost.
-func TestAnswersAreLost(t *testing.T) {
-	slipwaytest.NeedsCluster(t)
-	y := newYard(t)
-	w := &wire{}
-	l := y.lead(t, w.over)
-	lose := func() {
-		lost := map[string]bool{}
-		var turn atomic.Bool
-		w.happens(nil, func(r *http.Request) error {
-			for !turn.CompareAndSwap(false, true) {
-				time.Sleep(time.Millisecond)
-			}
-			defer turn.Store(false)
-			if key := r.Method + resource(r); writes(r) && !lost[key] {
-				lost[key] = true
-				return errCut
-			}
-			return nil
-		})
-	}
+// live starts an instance, stops it, starts it again and removes it, each after
+// before, and holds that one workload ran at a time and nothing is left.
+func (y *yard) live(t *testing.T, l launcher.Launcher, before func()) {
+	t.Helper()
 	o := launchertest.Observe(t, l)
-	lose()
-	start(t, l, y.workload(id, 1, launchertest.Serves))
-	ready := o.Ready(id, 1)
-	if !answers(ready.Endpoint) {
-		t.Error("it does not answer")
+	begin := func(generation int64) {
+		t.Helper()
+		w := y.workload(id, generation, launchertest.Serves)
+		w.App.Manifest.Runtime.VolumeMount, w.App.Manifest.Runtime.VolumeSize = "/kept", "1Mi"
+		before()
+		start(t, l, w)
+		if f := o.Ready(id, generation); !answers(f.Endpoint) {
+			t.Errorf("nothing answers at %s", f.Endpoint)
+		}
 	}
-	lose()
+	begin(1)
+	before()
 	if err := l.Stop(t.Context(), id, 1, time.Second); err != nil {
 		t.Fatal(err)
 	}
-	lose()
-	start(t, l, y.workload(id, 2, launchertest.Serves))
-	o.Ready(id, 2)
-	lose()
+	if f := o.Ended(id, 1); f.Reason != nil {
+		t.Errorf("it was stopped on purpose, and ended for %s", f.Reason)
+	}
+	begin(2)
+	before()
 	if err := l.Remove(t.Context(), id); err != nil {
 		t.Fatal(err)
+	}
+	if over := y.census.Overlaps(); len(over) > 0 {
+		t.Error(over)
 	}
 	y.nothingLeft(t)
 }
 
-// The API server is away while an instance runs, and while one starts.
-func TestTheAPIServerIsAway(t *testing.T) {
+// Of each start, stop and removal the first two answers to every kind of write
+// are lost. What such a call made is adopted.
+func TestAnswersAreLost(t *testing.T) {
 	slipwaytest.NeedsCluster(t)
-	y := newYard(t)
-	w := &wire{}
+	t.Parallel()
+	y, w := newYard(t), &wire{}
 	l := y.lead(t, w.over)
-	o := launchertest.Observe(t, l)
-	start(t, l, y.workload(id, 1, launchertest.Serves))
-	ready := o.Ready(id, 1)
-	w.happens(func(*http.Request) error { return errCut }, nil)
-	began := make(chan error, 1)
-	go func() { began <- l.Start(t.Context(), y.workload("other", 1, launchertest.Serves)) }()
-	time.Sleep(2 * time.Second)
-	if now := launchertest.Observe(t, l).Initial()[id]; now.State != launcher.Ready || now.Endpoint != ready.Endpoint {
-		t.Errorf("while the API server is away the instance is %+v", now)
+	var mu sync.Mutex
+	ever := map[string]bool{}
+	y.live(t, l, func() {
+		lost := map[string]int{}
+		w.happens(nil, func(r *http.Request) error {
+			mu.Lock()
+			defer mu.Unlock()
+			call := r.Method + " " + resource(r)
+			if !writes(r) || lost[call] == 2 {
+				return nil
+			}
+			lost[call]++
+			ever[call] = true
+			return errCut
+		})
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	for _, call := range []string{
+		"POST configmaps", "POST secrets", "POST persistentvolumeclaims", "POST services", "POST deployments", "PATCH deployments",
+		"PUT configmaps", "PATCH pods", "DELETE pods", "DELETE configmaps", "DELETE secrets",
+	} {
+		if !ever[call] {
+			t.Errorf("no answer to %s was lost; there were %v", call, ever)
+		}
 	}
-	w.happens(nil, nil)
-	if err := <-began; err != nil {
-		t.Fatal(err)
-	}
-	o.Ready("other", 1)
+}
+
+// All answers come late.
+func TestAnswersAreLate(t *testing.T) {
+	slipwaytest.NeedsCluster(t)
+	t.Parallel()
+	y, w := newYard(t), &wire{}
+	l := y.lead(t, w.over)
+	w.happens(nil, func(r *http.Request) error {
+		if !streams(r) {
+			time.Sleep(300 * time.Millisecond)
+		}
+		return nil
+	})
+	y.live(t, l, func() {})
 }
 
 // A leader is held up at each of its writes in turn, and goes on once another

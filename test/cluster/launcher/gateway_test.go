@@ -1,25 +1,22 @@
 package launcher_test
 
 import (
-	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"k8s.io/client-go/rest"
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes"
 )
 
-// gateway is between a launcher and the API server: it loses answers, holds them
-// up, or is not there.
+// gateway is between a launcher and the API server, and is there or not: all
+// connections are cut with it. For single requests see wire.
 type gateway struct {
 	address string
 	forward http.Handler
@@ -27,10 +24,6 @@ type gateway struct {
 	mu     sync.Mutex
 	server *http.Server
 	served chan struct{}
-	lose   func(call string) bool // a call's answer; the call itself is made
-	delay  time.Duration
-	lost   []string
-	calls  []string
 }
 
 func newGateway(t *testing.T, y *yard) *gateway {
@@ -46,12 +39,11 @@ func newGateway(t *testing.T, y *yard) *gateway {
 	g := &gateway{address: "127.0.0.1:0"}
 	quiet := log.New(io.Discard, "", 0)
 	g.forward = &httputil.ReverseProxy{
-		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		Transport:      transport,
-		FlushInterval:  -1,
-		ErrorLog:       quiet,
-		ModifyResponse: g.answered,
-		ErrorHandler:   func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Transport:     transport,
+		FlushInterval: -1,
+		ErrorLog:      quiet,
+		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
 	g.open(t)
 	t.Cleanup(g.shut)
@@ -86,42 +78,6 @@ func (g *gateway) shut() {
 		server.Close()
 		<-served
 	}
-}
-
-// answered has what the API server has answered before the launcher has it.
-func (g *gateway) answered(r *http.Response) error {
-	call := callOf(r.Request)
-	g.mu.Lock()
-	g.calls = append(g.calls, call)
-	delay := g.delay
-	lose := g.lose != nil && g.lose(call)
-	if lose {
-		g.lost = append(g.lost, call)
-	}
-	g.mu.Unlock()
-	if watching := r.Request.URL.Query().Get("watch") != ""; !watching {
-		time.Sleep(delay)
-	}
-	if lose {
-		return fmt.Errorf("the answer to %s is lost", call)
-	}
-	return nil
-}
-
-// callOf is the method and the kind of a call: "PATCH deployments".
-func callOf(r *http.Request) string {
-	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
-	kind := "?"
-	for i, part := range parts {
-		if part == "namespaces" && i+2 < len(parts) {
-			kind = strings.Join(append([]string{parts[i+2]}, parts[min(i+4, len(parts)):]...), "/")
-		}
-	}
-	method := r.Method
-	if r.URL.Query().Get("watch") != "" {
-		method = "WATCH"
-	}
-	return method + " " + kind
 }
 
 // through has a launcher call by the gateway.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
-	"net/http"
 	"strconv"
 	"testing"
 	"time"
@@ -42,10 +41,7 @@ func TestAPodIsNoMoreAtOnce(t *testing.T) {
 			}
 		}, controlplane.Crashed, "somebody deleted"},
 		{"crashed", func(t *testing.T, _ *yard, _ *corev1.Pod, f launcher.Fact) {
-			if resp, err := http.Get("http://" + f.Endpoint + "/exit?code=9"); err == nil {
-				resp.Body.Close()
-			}
-			http.DefaultClient.CloseIdleConnections()
+			exit(f.Endpoint, 9)
 		}, controlplane.Crashed, "exit code 9"},
 	}
 	for _, test := range tests {

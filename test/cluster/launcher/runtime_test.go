@@ -13,28 +13,8 @@ import (
 	"testing"
 
 	"github.com/seed-dbc68772/slipway/deploy/image"
+	"github.com/seed-dbc68772/slipway/test/internal/clustertest"
 )
-
-// loaded makes an image of these files and puts it into the node.
-func loaded(reference string, s image.Spec) error {
-	made, err := image.Make(s)
-	if err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp("", "launcher-image")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	archive := filepath.Join(dir, "image.tar")
-	if err := image.Save(archive, reference, made); err != nil {
-		return err
-	}
-	if out, err := exec.Command("../load", archive).CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
-	}
-	return nil
-}
 
 // podImage is an image with slipway-pod.
 func podImage(t testing.TB) string {
@@ -58,16 +38,11 @@ var loadPodImage = sync.OnceValues(func() (string, error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build slipway-pod: %w: %s", err, out)
 	}
-	digest, err := sum(program)
-	if err != nil {
-		return "", err
-	}
 	s, err := image.Slipway("test", program)
 	if err != nil {
 		return "", err
 	}
-	reference := "slipway.test/pod:" + digest[:16]
-	return reference, loaded(reference, s)
+	return clustertest.Load("pod", s)
 })
 
 // pythonImage is an image with the Python of this machine's Debian, which is
@@ -103,8 +78,7 @@ var loadPythonImage = sync.OnceValues(func() (string, error) {
 		}
 		files = append(files, image.File{Path: path, Source: source, Mode: info.Mode().Perm()})
 	}
-	const reference = "slipway.test/python:3.11"
-	return reference, loaded(reference, image.Spec{Layers: [][]image.File{files}, Env: []string{"PIP_NO_INDEX=1"}})
+	return clustertest.Load("python", image.Spec{Layers: [][]image.File{files}, Env: []string{"PIP_NO_INDEX=1"}})
 })
 
 // closure is programs with the libraries that they need.

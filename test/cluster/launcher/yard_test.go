@@ -2,15 +2,10 @@ package launcher_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"debug/elf"
-	"encoding/hex"
-	"errors"
-	"io"
+	"fmt"
 	"net"
+	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,7 +17,6 @@ import (
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
@@ -31,16 +25,13 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/launchertest"
 	"github.com/seed-dbc68772/slipway/deploy/image"
-	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
+	"github.com/seed-dbc68772/slipway/test/internal/clustertest"
 )
 
 func TestMain(m *testing.M) {
 	launchertest.Workload(behaviours)
 	etcdtest.Main(m)
 }
-
-// restricted is the label of namespaces that take no pod below that level.
-const restricted = "pod-security.kubernetes.io/enforce"
 
 // yard is a namespace of a real cluster, for one test.
 type yard struct {
@@ -57,10 +48,7 @@ type yard struct {
 
 func newYard(t *testing.T) *yard {
 	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", slipwaytest.NeedsCluster(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	config := clustertest.Config(t)
 	y := &yard{t: t, rest: config, image: testImage(t), data: t.TempDir()}
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
@@ -70,20 +58,8 @@ func newYard(t *testing.T) *yard {
 	if y.core, err = corev1client.NewForConfigAndClient(config, client); err != nil {
 		t.Fatal(err)
 	}
-	ctx := context.Background()
-	ns, err := y.core.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		GenerateName: "launcher-", Labels: map[string]string{restricted: "restricted"},
-	}}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	y.space = ns.Name
-	t.Cleanup(func() {
-		if err := y.core.Namespaces().Delete(ctx, ns.Name, metav1.DeleteOptions{}); err != nil {
-			t.Error(err)
-		}
-	})
-	nodes, err := y.core.Nodes().List(ctx, metav1.ListOptions{})
+	y.space = clustertest.Namespace(t, y.core, "launcher-")
+	nodes, err := y.core.Nodes().List(t.Context(), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,67 +140,15 @@ func testImage(t testing.TB) string {
 }
 
 var loadImage = sync.OnceValues(func() (string, error) {
-	self, err := os.Executable()
+	self, err := clustertest.Self()
 	if err != nil {
 		return "", err
 	}
-	if err := static(self); err != nil {
-		return "", err
-	}
-	digest, err := sum(self)
-	if err != nil {
-		return "", err
-	}
-	made, err := image.Make(image.Spec{
+	return clustertest.Load("launchertest", image.Spec{
 		Layers:     [][]image.File{{{Path: "/workload", Source: self, Mode: 0o755}}},
 		Entrypoint: []string{"/workload", "sample-app"}, User: "65532",
 	})
-	if err != nil {
-		return "", err
-	}
-	dir, err := os.MkdirTemp("", "launcher-image")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(dir)
-	reference, archive := "slipway.test/launchertest:"+digest[:16], filepath.Join(dir, "image.tar")
-	if err := image.Save(archive, reference, made); err != nil {
-		return "", err
-	}
-	load := exec.Command("../load", archive)
-	if out, err := load.CombinedOutput(); err != nil {
-		return "", errors.Join(err, errors.New(string(out)))
-	}
-	return reference, nil
 })
-
-// static fails for a program that needs others' libraries: its image has none.
-func static(program string) error {
-	f, err := elf.Open(program)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	for _, p := range f.Progs {
-		if p.Type == elf.PT_INTERP {
-			return errors.New("this test runs itself in an image without libraries: build it with CGO_ENABLED=0")
-		}
-	}
-	return nil
-}
-
-func sum(file string) (string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
-}
 
 // answers reports whether something accepts connections there.
 func answers(endpoint string) bool {
@@ -233,4 +157,12 @@ func answers(endpoint string) bool {
 		c.Close()
 	}
 	return err == nil
+}
+
+// exit has the workload that serves there end with a code.
+func exit(endpoint string, code int) {
+	if resp, err := http.Get(fmt.Sprintf("http://%s/exit?code=%d", endpoint, code)); err == nil {
+		resp.Body.Close()
+	}
+	http.DefaultClient.CloseIdleConnections()
 }

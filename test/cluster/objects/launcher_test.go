@@ -20,25 +20,19 @@ import (
 	"github.com/google/uuid"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 	"github.com/seed-dbc68772/slipway/deploy/image"
-	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
 // lead opens a launcher that leads in the space.
 func (s *space) lead(epoch int64, o objects.Settings) *kubernetes.Launcher {
 	s.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", slipwaytest.NeedsCluster(s.T))
-	if err != nil {
-		s.Fatal(err)
-	}
 	o.Namespace = s.name
-	l, err := kubernetes.New(kubernetes.Config{REST: config, Objects: o, DataDir: s.TempDir()})
+	l, err := kubernetes.New(kubernetes.Config{REST: s.rest, Objects: o, DataDir: s.TempDir()})
 	if err != nil {
 		s.Fatal(err)
 	}

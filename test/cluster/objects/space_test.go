@@ -1,12 +1,8 @@
 package objects_test
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 
@@ -15,11 +11,12 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/tools/clientcmd"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 	"github.com/seed-dbc68772/slipway/deploy/image"
-	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
+	"github.com/seed-dbc68772/slipway/test/internal/clustertest"
 )
 
 func TestMain(m *testing.M) {
@@ -46,35 +43,21 @@ var kinds = map[string]schema.GroupVersionResource{
 type space struct {
 	*testing.T
 	name   string
+	rest   *rest.Config
 	client dynamic.Interface
 }
 
 func newSpace(t *testing.T) *space {
 	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", slipwaytest.NeedsCluster(t))
+	s := &space{T: t, rest: clustertest.Config(t)}
+	core, err := corev1client.NewForConfig(s.rest)
 	if err != nil {
 		t.Fatal(err)
 	}
-	config.QPS = -1 // the API server has limits of its own
-	s := &space{T: t}
-	if s.client, err = dynamic.NewForConfig(config); err != nil {
+	if s.client, err = dynamic.NewForConfig(s.rest); err != nil {
 		t.Fatal(err)
 	}
-	namespaces := s.client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"})
-	made, err := namespaces.Create(t.Context(), &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{
-			"generateName": "objects-", "labels": map[string]any{"pod-security.kubernetes.io/enforce": "restricted"},
-		},
-	}}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.name = made.GetName()
-	t.Cleanup(func() {
-		if err := namespaces.Delete(context.Background(), s.name, metav1.DeleteOptions{}); err != nil {
-			t.Error(err)
-		}
-	})
+	s.name = clustertest.Namespace(t, core, "objects-")
 	return s
 }
 
@@ -130,32 +113,12 @@ func all(set *objects.Set) []any {
 // selfImage is an image of this test, which the node has: it names no user, and
 // its folder is /srv.
 var selfImage = sync.OnceValues(func() (reference string, err error) {
-	self, err := os.Executable()
+	self, err := clustertest.Self()
 	if err != nil {
 		return "", err
 	}
-	made, err := image.Make(image.Spec{
+	return clustertest.Load("objects", image.Spec{
 		Layers:     [][]image.File{{{Path: "/app", Source: self, Mode: 0o755}, {Path: "/srv", Dir: true}}},
 		Entrypoint: []string{"/app", "serve"}, WorkingDir: "/srv",
 	})
-	if err != nil {
-		return "", err
-	}
-	digest, err := made.Digest()
-	if err != nil {
-		return "", err
-	}
-	dir, err := os.MkdirTemp("", "objects-image")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(dir)
-	reference, archive := "slipway.test/objects:"+digest.Hex[:16], filepath.Join(dir, "image.tar")
-	if err := image.Save(archive, reference, made); err != nil {
-		return "", err
-	}
-	if out, err := exec.Command("../load", archive).CombinedOutput(); err != nil {
-		return "", errors.Join(err, errors.New(string(out)))
-	}
-	return reference, nil
 })

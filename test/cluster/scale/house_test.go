@@ -12,16 +12,14 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/controlplane/client"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/embedded"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
+	"github.com/seed-dbc68772/slipway/test/internal/clustertest"
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
@@ -43,13 +41,9 @@ const base = "scale.localhost"
 // newHouse starts one. The options are lines for its launcher.
 func newHouse(t testing.TB, options func(space string) string) *house {
 	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", slipwaytest.NeedsCluster(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.QPS = -1
+	config := clustertest.Config(t)
 	h := &house{cluster: kubernetes.NewForConfigOrDie(config), edge: "127.0.0.1:" + slipwaytest.FreePort(t)}
-	h.newSpace(t)
+	h.space = clustertest.Namespace(t, h.cluster.CoreV1(), "scale-")
 	h.meter = newMeter(t, config)
 	dir, err := os.MkdirTemp(slipwaytest.RuntimeDir, "")
 	if err != nil {
@@ -104,24 +98,6 @@ func newHouse(t testing.TB, options func(space string) string) *house {
 		return err == nil && status == http.StatusOK
 	})
 	return h
-}
-
-// newSpace makes a namespace, which goes with the test and all that is in it.
-func (h *house) newSpace(t testing.TB) {
-	t.Helper()
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		GenerateName: "scale-", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
-	}}
-	ns, err := h.cluster.CoreV1().Namespaces().Create(t.Context(), ns, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.space = ns.Name
-	t.Cleanup(func() {
-		if err := h.cluster.CoreV1().Namespaces().Delete(context.Background(), ns.Name, metav1.DeleteOptions{}); err != nil {
-			t.Error(err)
-		}
-	})
 }
 
 func port(address string) string {

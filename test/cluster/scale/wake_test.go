@@ -1,15 +1,11 @@
 package scale
 
 import (
-	"crypto/sha256"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -20,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
-	"github.com/seed-dbc68772/slipway/deploy/image"
+	"github.com/seed-dbc68772/slipway/test/internal/clustertest"
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
@@ -40,9 +36,12 @@ var rounds = flag.Int("rounds", 30, "how often an instance is woken, and a bare 
 // they say. A scaled Deployment is answered once its pod, asked all the time,
 // answers a request.
 func BenchmarkWake(b *testing.B) {
-	slipwaytest.NeedsCluster(b)
 	h := newHouse(b, func(string) string { return "" })
-	app := h.imports(b, slipwaytest.App{Name: "sleeper", Runtime: container(testImage(b), "8080"), Env: map[string]string{"LISTEN_ON": "0.0.0.0"}})
+	reference, err := clustertest.Testapp()
+	if err != nil {
+		b.Fatal(err)
+	}
+	app := h.imports(b, slipwaytest.App{Name: "sleeper", Runtime: container(reference, "8080"), Env: map[string]string{"LISTEN_ON": "0.0.0.0"}})
 	id, err := h.run(b.Context(), app)
 	if err != nil {
 		b.Fatal(err)
@@ -214,29 +213,4 @@ func latest(a, b time.Time) time.Time {
 func percentile(of []time.Duration, share float64) float64 {
 	sorted := slices.Sorted(slices.Values(of))
 	return float64(sorted[int(share*float64(len(sorted)-1))].Microseconds()) / 1000
-}
-
-// testImage is an image of the app for tests, which the node has.
-func testImage(b *testing.B) string {
-	b.Helper()
-	raw, err := os.ReadFile(slipwaytest.Testapp)
-	if err != nil {
-		b.Fatal(err)
-	}
-	made, err := image.Make(image.Spec{
-		Layers:     [][]image.File{{{Path: "/testapp", Source: slipwaytest.Testapp, Mode: 0o755}}},
-		Entrypoint: []string{"/testapp"}, User: "65532",
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	archive := filepath.Join(b.TempDir(), "image.tar")
-	reference := fmt.Sprintf("slipway.test/testapp:%x", sha256.Sum256(raw))[:len("slipway.test/testapp:")+16]
-	if err := image.Save(archive, reference, made); err != nil {
-		b.Fatal(err)
-	}
-	if out, err := exec.CommandContext(b.Context(), "../load", archive).CombinedOutput(); err != nil {
-		b.Fatalf("load: %v\n%s", err, out)
-	}
-	return reference
 }

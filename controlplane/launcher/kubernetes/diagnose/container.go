@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 )
 
 // initialising is for a pod whose init containers are not done. Its stage never
@@ -52,9 +53,9 @@ func initEnd(s *corev1.ContainerStatus) *corev1.ContainerStateTerminated {
 
 func stageOf(container string) controlplane.Stage {
 	switch container {
-	case BundleContainer:
+	case objects.ContainerBundle:
 		return controlplane.StageBundle
-	case DependenciesContainer:
+	case objects.ContainerDependencies:
 		return controlplane.StageDependencies
 	}
 	return controlplane.StageStarting

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 )
 
 // appEnded is for a pod whose app's container has run and ended, also where the
@@ -181,9 +182,9 @@ func initFailed(pod *corev1.Pod, c *corev1.Container, end *corev1.ContainerState
 		}
 	}
 	switch c.Name {
-	case BundleContainer:
+	case objects.ContainerBundle:
 		return reason(controlplane.BadBundle, "%s; %s", exit("what fetches and unpacks the app's bundle", end), lastLines)
-	case DependenciesContainer:
+	case objects.ContainerDependencies:
 		return reason(controlplane.Dependencies, "%s; %s", exit("what installs the app's dependencies", end), lastLines)
 	}
 	return reason(controlplane.Crashed, "%s", exit("a preparation of the app ("+quote(c.Name)+")", end))

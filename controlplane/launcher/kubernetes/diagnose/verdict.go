@@ -6,16 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
-)
-
-// AppContainer is the name of the container that the app runs in. In a pod that
-// has none of this name, it is the first.
-const AppContainer = "app"
-
-// The names of the init containers that this package knows.
-const (
-	BundleContainer       = "bundle"       // fetches the app's archive
-	DependenciesContainer = "dependencies" // installs what it needs
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 )
 
 // Verdict is what the cluster says of one start.
@@ -75,11 +66,12 @@ func (p *view) condition(of corev1.PodConditionType) *corev1.PodCondition {
 	return nil
 }
 
-// app is the status of the app's container, or nil.
+// app is the status of the app's container, or nil. In a pod that has none of
+// its name, it is the first.
 func (p *view) app() *corev1.ContainerStatus {
 	name := ""
 	for i := range p.pod.Spec.Containers {
-		if c := p.pod.Spec.Containers[i].Name; i == 0 || c == AppContainer {
+		if c := p.pod.Spec.Containers[i].Name; i == 0 || c == objects.ContainerApp {
 			name = c
 		}
 	}

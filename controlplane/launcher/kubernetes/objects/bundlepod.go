@@ -63,7 +63,8 @@ func (p *bundlePod) make() (*Bundle, error) {
 		Secret: map[string][]byte{keyBundle: fetch, keyRun: run},
 		Volumes: []corev1.Volume{
 			folder(volProgram, resource.MustParse("64Mi")), folder(volApp, p.App), folder(volWork, p.App), folder(volTemp, p.App),
-			secretItem(volFetch, secret, keyBundle), secretItem(volRun, secret, keyRun),
+			secretVolume(volFetch, secret, corev1.KeyToPath{Key: keyBundle, Path: keyBundle}),
+			secretVolume(volRun, secret, corev1.KeyToPath{Key: keyRun, Path: keyRun}),
 		},
 		Mounts: []corev1.VolumeMount{
 			{Name: volProgram, MountPath: inpod.BinDir, ReadOnly: true}, {Name: volApp, MountPath: inpod.AppDir}, {Name: volWork, MountPath: inpod.WorkDir},
@@ -131,13 +132,6 @@ func (p *bundlePod) run() inpod.Run {
 // folder is one that ends with the pod.
 func folder(name string, size resource.Quantity) corev1.Volume {
 	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &size}}}
-}
-
-func secretItem(name, secret, key string) corev1.Volume {
-	mode := secretMode
-	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
-		SecretName: secret, Items: []corev1.KeyToPath{{Key: key, Path: key}}, DefaultMode: &mode,
-	}}}
 }
 
 // preparing gives init containers the app's own limits, but for devices, which

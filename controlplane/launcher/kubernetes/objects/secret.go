@@ -33,7 +33,7 @@ const (
 )
 
 // secretMode lets the group of the pod read; the files are root's.
-var secretMode int32 = 0o440
+const secretMode int32 = 0o440
 
 // variables puts the environment into the Secret. Of a name that is given twice
 // the last one holds.
@@ -79,7 +79,7 @@ func (p *pod) key(key string) *corev1.SecretKeySelector {
 // token mounts the instance's token.
 func (p *pod) token() error {
 	p.data[keyToken] = []byte(p.Workload.Token)
-	p.volumes = append(p.volumes, p.secretVolume(volSecret+"-token", corev1.KeyToPath{Key: keyToken, Path: path.Base(tokenFile)}))
+	p.volumes = append(p.volumes, secretVolume(volSecret+"-token", p.secretName(), corev1.KeyToPath{Key: keyToken, Path: path.Base(tokenFile)}))
 	return p.mount(corev1.VolumeMount{Name: volSecret + "-token", MountPath: secretsDir, ReadOnly: true}, "SLIPWAY_TOKEN_FILE")
 }
 
@@ -103,7 +103,7 @@ func (p *pod) files() error {
 		}
 	}
 	if items != nil {
-		p.volumes = append(p.volumes, p.secretVolume(volSecret+"-files", items...))
+		p.volumes = append(p.volumes, secretVolume(volSecret+"-files", p.secretName(), items...))
 	}
 	return nil
 }
@@ -120,9 +120,10 @@ func (p *pod) absolute(file string) (string, error) {
 	return path.Join("/", p.Image.Dir, file), nil
 }
 
-func (p *pod) secretVolume(name string, items ...corev1.KeyToPath) corev1.Volume {
+func secretVolume(name, secret string, items ...corev1.KeyToPath) corev1.Volume {
+	mode := secretMode
 	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
-		SecretName: p.secretName(), Items: items, DefaultMode: &secretMode,
+		SecretName: secret, Items: items, DefaultMode: &mode,
 	}}}
 }
 

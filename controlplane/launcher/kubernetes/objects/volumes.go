@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 )
@@ -77,20 +76,20 @@ func (p *pod) persistent() error {
 // scratch are the folders that the app may write and that end with the start:
 // /tmp, /dev/shm where it asks for that, and what its image says that it writes.
 func (p *pod) scratch() error {
-	folder := func(name, at, words string, medium corev1.StorageMedium, size resource.Quantity) error {
+	add := func(v corev1.Volume, at, words string) error {
 		if _, taken := p.mounted[path.Clean(at)]; taken {
 			return nil // the app has brought its own
 		}
-		p.volumes = append(p.volumes, corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
-			EmptyDir: &corev1.EmptyDirVolumeSource{Medium: medium, SizeLimit: &size},
-		}})
-		return p.mount(corev1.VolumeMount{Name: name, MountPath: at}, words)
+		p.volumes = append(p.volumes, v)
+		return p.mount(corev1.VolumeMount{Name: v.Name, MountPath: at}, words)
 	}
-	if err := folder("tmp", "/tmp", "the folder of temporary files", corev1.StorageMediumDefault, p.settings.Scratch); err != nil {
+	if err := add(folder("tmp", p.settings.Scratch), "/tmp", "the folder of temporary files"); err != nil {
 		return err
 	}
 	if p.Workload.App.Manifest.Runtime.EnableSHM {
-		if err := folder("shm", "/dev/shm", "Runtime.EnableSHM", corev1.StorageMediumMemory, p.settings.SharedMemory); err != nil {
+		shm := folder("shm", p.settings.SharedMemory)
+		shm.EmptyDir.Medium = corev1.StorageMediumMemory
+		if err := add(shm, "/dev/shm", "Runtime.EnableSHM"); err != nil {
 			return err
 		}
 	}
@@ -98,7 +97,7 @@ func (p *pod) scratch() error {
 		return nil
 	}
 	for n, at := range p.Image.Volumes {
-		if err := folder(fmt.Sprint("image-", n), at, "a volume of the image", corev1.StorageMediumDefault, p.settings.Scratch); err != nil {
+		if err := add(folder(fmt.Sprint("image-", n), p.settings.Scratch), at, "a volume of the image"); err != nil {
 			return err
 		}
 	}
