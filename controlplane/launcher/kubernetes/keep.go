@@ -123,15 +123,24 @@ func (l *Launcher) keep(ctx context.Context, id string, p *corev1.Pod, opened fu
 		return err
 	}
 	defer r.Close()
-	tail, err := readTail(r, l.cfg.LogLimit)
-	if err != nil && len(tail) == 0 {
-		return fmt.Errorf("read log: %w", err)
+	last, err := l.readTail(r)
+	if last == nil {
+		return err
+	}
+	defer last.Close()
+	if err != nil && last.written == 0 {
+		return err
 	}
 	if err := os.MkdirAll(l.folder(id), 0o700); err != nil {
 		return fmt.Errorf("keep log: %w", err)
 	}
 	path := l.file(id, p.UID)
-	if err := os.WriteFile(path+".part", tail, 0o600); err != nil {
+	part, err := os.OpenFile(path+".part", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("keep log: %w", err)
+	}
+	_, err = io.Copy(part, last.reader())
+	if err = errors.Join(err, part.Close()); err != nil {
 		return fmt.Errorf("keep log: %w", err)
 	}
 	if err := os.Rename(path+".part", path); err != nil {
@@ -166,27 +175,6 @@ func (l *Launcher) dropOld(id string) error {
 		}
 	}
 	return nil
-}
-
-// readTail reads to the end and returns the last of it. What was read before an
-// error counts.
-func readTail(r io.Reader, limit int64) ([]byte, error) {
-	var tail []byte
-	buffer := make([]byte, 32<<10)
-	for {
-		n, err := r.Read(buffer)
-		tail = append(tail, buffer[:n]...)
-		if over := int64(len(tail)) - 2*limit; over > 0 {
-			tail = append(tail[:0], tail[int64(len(tail))-limit:]...)
-		}
-		if err != nil {
-			tail = tail[max(0, int64(len(tail))-limit):]
-			if errors.Is(err, io.EOF) {
-				err = nil
-			}
-			return tail, err
-		}
-	}
 }
 
 // stream opens the log of a pod at its node.

@@ -52,6 +52,28 @@ func (l *Launcher) Logs(ctx context.Context, instanceID string, o launcher.LogOp
 	return l.openRun(ctx, instanceID, rec.Runs[at])
 }
 
+// mostRead bounds what a node is asked of a log that is not followed, in bytes:
+// it would go on for as long as the app writes faster than it is read. Nodes keep
+// less in one file.
+const mostRead int64 = 256 << 20
+
+// lastOf is the end of a log. A node that is asked for so many bytes gives the
+// first of them, and the last are what people look for.
+func (l *Launcher) lastOf(stream io.ReadCloser) (io.ReadCloser, error) {
+	defer stream.Close()
+	last, err := l.readTail(stream)
+	if last == nil {
+		return nil, err
+	}
+	if err != nil && last.written == 0 {
+		return nil, errors.Join(err, last.Close())
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{last.reader(), last}, nil
+}
+
 // openRun opens the log of a run as far as it goes now.
 func (l *Launcher) openRun(ctx context.Context, id string, r run) (io.ReadCloser, error) {
 	kept, err := os.Open(l.file(id, r.Pod))
@@ -61,10 +83,10 @@ func (l *Launcher) openRun(ctx context.Context, id string, r run) (io.ReadCloser
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	lines, bytes := int64(tailLines), l.cfg.LogLimit
-	stream, err := l.stream(ctx, r.Name, &corev1.PodLogOptions{Container: objects.ContainerApp, TailLines: &lines, LimitBytes: &bytes})
+	lines, most := int64(tailLines), mostRead
+	stream, err := l.stream(ctx, r.Name, &corev1.PodLogOptions{Container: objects.ContainerApp, TailLines: &lines, LimitBytes: &most})
 	if err == nil {
-		return stream, nil
+		return l.lastOf(stream)
 	}
 	if !noLog(err) {
 		return nil, err
