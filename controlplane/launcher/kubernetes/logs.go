@@ -186,6 +186,14 @@ func (l *Launcher) copyLogs(ctx context.Context, id string, to io.Writer) error 
 
 // copyRun copies the log of a run to its end.
 func (l *Launcher) copyRun(ctx context.Context, id string, r run, to io.Writer) error {
+	if l.isOver(ctx, id, r) {
+		from, err := l.openRun(ctx, id, r)
+		if err != nil {
+			return nil
+		}
+		defer from.Close()
+		return copyLog(ctx, to, from)
+	}
 	l.watchOne(ctx, "pods", r.Name, func(e watch.Event) bool {
 		p, ok := e.Object.(*corev1.Pod)
 		if !ok || e.Type == watch.Deleted {
@@ -211,11 +219,26 @@ func (l *Launcher) copyRun(ctx context.Context, id string, r run, to io.Writer) 
 		}
 	}
 	defer from.Close()
-	_, err = io.Copy(to, from)
-	if ctx.Err() != nil || err == nil {
-		return nil
+	return copyLog(ctx, to, from)
+}
+
+func copyLog(ctx context.Context, to io.Writer, from io.Reader) error {
+	if _, err := io.Copy(to, from); ctx.Err() == nil && err != nil {
+		return fmt.Errorf("read log: %w", err)
 	}
-	return fmt.Errorf("read log: %w", err)
+	return nil
+}
+
+// isOver reports whether a run is known to have ended, as that of an instance
+// which sleeps: its log was kept, or its pod is no more.
+func (l *Launcher) isOver(ctx context.Context, id string, r run) bool {
+	if _, err := os.Stat(l.file(id, r.Pod)); err == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	p, err := l.api.pods().Get(ctx, r.Name, metav1.GetOptions{})
+	return apierrors.IsNotFound(err) || err == nil && p.UID != r.Pod
 }
 
 // watchOne tells of an object as it is and of each change, until saw returns
