@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 )
@@ -29,6 +30,9 @@ func (l *Launcher) Logs(ctx context.Context, instanceID string, o launcher.LogOp
 		return nil, fmt.Errorf("open log: %w", errClosed)
 	}
 	if o.Follow && !o.Previous {
+		if err := l.beginToFollow(instanceID); err != nil {
+			return nil, fmt.Errorf("open log: %w", err)
+		}
 		return l.followLogs(ctx, instanceID), nil
 	}
 	owner, err := l.api.owners().Get(ctx, objects.Name(instanceID), metav1.GetOptions{})
@@ -97,6 +101,29 @@ func (l *Launcher) openRun(ctx context.Context, id string, r run) (io.ReadCloser
 	return io.NopCloser(strings.NewReader("")), nil
 }
 
+// mostFollowers is how many may follow the log of one instance at once: each costs
+// the API server two watches, and a node a stream.
+const mostFollowers = 32
+
+func (l *Launcher) beginToFollow(id string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.followers[id] >= mostFollowers {
+		return controlplane.Errorf(controlplane.CodeTooMany, "%d follow the log of instance %s already", mostFollowers, id).
+			WithHint("close some of them, or read the log without following it")
+	}
+	l.followers[id]++
+	return nil
+}
+
+func (l *Launcher) endToFollow(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.followers[id]--; l.followers[id] == 0 {
+		delete(l.followers, id)
+	}
+}
+
 // followed is a log that goes on over restarts.
 type followed struct {
 	*io.PipeReader
@@ -119,6 +146,7 @@ func (l *Launcher) followLogs(ctx context.Context, id string) io.ReadCloser {
 	stop := context.AfterFunc(l.ctx, f.cancel)
 	l.readers.Go(func() {
 		defer close(f.done)
+		defer l.endToFollow(id)
 		defer f.cancel()
 		defer stop()
 		defer context.AfterFunc(ctx, func() { in.Close() })()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
+	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 )
@@ -83,6 +85,36 @@ func TestWhatFollowsASleepingInstanceReadsItsLastLog(t *testing.T) {
 	defer r.Close()
 	if line, err := bufio.NewReader(r).ReadString('\n'); line != "its last line\n" {
 		t.Errorf("read is %q, %v", line, err)
+	}
+}
+
+func TestFewFollowOneLog(t *testing.T) {
+	l := leader(t, sleeping(t, &corev1.ConfigMap{})).l
+	follow := func(id string) (io.ReadCloser, error) {
+		r, err := l.Logs(t.Context(), id, launcher.LogOptions{Follow: true})
+		if err == nil {
+			t.Cleanup(func() { r.Close() })
+		}
+		return r, err
+	}
+	for range mostFollowers - 1 {
+		if _, err := follow("one"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last, err := follow("one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := follow("one"); controlplane.CodeOf(err) != controlplane.CodeTooMany {
+		t.Errorf("one more follows: %v", err)
+	}
+	if _, err := follow("two"); err != nil {
+		t.Errorf("another's log is not followed: %v", err)
+	}
+	last.Close()
+	if _, err := follow("one"); err != nil {
+		t.Errorf("once one has left: %v", err)
 	}
 }
 
