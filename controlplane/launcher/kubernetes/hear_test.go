@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -39,5 +40,38 @@ func TestAStepIsHeardUpToALimit(t *testing.T) {
 	own.listen(i, pod, objects.ContainerDependencies)
 	if i.heard.percent != 7 || i.heard.text != "collecting numpy" {
 		t.Errorf("heard is %+v", i.heard)
+	}
+}
+
+// A log that comes in after its instance was removed is of nobody any more.
+func TestNoLogOutlivesItsInstance(t *testing.T) {
+	for name, removed := range map[string]bool{"removed meanwhile": true, "there still": false} {
+		t.Run(name, func(t *testing.T) {
+			opened, over := make(chan struct{}), make(chan struct{})
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				io.WriteString(w, "its password\n")
+				w.(http.Flusher).Flush()
+				close(opened)
+				<-over
+			}))
+			defer s.Close()
+			own := leader(t, &rest.Config{Host: s.URL})
+			i := own.instance("one")
+			_, done := own.keeper(i, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "pod", UID: "pod"}})
+			<-opened
+			if removed {
+				if err := own.forget(t.Context(), "one"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			close(over)
+			<-done
+			if _, err := os.Stat(own.l.file("one", "pod")); removed != os.IsNotExist(err) {
+				t.Errorf("its log: %v", err)
+			}
+			if _, err := os.Stat(own.l.folder("one")); removed != os.IsNotExist(err) {
+				t.Errorf("its folder: %v", err)
+			}
+		})
 	}
 }

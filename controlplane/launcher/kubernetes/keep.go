@@ -99,9 +99,22 @@ func (t *term) keeper(i *instance, p *corev1.Pod) (begun, done chan struct{}) {
 			if err := t.l.keep(t.ctx, i.id, p, opened); err != nil && t.ctx.Err() == nil {
 				t.cfg.Log.Warn("the log of a pod that ends could not be kept", zap.String("instance", i.id), zap.String("pod", p.Name), zap.Error(err))
 			}
+			t.dropLate(i, p.UID)
 		})
 	}
 	return k.begun, k.done
+}
+
+// dropLate drops a log that was kept when its instance had been removed already,
+// and its folder with it.
+func (t *term) dropLate(i *instance, pod types.UID) {
+	t.mu.Lock()
+	there := t.instances[i.id] == i
+	t.mu.Unlock()
+	if !there {
+		_ = os.Remove(t.l.file(i.id, pod)) // none was kept, perhaps
+		_ = os.Remove(t.l.folder(i.id))    // unless the next one of that ID has logs
+	}
 }
 
 // keeping is a log that is being kept.
