@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -70,7 +71,7 @@ func (k *KubernetesBundles) validateBundles() error {
 		}
 	}
 	at, err := url.Parse(k.ControlPlane)
-	if k.ControlPlane != "" && (err != nil || at.Scheme != "http" && at.Scheme != "https" || at.Host == "" || at.User != nil || at.Path != "" && at.Path != "/" || at.RawQuery != "") {
+	if k.ControlPlane != "" && (err != nil || at.Scheme != "http" && at.Scheme != "https" || at.Hostname() == "" || at.User != nil || at.Path != "" && at.Path != "/" || at.RawQuery != "" || strings.ContainsAny(k.ControlPlane, "?#")) {
 		errs = append(errs, fmt.Errorf("launcher kubernetes: control_plane %q is not a scheme, a host and a port, such as http://slipway-control.slipway.svc:8080", k.ControlPlane))
 	} else if k.ControlCA != "" && (err != nil || at.Scheme != "https") {
 		errs = append(errs, errors.New("launcher kubernetes: control_ca needs a control_plane that begins with https://"))

@@ -25,6 +25,10 @@ const hearAfter = time.Second
 // longestHeard bounds a line that is looked at, in bytes.
 const longestHeard = 16 << 10
 
+// mostHeard bounds what is read of a step, in bytes: packages run code that writes
+// what it likes, for as long as it is given.
+const mostHeard int64 = 4 << 20
+
 // heard is what a step of a pod has said last.
 type heard struct {
 	pod     types.UID
@@ -79,7 +83,8 @@ func (t *term) listen(i *instance, p *corev1.Pod, step string) {
 	}
 	ctx, cancel := context.WithCancel(t.ctx)
 	defer cancel()
-	r, err := t.l.stream(ctx, p.Name, &corev1.PodLogOptions{Container: step, Follow: true})
+	most := mostHeard
+	r, err := t.l.stream(ctx, p.Name, &corev1.PodLogOptions{Container: step, Follow: true, LimitBytes: &most})
 	if err != nil {
 		return
 	}

@@ -99,9 +99,22 @@ func (t *term) keeper(i *instance, p *corev1.Pod) (begun, done chan struct{}) {
 			if err := t.l.keep(t.ctx, i.id, p, opened); err != nil && t.ctx.Err() == nil {
 				t.cfg.Log.Warn("the log of a pod that ends could not be kept", zap.String("instance", i.id), zap.String("pod", p.Name), zap.Error(err))
 			}
+			t.dropLate(i, p.UID)
 		})
 	}
 	return k.begun, k.done
+}
+
+// dropLate drops a log that was kept when its instance had been removed already,
+// and its folder with it.
+func (t *term) dropLate(i *instance, pod types.UID) {
+	t.mu.Lock()
+	there := t.instances[i.id] == i
+	t.mu.Unlock()
+	if !there {
+		_ = os.Remove(t.l.file(i.id, pod)) // none was kept, perhaps
+		_ = os.Remove(t.l.folder(i.id))    // unless the next one of that ID has logs
+	}
 }
 
 // keeping is a log that is being kept.
@@ -123,15 +136,24 @@ func (l *Launcher) keep(ctx context.Context, id string, p *corev1.Pod, opened fu
 		return err
 	}
 	defer r.Close()
-	tail, err := readTail(r, l.cfg.LogLimit)
-	if err != nil && len(tail) == 0 {
-		return fmt.Errorf("read log: %w", err)
+	last, err := l.readTail(r)
+	if last == nil {
+		return err
+	}
+	defer last.Close()
+	if err != nil && last.written == 0 {
+		return err
 	}
 	if err := os.MkdirAll(l.folder(id), 0o700); err != nil {
 		return fmt.Errorf("keep log: %w", err)
 	}
 	path := l.file(id, p.UID)
-	if err := os.WriteFile(path+".part", tail, 0o600); err != nil {
+	part, err := os.OpenFile(path+".part", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("keep log: %w", err)
+	}
+	_, err = io.Copy(part, last.reader())
+	if err = errors.Join(err, part.Close()); err != nil {
 		return fmt.Errorf("keep log: %w", err)
 	}
 	if err := os.Rename(path+".part", path); err != nil {
@@ -166,27 +188,6 @@ func (l *Launcher) dropOld(id string) error {
 		}
 	}
 	return nil
-}
-
-// readTail reads to the end and returns the last of it. What was read before an
-// error counts.
-func readTail(r io.Reader, limit int64) ([]byte, error) {
-	var tail []byte
-	buffer := make([]byte, 32<<10)
-	for {
-		n, err := r.Read(buffer)
-		tail = append(tail, buffer[:n]...)
-		if over := int64(len(tail)) - 2*limit; over > 0 {
-			tail = append(tail[:0], tail[int64(len(tail))-limit:]...)
-		}
-		if err != nil {
-			tail = tail[max(0, int64(len(tail))-limit):]
-			if errors.Is(err, io.EOF) {
-				err = nil
-			}
-			return tail, err
-		}
-	}
 }
 
 // stream opens the log of a pod at its node.

@@ -39,6 +39,8 @@ type Launcher struct {
 	closed bool
 	term   *term // nil: it does not lead
 	place  string
+
+	followers map[string]int // of the logs of instances
 }
 
 var (
@@ -59,7 +61,7 @@ func New(cfg Config) (*Launcher, error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("open the kubernetes launcher: %w", err)
 	}
-	l := &Launcher{cfg: cfg, api: a, registries: &http.Transport{
+	l := &Launcher{cfg: cfg, api: a, followers: map[string]int{}, registries: &http.Transport{
 		Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: callTimeout, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
 	}}
 	l.images = images.New(images.Config{Secrets: l.pullSecrets, Transport: l.registries})

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 )
@@ -29,6 +30,9 @@ func (l *Launcher) Logs(ctx context.Context, instanceID string, o launcher.LogOp
 		return nil, fmt.Errorf("open log: %w", errClosed)
 	}
 	if o.Follow && !o.Previous {
+		if err := l.beginToFollow(instanceID); err != nil {
+			return nil, fmt.Errorf("open log: %w", err)
+		}
 		return l.followLogs(ctx, instanceID), nil
 	}
 	owner, err := l.api.owners().Get(ctx, objects.Name(instanceID), metav1.GetOptions{})
@@ -52,6 +56,28 @@ func (l *Launcher) Logs(ctx context.Context, instanceID string, o launcher.LogOp
 	return l.openRun(ctx, instanceID, rec.Runs[at])
 }
 
+// mostRead bounds what a node is asked of a log that is not followed, in bytes:
+// it would go on for as long as the app writes faster than it is read. Nodes keep
+// less in one file.
+const mostRead int64 = 256 << 20
+
+// lastOf is the end of a log. A node that is asked for so many bytes gives the
+// first of them, and the last are what people look for.
+func (l *Launcher) lastOf(stream io.ReadCloser) (io.ReadCloser, error) {
+	defer stream.Close()
+	last, err := l.readTail(stream)
+	if last == nil {
+		return nil, err
+	}
+	if err != nil && last.written == 0 {
+		return nil, errors.Join(err, last.Close())
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{last.reader(), last}, nil
+}
+
 // openRun opens the log of a run as far as it goes now.
 func (l *Launcher) openRun(ctx context.Context, id string, r run) (io.ReadCloser, error) {
 	kept, err := os.Open(l.file(id, r.Pod))
@@ -61,10 +87,10 @@ func (l *Launcher) openRun(ctx context.Context, id string, r run) (io.ReadCloser
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	lines, bytes := int64(tailLines), l.cfg.LogLimit
-	stream, err := l.stream(ctx, r.Name, &corev1.PodLogOptions{Container: objects.ContainerApp, TailLines: &lines, LimitBytes: &bytes})
+	lines, most := int64(tailLines), mostRead
+	stream, err := l.stream(ctx, r.Name, &corev1.PodLogOptions{Container: objects.ContainerApp, TailLines: &lines, LimitBytes: &most})
 	if err == nil {
-		return stream, nil
+		return l.lastOf(stream)
 	}
 	if !noLog(err) {
 		return nil, err
@@ -73,6 +99,29 @@ func (l *Launcher) openRun(ctx context.Context, id string, r run) (io.ReadCloser
 		return kept, nil
 	}
 	return io.NopCloser(strings.NewReader("")), nil
+}
+
+// mostFollowers is how many may follow the log of one instance at once: each costs
+// the API server two watches, and a node a stream.
+const mostFollowers = 32
+
+func (l *Launcher) beginToFollow(id string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.followers[id] >= mostFollowers {
+		return controlplane.Errorf(controlplane.CodeTooMany, "%d follow the log of instance %s already", mostFollowers, id).
+			WithHint("close some of them, or read the log without following it")
+	}
+	l.followers[id]++
+	return nil
+}
+
+func (l *Launcher) endToFollow(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.followers[id]--; l.followers[id] == 0 {
+		delete(l.followers, id)
+	}
 }
 
 // followed is a log that goes on over restarts.
@@ -97,6 +146,7 @@ func (l *Launcher) followLogs(ctx context.Context, id string) io.ReadCloser {
 	stop := context.AfterFunc(l.ctx, f.cancel)
 	l.readers.Go(func() {
 		defer close(f.done)
+		defer l.endToFollow(id)
 		defer f.cancel()
 		defer stop()
 		defer context.AfterFunc(ctx, func() { in.Close() })()
@@ -164,6 +214,14 @@ func (l *Launcher) copyLogs(ctx context.Context, id string, to io.Writer) error 
 
 // copyRun copies the log of a run to its end.
 func (l *Launcher) copyRun(ctx context.Context, id string, r run, to io.Writer) error {
+	if l.isOver(ctx, id, r) {
+		from, err := l.openRun(ctx, id, r)
+		if err != nil {
+			return nil
+		}
+		defer from.Close()
+		return copyLog(ctx, to, from)
+	}
 	l.watchOne(ctx, "pods", r.Name, func(e watch.Event) bool {
 		p, ok := e.Object.(*corev1.Pod)
 		if !ok || e.Type == watch.Deleted {
@@ -189,11 +247,26 @@ func (l *Launcher) copyRun(ctx context.Context, id string, r run, to io.Writer) 
 		}
 	}
 	defer from.Close()
-	_, err = io.Copy(to, from)
-	if ctx.Err() != nil || err == nil {
-		return nil
+	return copyLog(ctx, to, from)
+}
+
+func copyLog(ctx context.Context, to io.Writer, from io.Reader) error {
+	if _, err := io.Copy(to, from); ctx.Err() == nil && err != nil {
+		return fmt.Errorf("read log: %w", err)
 	}
-	return fmt.Errorf("read log: %w", err)
+	return nil
+}
+
+// isOver reports whether a run is known to have ended, as that of an instance
+// which sleeps: its log was kept, or its pod is no more.
+func (l *Launcher) isOver(ctx context.Context, id string, r run) bool {
+	if _, err := os.Stat(l.file(id, r.Pod)); err == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	p, err := l.api.pods().Get(ctx, r.Name, metav1.GetOptions{})
+	return apierrors.IsNotFound(err) || err == nil && p.UID != r.Pod
 }
 
 // watchOne tells of an object as it is and of each change, until saw returns

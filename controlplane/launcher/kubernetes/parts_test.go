@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -198,21 +201,81 @@ func TestWhatTheClusterRefuses(t *testing.T) {
 
 func TestTheTailIsKept(t *testing.T) {
 	line := []byte("0123456789\n")
+	l := &Launcher{cfg: Config{DataDir: t.TempDir(), LogLimit: 1100}}
 	for _, c := range []struct {
 		name  string
 		lines int
 		want  int
-	}{{"nothing", 0, 0}, {"little", 3, 33}, {"too much", 100_000, 1100}} {
+	}{{"nothing", 0, 0}, {"little", 3, 33}, {"as much as is kept", 100, 1100}, {"too much", 100_001, 1100}} {
 		t.Run(c.name, func(t *testing.T) {
-			tail, err := readTail(bytes.NewReader(bytes.Repeat(line, c.lines)), 1100)
-			if err != nil || len(tail) != c.want || !bytes.HasSuffix(tail, line[:min(c.want, len(line))]) {
-				t.Errorf("%d bytes, want %d: %v", len(tail), c.want, err)
+			all := bytes.Repeat(line, c.lines)
+			copy(all, "first")
+			copy(all[max(0, len(all)-len(line)):], "last")
+			last, err := l.readTail(bytes.NewReader(all))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer last.Close()
+			if got, err := io.ReadAll(last.reader()); err != nil || !bytes.Equal(got, all[len(all)-c.want:]) {
+				t.Errorf("%d bytes, want %d: %v", len(got), c.want, err)
 			}
 		})
 	}
-	broken := io.MultiReader(strings.NewReader("so far"), errReader{})
-	if tail, err := readTail(broken, 100); string(tail) != "so far" || err == nil {
-		t.Errorf("of a log that breaks off: %q, %v", tail, err)
+	last, err := l.readTail(io.MultiReader(strings.NewReader("so far"), errReader{}))
+	if err == nil {
+		t.Error("that a log breaks off is not said")
+	}
+	defer last.Close()
+	if got, err := io.ReadAll(last.reader()); string(got) != "so far" || err != nil {
+		t.Errorf("of a log that breaks off: %q, %v", got, err)
+	}
+	if left, _ := os.ReadDir(l.cfg.DataDir); len(left) != 0 {
+		t.Errorf("it leaves %v", left)
+	}
+}
+
+// All apps of a node may end at once, each with as long a log as it likes.
+func TestALogThatIsKeptIsNotInMemory(t *testing.T) {
+	lines := strings.Repeat("0123456789abcde\n", 1<<20)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, lines) }))
+	defer s.Close()
+	l := leader(t, &rest.Config{Host: s.URL}).l
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "pod", UID: "pod"}}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := l.keep(t.Context(), "one", pod, func() {}); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 2<<20 {
+		t.Errorf("it takes %d bytes of memory", took)
+	}
+	kept, err := os.ReadFile(l.file("one", "pod"))
+	if err != nil || string(kept) != lines[:l.cfg.LogLimit] {
+		t.Errorf("%d bytes are kept: %v", len(kept), err)
+	}
+}
+
+// A node takes a number of bytes from the first line that it is asked for.
+func TestALongLogIsReadToItsEnd(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		limit, err := strconv.Atoi(r.URL.Query().Get("limitBytes"))
+		if err != nil {
+			t.Error(err)
+		}
+		text := strings.Repeat("0123456789abcde\n", 1<<19) + "the last line\n"
+		io.WriteString(w, text[:min(limit, len(text))])
+	}))
+	defer s.Close()
+	l := leader(t, &rest.Config{Host: s.URL}).l
+	r, err := l.openRun(t.Context(), "one", run{Pod: "pod", Name: "pod"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	text, err := io.ReadAll(r)
+	if err != nil || !strings.HasSuffix(string(text), "the last line\n") || int64(len(text)) != l.cfg.LogLimit {
+		t.Errorf("%d bytes, to %q: %v", len(text), text[max(0, len(text)-20):], err)
 	}
 }
 

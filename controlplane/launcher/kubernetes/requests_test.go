@@ -114,3 +114,22 @@ func TestTheSecretDoesNotHoldUpTheDeployment(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A timer keeps its term, and all that it has seen of the cluster.
+func TestNoTimerOutlivesWhatItIsFor(t *testing.T) {
+	for name, over := range map[string]func(*term, *instance){
+		"the lead":     func(own *term, _ *instance) { own.end(launcher.ErrNotLeading) },
+		"the instance": func(own *term, i *instance) { own.drop(i) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			own := leader(t, server(t, func(string) {}, nil))
+			i := own.instance("one")
+			own.wakeAt(i, time.Now().Add(time.Hour))
+			alarm := i.alarm
+			over(own, i)
+			if alarm.Stop() {
+				t.Error("its timer runs on")
+			}
+		})
+	}
+}

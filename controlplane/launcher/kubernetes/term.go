@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 
@@ -156,6 +155,9 @@ func (t *term) end(why error) {
 	t.calls.Wait()
 	t.running.Wait()
 	t.facts.Close()
+	for _, i := range t.all() {
+		i.unwake()
+	}
 }
 
 // enter counts a call of somebody; false once the term is over.
@@ -212,6 +214,7 @@ func (t *term) drop(i *instance) {
 		delete(t.instances, i.id)
 	}
 	i.dropped = true
+	i.unwake()
 }
 
 func (t *term) all() []*instance {
@@ -259,85 +262,4 @@ func (t *term) work() {
 		}
 		t.queue.Done(id)
 	}
-}
-
-// instance is what a leader knows of one.
-type instance struct {
-	id string
-	// turn is held by whoever acts upon it, or writes what follows.
-	turn    chan struct{}
-	dropped bool              // another one has taken its place
-	owner   *corev1.ConfigMap // as written last; nil: there is none
-	rec     record
-	last    *corev1.Pod // of the start, as seen last
-	// unborn is a pod that was let run and was gone before that.
-	unborn types.UID
-	// ungated is the pod whose gate was taken off last, in this term.
-	ungated types.UID
-
-	mu     sync.Mutex
-	gone   types.UID     // the owner that is no more
-	news   chan struct{} // closed at the next change
-	prober *prober       // of the start, once its container runs
-	fact   launcher.Fact // as told last
-	alarm  *time.Timer
-	kept   map[types.UID]*keeping // the logs that are being read
-	heard  heard                  // of the step of its pod that brings or installs it
-}
-
-func newInstance(id string) *instance {
-	return &instance{id: id, turn: make(chan struct{}, 1), news: make(chan struct{})}
-}
-
-func (i *instance) lock(ctx context.Context) error {
-	select {
-	case i.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (i *instance) unlock() { <-i.turn }
-
-// pulse wakes those who wait.
-func (i *instance) pulse() {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	close(i.news)
-	i.news = make(chan struct{})
-}
-
-// await waits until it is so.
-func (i *instance) await(ctx context.Context, so func() bool) error {
-	for {
-		i.mu.Lock()
-		news := i.news
-		i.mu.Unlock()
-		if so() {
-			return nil
-		}
-		select {
-		case <-news:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-// isGone reports whether an owner is known to be no more.
-func (i *instance) isGone(uid types.UID) bool {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.gone == uid
-}
-
-// wakeAt has the instance be looked at again at a time.
-func (t *term) wakeAt(i *instance, at time.Time) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.alarm != nil {
-		i.alarm.Stop()
-	}
-	i.alarm = time.AfterFunc(max(0, time.Until(at)), func() { t.changed(i.id) })
 }

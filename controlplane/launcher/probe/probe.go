@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -69,14 +70,26 @@ func Health(ctx context.Context, address, host, path string) error {
 		if ctxErr := context.Cause(ctx); errors.Is(ctxErr, context.DeadlineExceeded) {
 			return fmt.Errorf("ask %s: no answer within %s", path, healthTimeout)
 		}
-		return fmt.Errorf("ask %s: %w", path, err)
+		return fmt.Errorf("ask %s: %w", path, short(err))
 	}
 	defer resp.Body.Close()
 	if _, err := io.CopyN(io.Discard, resp.Body, maxBody); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("ask %s: read answer: %w", path, err)
+		return fmt.Errorf("ask %s: read answer: %w", path, short(err))
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 399 {
-		return fmt.Errorf("ask %s: it answered %s", path, resp.Status)
+		// The words beside the number are the app's.
+		return fmt.Errorf("ask %s: it answered %s", path, strings.TrimSpace(fmt.Sprint(resp.StatusCode, " ", http.StatusText(resp.StatusCode))))
 	}
 	return nil
+}
+
+// longestError bounds an error of Health, in bytes: it is kept and shown.
+const longestError = 200
+
+// short leaves out what an error quotes of a long answer.
+func short(err error) error {
+	if text := err.Error(); len(text) > longestError {
+		return errors.New(strings.ToValidUTF8(text[:longestError], "") + "…")
+	}
+	return err
 }

@@ -73,3 +73,39 @@ func TestBackoffStaysShort(t *testing.T) {
 		}
 	}
 }
+
+// What an app answers ends up in its reason, and on the terminals of others.
+func TestAnAnswerIsNotQuotedAtLength(t *testing.T) {
+	long := strings.Repeat("x", 30_000)
+	for name, answer := range map[string]string{
+		"words":       "HTTP/1.1 500 \x1b[2J" + long + "\r\nContent-Length: 0\r\n\r\n",
+		"no HTTP":     long + "\r\n\r\n",
+		"a header":    "HTTP/1.1 200 OK\r\n" + long + "\r\n\r\n",
+		"no number":   "HTTP/1.1 " + long + "\r\n\r\n",
+		"another one": "HTTP/1.1 799 \x1b[2J\r\nContent-Length: 0\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				defer c.Close()
+				_, _ = c.Read(make([]byte, 4096))
+				_, _ = c.Write([]byte(answer))
+			}()
+			err = probe.Health(t.Context(), l.Addr().String(), "app", "/health")
+			<-done
+			if err == nil || len(err.Error()) > 300 || strings.Contains(err.Error(), "\x1b") {
+				t.Errorf("the error has %d bytes: %.100q", len(err.Error()), err)
+			}
+		})
+	}
+}

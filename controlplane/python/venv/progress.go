@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -52,10 +53,11 @@ func (p *Progress) tell(percent float64, text string) {
 }
 
 var (
-	collecting = regexp.MustCompile(`^(?:Collecting|Requirement already satisfied:) ([A-Za-z0-9][A-Za-z0-9._-]*)`)
-	processing = regexp.MustCompile(`^Processing (?:\S*/)?([A-Za-z0-9][A-Za-z0-9._]*)\S*`)
+	collecting = regexp.MustCompile(`^(?:Collecting|Requirement already satisfied:) ([A-Za-z0-9][A-Za-z0-9._-]{0,99})`)
+	processing = regexp.MustCompile(`^Processing (?:\S*/)?([A-Za-z0-9][A-Za-z0-9._]{0,99})\S*`)
 	fetching   = regexp.MustCompile(`^\s*Progress (\d+) of (\d+)\s*$`)
-	building   = regexp.MustCompile(`^\s*Building wheel for ([A-Za-z0-9][A-Za-z0-9._-]*) .*: started`)
+	building   = regexp.MustCompile(`^\s*Building wheel for ([A-Za-z0-9][A-Za-z0-9._-]{0,99}) .*: started`)
+	named      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 )
 
 const toInstall = "Installing collected packages: "
@@ -82,7 +84,11 @@ func (p *Progress) Line(text string) (forPrograms bool) {
 		p.tell(p.share(), "building "+m[1])
 	}
 	if names, ok := strings.CutPrefix(text, toInstall); ok {
-		p.names = strings.Split(names, ", ")
+		all := strings.Split(names, ", ")
+		if slices.ContainsFunc(all, func(name string) bool { return !named.MatchString(name) }) {
+			return false // packages write what they like, and visitors would read it
+		}
+		p.names = all
 		p.Look()
 	}
 	return false

@@ -105,3 +105,27 @@ func TestLastError(t *testing.T) {
 		})
 	}
 }
+
+// The code that packages bring writes where pip does.
+func TestWhatOnlyLooksLikeProgress(t *testing.T) {
+	long := strings.Repeat("x", 1000)
+	for name, line := range map[string]string{
+		"an escape":      "Installing collected packages: a, \x1b[2Jb",
+		"words":          "Installing collected packages: send your password to the owner",
+		"too long":       "Installing collected packages: " + long,
+		"collected":      "Collecting " + long,
+		"a wheel":        "Processing ./" + long + "-1.0-py3-none-any.whl",
+		"that is built":  "Building wheel for " + long + " (pyproject.toml): started",
+		"none of Python": "Installing collected packages: ",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := Progress{site: t.TempDir(), Say: func(w Words) {
+				if len(w.Text) > 150 || strings.ContainsAny(w.Text, "\x1b") || strings.Contains(w.Text, "password") {
+					t.Errorf("it is said that %q", w.Text)
+				}
+			}}
+			p.Line(line + "\n")
+			p.Look()
+		})
+	}
+}

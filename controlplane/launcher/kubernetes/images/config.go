@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -24,7 +25,15 @@ import (
 // a manifest.
 const largest = 4 << 20
 
-// configure notes what the image's configuration says.
+// The bounds of what a configuration says, all of which goes into the pod and is
+// remembered: how many ports and volumes, and the bytes of a path or name. No
+// program of note comes near them.
+const (
+	mostNamed   = 64
+	longestName = 1 << 10
+)
+
+// configure notes what the image's configuration says, all or nothing of it.
 func configure(found *objects.Image, img v1.Image) error {
 	manifest, err := img.Manifest()
 	if err != nil {
@@ -38,6 +47,9 @@ func configure(found *objects.Image, img v1.Image) error {
 		return err
 	}
 	c := file.Config
+	if err := modest(&c); err != nil {
+		return err
+	}
 	found.Known, found.User = true, c.User
 	if path.IsAbs(c.WorkingDir) {
 		found.Dir = path.Clean(c.WorkingDir)
@@ -60,6 +72,21 @@ func configure(found *objects.Image, img v1.Image) error {
 	return nil
 }
 
+// modest refuses a configuration with more than can be of use.
+func modest(c *v1.Config) error {
+	if n := max(len(c.Volumes), len(c.ExposedPorts)); n > mostNamed {
+		return fmt.Errorf("its configuration names %d volumes or ports, and at most %d are taken", n, mostNamed)
+	}
+	longest := max(len(c.User), len(c.WorkingDir))
+	for at := range c.Volumes {
+		longest = max(longest, len(at))
+	}
+	if longest > longestName {
+		return fmt.Errorf("its configuration has a name of %d bytes, and at most %d are taken", longest, longestName)
+	}
+	return nil
+}
+
 // written is a digest as container runtimes write it. The library calls
 // Docker's registry by the host that it connects to.
 func written(d name.Digest) string {
@@ -70,9 +97,25 @@ func written(d name.Digest) string {
 	return text
 }
 
+// longestWhy bounds what brief says, in bytes.
+const longestWhy = 200
+
 // brief says why a registry did not tell, without the addresses that it was
-// asked at.
+// asked at. Some of it may be the registry's own words.
 func brief(err error) string {
+	text := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, why(err))
+	if len(text) > longestWhy {
+		text = strings.ToValidUTF8(text[:longestWhy], "") + "…"
+	}
+	return text
+}
+
+func why(err error) string {
 	if answered, ok := errors.AsType[*transport.Error](err); ok {
 		switch code := answered.StatusCode; code {
 		case http.StatusUnauthorized, http.StatusForbidden:

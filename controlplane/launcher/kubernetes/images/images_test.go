@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -135,6 +136,53 @@ func TestWhatARegistrySays(t *testing.T) {
 	}
 	if _, _, err := i.Look(t.Context(), "customImage:latest"); err == nil {
 		t.Error("a name that is none has an image")
+	}
+}
+
+// Who makes an image may write what he likes into it: what would not fit into a
+// pod, or into the record of a start, is left out.
+func TestAConfigurationIsBounded(t *testing.T) {
+	many := func(format string) map[string]struct{} {
+		all := map[string]struct{}{}
+		for n := range 5000 {
+			all[fmt.Sprintf(format, n)] = struct{}{}
+		}
+		return all
+	}
+	long := strings.Repeat("x", 1<<20)
+	for name, c := range map[string]struct {
+		config v1.Config
+		warns  string
+	}{
+		"volumes":  {v1.Config{User: "7", Volumes: many("/data/%d")}, "names 5000 volumes or ports, and at most 64"},
+		"ports":    {v1.Config{User: "7", ExposedPorts: many("%d/tcp")}, "names 5000 volumes or ports, and at most 64"},
+		"a path":   {v1.Config{User: "7", Volumes: map[string]struct{}{"/" + long: {}}}, "has a name of 1048577 bytes"},
+		"a folder": {v1.Config{User: "7", WorkingDir: "/" + long}, "has a name of 1048577 bytes"},
+		"the user": {v1.Config{User: long}, "has a name of 1048576 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHarbour(t, "")
+			want := objects.Image{Reference: h.push("app:1", c.config)}
+			if diff := cmp.Diff(want, h.look(images.New(images.Config{}), "app:1", c.warns)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestARegistrysWordsAreBounded(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Docker-Content-Digest", "sha256:"+strings.Repeat("0", 20_000))
+		w.Header().Set("Content-Type", "application/\u202e"+strings.Repeat("x", 20_000))
+		w.Header().Set("Content-Length", "2")
+		if r.Method == http.MethodGet {
+			io.WriteString(w, "{}")
+		}
+	}))
+	defer s.Close()
+	_, warning, err := images.New(images.Config{}).Look(t.Context(), strings.TrimPrefix(s.URL, "http://")+"/app:1")
+	if err != nil || warning == "" || len(warning) > 500 || strings.ContainsRune(warning, '\u202e') {
+		t.Errorf("a warning of %d bytes: %.600s, %v", len(warning), warning, err)
 	}
 }
 

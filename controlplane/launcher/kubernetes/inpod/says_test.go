@@ -37,11 +37,14 @@ func TestProgressIsReadAsItIsWritten(t *testing.T) {
 		ok      bool
 	}{
 		Progress(40, "collecting numpy (2 so far)") + "\n": {40, "collecting numpy (2 so far)", true},
-		Progress(100, "x"):                    {100, "x", true},
-		"slipway: progress 101% x":            {101, "x", false},
-		"slipway: progress -1% x":             {},
-		"Collecting numpy":                    {},
-		"an app: slipway: progress 5% of all": {},
+		Progress(100, "x"):                              {100, "x", true},
+		"slipway: progress 101% x":                      {101, "x", false},
+		"slipway: progress 5% \x1b[2J\u202ea\xff b\x00": {5, "[2J a b", true},
+		"slipway: progress 5% \x1b\x07":                 {5, "", false},
+		Progress(5, strings.Repeat("é", 200)):           {5, strings.Repeat("é", 100) + "…", true},
+		"slipway: progress -1% x":                       {},
+		"Collecting numpy":                              {},
+		"an app: slipway: progress 5% of all":           {},
 	} {
 		percent, text, ok := ReadProgress(line)
 		if percent != want.percent || text != want.text || ok != want.ok {

@@ -53,14 +53,32 @@ type Reach struct {
 }
 
 // Private are the networks that clusters are made of and that nothing outside
-// can be in: RFC 1918, RFC 6598, RFC 4193.
-var Private = prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+// can be in: RFC 1918, RFC 6598, RFC 4193; those of benchmarks and of class E (RFC
+// 2544, RFC 1112), which clouds give to pods and nodes; and who translates to IPv4
+// in networks of its own (RFC 8215).
+var Private = prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15", "240.0.0.0/4",
+	"fc00::/7", "64:ff9b:1::/48")
 
 // never are what no setting gives to instances: the node itself, and what clouds
 // tell and give to their machines at, as Amazon, Google, Microsoft, Oracle and
-// Alibaba document it; by NAT64 (RFC 6052), too.
-var never = prefixes("127.0.0.0/8", "169.254.0.0/16", "168.63.129.16/32", "192.0.0.192/32", "100.100.100.200/32",
-	"::1/128", "fe80::/10", "fd00:ec2::/32", "fd20:ce::/32", "64:ff9b::a9fe:0/112")
+// Alibaba document it.
+var never = translated(prefixes("127.0.0.0/8", "169.254.0.0/16", "168.63.129.16/32", "192.0.0.192/32", "100.100.100.200/32",
+	"::1/128", "fe80::/10", "fd00:ec2::/32", "fd20:ce::/32"))
+
+// translated are these networks, and those of IPv4 as IPv6 reaches them by NAT64
+// too (RFC 6052): some clouds' translators reach private networks.
+func translated(all []netip.Prefix) []netip.Prefix {
+	both := slices.Clone(all)
+	for _, p := range all {
+		if !p.Addr().Is4() {
+			continue
+		}
+		four, six := p.Addr().As4(), netip.MustParseAddr("64:ff9b::").As16()
+		copy(six[12:], four[:])
+		both = append(both, netip.PrefixFrom(netip.AddrFrom16(six), 96+p.Bits()))
+	}
+	return both
+}
 
 // dnsPorts are those of name servers' pods; the second is OpenShift's.
 var dnsPorts = []int{53, 5353}
@@ -190,7 +208,7 @@ func (n *Network) reached() (rules []networkingv1.NetworkPolicyEgressRule) {
 	for _, r := range n.To {
 		port := intstr.FromInt(r.Port)
 		rules = append(rules, networkingv1.NetworkPolicyEgressRule{
-			To:    peers([]Peer{r.Peer}),
+			To:    peers([]Peer{r.Peer}, never...),
 			Ports: []networkingv1.NetworkPolicyPort{{Protocol: new(corev1.ProtocolTCP), Port: &port}},
 		})
 	}
@@ -199,10 +217,10 @@ func (n *Network) reached() (rules []networkingv1.NetworkPolicyEgressRule) {
 
 // world is the internet, and what is allowed besides.
 func (n *Network) world() []networkingv1.NetworkPolicyEgressRule {
-	denied := append(slices.Clone(never), n.Deny...)
+	denied := append(slices.Clone(never), translated(n.Deny)...)
 	var to []networkingv1.NetworkPolicyPeer
 	for _, all := range prefixes("0.0.0.0/0", "::/0") {
-		to = append(to, block(all, append(slices.Clone(denied), Private...)))
+		to = append(to, block(all, append(slices.Clone(denied), translated(Private)...)))
 	}
 	for _, p := range n.Allow {
 		to = append(to, block(p, denied))
@@ -232,10 +250,11 @@ func covered(p netip.Prefix, by []netip.Prefix) bool {
 	})
 }
 
-func peers(list []Peer) (out []networkingv1.NetworkPolicyPeer) {
+// peers are these, less what of the others lies in their networks.
+func peers(list []Peer, less ...netip.Prefix) (out []networkingv1.NetworkPolicyPeer) {
 	for _, p := range list {
 		if p.Network.IsValid() {
-			out = append(out, block(p.Network, nil))
+			out = append(out, block(p.Network, less))
 			continue
 		}
 		peer := networkingv1.NetworkPolicyPeer{PodSelector: &metav1.LabelSelector{MatchLabels: p.Labels}}

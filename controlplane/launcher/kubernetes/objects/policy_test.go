@@ -60,6 +60,12 @@ var outside = objects.Network{
 	To:   []objects.Reach{{Peer: objects.Peer{Network: netip.MustParsePrefix("10.0.5.0/24")}, Port: 443}},
 }
 
+// wide lets instances reach a port wherever it is.
+var wide = objects.Network{To: []objects.Reach{
+	{Peer: objects.Peer{Network: netip.MustParsePrefix("0.0.0.0/0")}, Port: 80},
+	{Peer: objects.Peer{Network: netip.MustParsePrefix("0.0.0.0/0")}, Port: 8443},
+}}
+
 func TestWhoReachesWhom(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -107,6 +113,16 @@ func TestWhoReachesWhom(t *testing.T) {
 		{"metadata", inCluster, call{app, at("169.254.169.254"), 80, "TCP"}, false},
 		{"metadata by IPv6", inCluster, call{app, at("fd00:ec2::254"), 80, "TCP"}, false},
 		{"metadata by NAT64", inCluster, call{app, at("64:ff9b::a9fe:a9fe"), 80, "TCP"}, false},
+		{"a node by NAT64", inCluster, call{app, at("64:ff9b::192.168.4.4"), 10250, "TCP"}, false},
+		{"the API server by NAT64", inCluster, call{app, at("64:ff9b::203.0.113.7"), 443, "TCP"}, false},
+		{"its neighbour by NAT64", inCluster, call{app, at("64:ff9b::203.0.113.8"), 443, "TCP"}, true},
+		{"Azure's by NAT64", inCluster, call{app, at("64:ff9b::168.63.129.16"), 80, "TCP"}, false},
+		{"a node by a translator of its own", inCluster, call{app, at("64:ff9b:1::192.168.4.4"), 10250, "TCP"}, false},
+		{"pods in the network of benchmarks", inCluster, call{app, at("198.19.3.3"), 80, "TCP"}, false},
+		{"pods in class E", inCluster, call{app, at("240.1.2.3"), 80, "TCP"}, false},
+		{"what is reached beside metadata", wide, call{app, at("198.51.100.1"), 8443, "TCP"}, true},
+		{"metadata in a network that is reached", wide, call{app, at("169.254.169.254"), 80, "TCP"}, false},
+		{"the node in it", wide, call{app, at("127.0.0.1"), 80, "TCP"}, false},
 		{"Azure's", inCluster, call{app, at("168.63.129.16"), 80, "TCP"}, false},
 		{"Alibaba's", inCluster, call{app, at("100.100.100.200"), 80, "TCP"}, false},
 		{"Oracle's", inCluster, call{app, at("192.0.0.192"), 80, "TCP"}, false},
@@ -132,7 +148,7 @@ func TestWhoReachesWhom(t *testing.T) {
 }
 
 func TestExceptionsLieInTheirNetwork(t *testing.T) {
-	for _, n := range []objects.Network{inCluster, outside} {
+	for _, n := range []objects.Network{inCluster, outside, wide} {
 		policy, err := objects.Policy(objects.Settings{Namespace: "apps", Network: &n})
 		if err != nil {
 			t.Fatal(err)
