@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -69,11 +69,13 @@ func (b *Bundle) Show(ctx context.Context, keep func(controlplane.Part) error) (
 }
 
 // alone has the memory for pictures to itself, and leaves none of it behind for
-// the next one: the collector would let it grow to twice that first.
+// the next one: the collector would let it grow to twice that first. It goes back
+// to the system, since what is merely free may be in parts that the next picture
+// does not fit into.
 func alone(f func() error) error {
 	decoding.Lock()
 	defer decoding.Unlock()
-	defer runtime.GC()
+	defer debug.FreeOSMemory()
 	return f()
 }
 
