@@ -16,7 +16,7 @@ NODE_IP=198.18.255.1 # of the range for benchmarks (RFC 2544): nobody's address
 POD_CIDR=198.18.0.0/20
 SERVICE_CIDR=198.19.0.0/20
 API_SERVICE_IP=198.19.0.1 # the first of SERVICE_CIDR
-CGROUP=/e2e-lab           # the parent of all cgroups of the lab
+CGROUP=/lab${LAB//\//-} # the parent of all cgroups of the lab: each has its own
 CRI=/run/containerd/containerd.sock
 export LAB LAB_BIN
 
