@@ -2,7 +2,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT ?= $(shell command -v golangci-lint || echo go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION))
 
 .DEFAULT_GOAL := help
-.PHONY: help build image test lint bench e2e ci
+.PHONY: help build image test lint bench e2e cluster ci
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,5 +31,12 @@ ifdef SOAK
 else
 	SLIPWAY_E2E=all go test -count=1 -p 1 -timeout 20m ./test/...
 endif
+
+cluster: ## The tests on a real Kubernetes, which it brings up and takes down (needs root and Debian)
+	test/cluster/up
+	CGO_ENABLED=0 $(MAKE) image TAG=slipway.test/slipway:chart
+	CGO_ENABLED=0 SLIPWAY_E2E=all SLIPWAY_FAULTS=all SLIPWAY_BINARY=$(CURDIR)/slipway SLIPWAY_IMAGE=$(CURDIR)/dist/slipway.tar \
+		go test -count=1 -p 1 -timeout 30m -exec $(CURDIR)/test/cluster/run $(addprefix ./test/cluster/,objects launcher journey chart)
+	test/cluster/down
 
 ci: build lint test e2e ## What a change must pass

@@ -1,13 +1,9 @@
 // Package chart tests the Helm chart: what it renders, what it refuses, and
 // that it installs on a real cluster.
 //
-// All of it needs SLIPWAY_E2E=all and programs of test/cluster, and runs as a
-// compiled test by test/cluster/run. SLIPWAY_BINARY is a slipway, SLIPWAY_IMAGE
-// the archive of its image with the tag that is its constant here:
-//
-//	make image TAG=slipway.test/slipway:chart
-//	CGO_ENABLED=0 go test -c -o chart.test ./test/cluster/chart && cd test/cluster/chart &&
-//	SLIPWAY_E2E=all SLIPWAY_BINARY=$OLDPWD/slipway SLIPWAY_IMAGE=$OLDPWD/dist/slipway.tar ../run $OLDPWD/chart.test
+// All of it needs SLIPWAY_E2E=all and programs of test/cluster, and is run by
+// test/cluster/run (test/cluster/README.md). SLIPWAY_BINARY is a slipway,
+// SLIPWAY_IMAGE the archive of its image with the tag that is its constant here.
 package chart
 
 import (

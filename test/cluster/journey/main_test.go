@@ -2,10 +2,8 @@
 // and visitors do from an import to the end, what the launcher asks of the API
 // beside what the chart's Role allows, and what breaks meanwhile.
 //
-// It needs SLIPWAY_E2E=all and test/cluster/run, which has helm:
-//
-//	CGO_ENABLED=0 go test -c -o journey.test ./test/cluster/journey &&
-//	cd test/cluster/journey && SLIPWAY_E2E=all ../run $OLDPWD/journey.test -test.v
+// It needs SLIPWAY_E2E=all and test/cluster/run, which has helm
+// (test/cluster/README.md).
 package journey
 
 import (
