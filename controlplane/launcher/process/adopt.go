@@ -195,7 +195,8 @@ func (i *instance) settle(ctx context.Context, all map[int]procgroup.Proc, marke
 		r.adopts = adopt(r.state.Process)
 	}
 	if r.adopts != nil {
-		i.run, i.state.Run = r, &r.state
+		now := r.state // a copy: r's is its loop's own
+		i.run, i.state.Run = r, &now
 		i.t.facts.Publish(r.state.fact(i.t.folder, i.id))
 		return
 	}
