@@ -90,26 +90,30 @@ func TestAHeldRequestIsReleasedWhenTheInstanceRuns(t *testing.T) {
 }
 
 func TestAnswersToThoseWhoWaitInVain(t *testing.T) {
-	e := startEdge(t, settings{"hold": 300 * time.Millisecond})
 	for n, tc := range []struct {
 		name   string
+		hold   time.Duration
 		status controlplane.Status
-		then   func(in *controlplane.Instance)
+		then   func(e *edge, in *controlplane.Instance)
 		want   string
 	}{
-		{"too slow", controlplane.Resuming, func(*controlplane.Instance) {}, `503 Service Unavailable.*still_starting`},
-		{"failed", controlplane.Resuming, func(in *controlplane.Instance) { in.Status = controlplane.Failed; e.put(in) }, `503 Service Unavailable.*start_failed`},
-		{"terminated", controlplane.Suspended, func(in *controlplane.Instance) {
+		{"too slow", 300 * time.Millisecond, controlplane.Resuming, func(*edge, *controlplane.Instance) {}, `503 Service Unavailable.*still_starting`},
+		{"failed", patience, controlplane.Resuming, func(e *edge, in *controlplane.Instance) {
+			in.Status = controlplane.Failed
+			e.put(in)
+		}, `503 Service Unavailable.*start_failed`},
+		{"terminated", patience, controlplane.Suspended, func(e *edge, in *controlplane.Instance) {
 			e.update(func(tx controlplane.Tx) error { return tx.Delete(in) })
 		}, `404 Not Found.*not_found`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			e := startEdge(t, settings{"hold": tc.hold})
 			in := instance(n, "")
 			in.Status = tc.status
 			e.put(in)
 			answer := e.visit("GET", urlOf(in)+"/", "")
-			time.Sleep(100 * time.Millisecond) // it waits; too late, and the answer is the same or the test fails
-			tc.then(in)
+			eventually(t, "it waits", func() bool { return e.table().Waiters() == 1 || len(answer) > 0 })
+			tc.then(e, in)
 			status, code, _ := strings.Cut(tc.want, ".*")
 			if got := <-answer; !strings.HasPrefix(got, status) || !strings.Contains(got, code) {
 				t.Errorf("got %q, want %s", got, tc.want)

@@ -160,11 +160,10 @@ func TestAnEdgesUserCanDoWhatAnEdgeDoes(t *testing.T) {
 			t.Error("the wake did not come")
 		}
 		for _, key := range []string{"certs/acme/x", "activity/edge-1/x"} {
-			if _, err := g.raw.Put(t.Context(), g.prefix+key, "x"); err != nil {
-				t.Errorf("write %s: %v", key, err)
-			}
-			if resp, err := g.raw.Get(t.Context(), g.prefix+key); err != nil || resp.Count != 1 {
-				t.Errorf("read %s: %v", key, err)
+			// At once: the edge's next report deletes what is not of it.
+			resp, err := g.raw.Txn(t.Context()).Then(clientv3.OpPut(g.prefix+key, "x"), clientv3.OpGet(g.prefix+key)).Commit()
+			if err != nil || resp.Responses[1].GetResponseRange().Count != 1 {
+				t.Errorf("write and read %s: %v", key, err)
 			}
 			if _, err := g.raw.Delete(t.Context(), g.prefix+key); err != nil {
 				t.Errorf("delete %s: %v", key, err)

@@ -225,13 +225,13 @@ func TestAFeedWaitsForAnEtcdThatIsAway(t *testing.T) {
 func TestWakeIsRegisteredOnceAndExpires(t *testing.T) {
 	w := newWorld(t)
 	in := newInstance(newApp("demo"))
-	key := w.prefix + "wake/" + in.ID
+	before := w.leases()
 	for _, edge := range []string{"one", "two"} {
-		if err := w.Wake(t.Context(), controlplane.WakeIntent{InstanceID: in.ID, Edge: edge}, time.Second); err != nil {
+		if err := w.Wake(t.Context(), controlplane.WakeIntent{InstanceID: in.ID, Edge: edge}, time.Minute); err != nil {
 			t.Fatal(err)
 		}
 	}
-	resp, err := w.client.Get(t.Context(), key)
+	resp, err := w.client.Get(t.Context(), w.prefix+"wake/"+in.ID)
 	if err != nil || len(resp.Kvs) != 1 {
 		t.Fatalf("intents %v, %v", resp, err)
 	}
@@ -239,9 +239,14 @@ func TestWakeIsRegisteredOnceAndExpires(t *testing.T) {
 	if kv.Version != 1 || kv.Lease == 0 {
 		t.Errorf("written %d times, lease %d; want once, and a lease", kv.Version, kv.Lease)
 	}
-	leases, err := w.client.Leases(t.Context())
-	if err != nil || len(leases.Leases) != 1 {
-		t.Errorf("leases %v, %v; want that of the intent alone", leases, err)
+	for id := range w.leases() {
+		if id != clientv3.LeaseID(kv.Lease) && !before[id] {
+			t.Error("there is a lease that is not the intent's")
+		}
+	}
+	in = newInstance(newApp("demo"))
+	if err := w.Wake(t.Context(), controlplane.WakeIntent{InstanceID: in.ID, Edge: "one"}, time.Second); err != nil {
+		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(time.Minute); w.raw("wake/"+in.ID) != ""; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -260,6 +265,20 @@ func TestWakeIsRegisteredOnceAndExpires(t *testing.T) {
 	if raw := w.raw("wake/" + in.ID); raw != "" {
 		t.Errorf("the intent is still there: %s", raw)
 	}
+}
+
+// leases are those of the whole etcd.
+func (w *world) leases() map[clientv3.LeaseID]bool {
+	w.Helper()
+	resp, err := w.client.Leases(w.Context())
+	if err != nil {
+		w.Fatal(err)
+	}
+	ids := map[clientv3.LeaseID]bool{}
+	for _, l := range resp.Leases {
+		ids[l.ID] = true
+	}
+	return ids
 }
 
 func TestTheWatchersOfTheControlPlane(t *testing.T) {

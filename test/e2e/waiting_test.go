@@ -265,7 +265,9 @@ func refusedPastHold(t *testing.T, c *call) {
 		if err := sends("")(c); err == nil || !strings.Contains(err.Error(), `"still_starting"`) {
 			t.Error(err)
 		}
-		if n := c.read.Load(); n > 1<<20 {
+		// Beside the answer net/http reads 256 KiB, and the system's buffers grow by
+		// what is read from them.
+		if n := c.read.Load(); n > largeBody/2 {
 			t.Errorf("%d bytes of the body were taken", n)
 		}
 	})

@@ -218,7 +218,7 @@ func adapter(path string) string {
 	}
 	if rest, ok := strings.CutPrefix(path, "controlplane/launcher/"); ok {
 		name, _, _ := strings.Cut(rest, "/")
-		if !slices.Contains([]string{"facts", "files", "probe", "launchertest"}, name) {
+		if !slices.Contains([]string{"facts", "files", "lead", "probe", "launchertest"}, name) {
 			return "controlplane/launcher/" + name
 		}
 	}

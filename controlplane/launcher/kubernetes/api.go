@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/lead"
 )
 
 // callTimeout bounds one try of one call. A call without an answer is made
@@ -115,7 +116,7 @@ func passes(err error) bool {
 		code := status.Status().Code
 		return code == http.StatusTooManyRequests || code >= 500 && code != http.StatusNotImplemented
 	}
-	for _, own := range []error{launcher.ErrFenced, launcher.ErrNotLeading, errClosed} {
+	for _, own := range []error{launcher.ErrFenced, launcher.ErrNotLeading, lead.ErrClosed} {
 		if errors.Is(err, own) {
 			return false
 		}

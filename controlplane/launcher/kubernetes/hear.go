@@ -56,7 +56,7 @@ func (t *term) hear(i *instance, p *corev1.Pod, v *diagnose.Verdict) {
 		return
 	}
 	i.heard = heard{pod: p.UID, step: step}
-	t.run(func() { t.listen(i, p, step) })
+	t.Go(func() { t.listen(i, p, step) })
 }
 
 func runsStep(p *corev1.Pod, step string) bool {
@@ -75,13 +75,13 @@ func (t *term) listen(i *instance, p *corev1.Pod, step string) {
 	defer moment.Stop()
 	select {
 	case <-moment.C:
-	case <-t.ctx.Done():
+	case <-t.Context().Done():
 		return
 	}
 	if now := t.view.pod(p.Namespace, p.Name); now == nil || now.UID != p.UID || !runsStep(now, step) {
 		return
 	}
-	ctx, cancel := context.WithCancel(t.ctx)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	most := mostHeard
 	r, err := t.l.stream(ctx, p.Name, &corev1.PodLogOptions{Container: step, Follow: true, LimitBytes: &most})

@@ -62,7 +62,7 @@ func (t *term) keepLog(i *instance, p *corev1.Pod) {
 	select {
 	case <-begun:
 	case <-limit.C:
-	case <-t.ctx.Done():
+	case <-t.Context().Done():
 	}
 }
 
@@ -87,7 +87,7 @@ func (t *term) keeper(i *instance, p *corev1.Pod) (begun, done chan struct{}) {
 			i.kept = map[types.UID]*keeping{}
 		}
 		i.kept[p.UID] = k
-		t.run(func() {
+		t.Go(func() {
 			defer i.pulse()
 			defer func() {
 				i.mu.Lock()
@@ -96,7 +96,7 @@ func (t *term) keeper(i *instance, p *corev1.Pod) (begun, done chan struct{}) {
 			}()
 			defer close(k.done)
 			opened := func() { close(k.begun) }
-			if err := t.l.keep(t.ctx, i.id, p, opened); err != nil && t.ctx.Err() == nil {
+			if err := t.l.keep(t.Context(), i.id, p, opened); err != nil && t.Context().Err() == nil {
 				t.cfg.Log.Warn("the log of a pod that ends could not be kept", zap.String("instance", i.id), zap.String("pod", p.Name), zap.Error(err))
 			}
 			t.dropLate(i, p.UID)

@@ -18,15 +18,14 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/images"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/lead"
 )
-
-var errClosed = errors.New("the kubernetes launcher is closed")
 
 // Launcher runs each instance as a pod.
 type Launcher struct {
 	cfg  Config
 	api  *api
-	turn sync.Mutex // of Lead, Resign and Close, one at a time
+	lead lead.Holder[*term]
 
 	images     *images.Images
 	registries *http.Transport
@@ -35,10 +34,8 @@ type Launcher struct {
 	cancel  context.CancelFunc
 	readers sync.WaitGroup // of logs
 
-	mu     sync.Mutex
-	closed bool
-	term   *term // nil: it does not lead
-	place  string
+	mu    sync.Mutex
+	place string
 
 	followers map[string]int // of the logs of instances
 }
@@ -61,7 +58,7 @@ func New(cfg Config) (*Launcher, error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("open the kubernetes launcher: %w", err)
 	}
-	l := &Launcher{cfg: cfg, api: a, followers: map[string]int{}, registries: &http.Transport{
+	l := &Launcher{cfg: cfg, api: a, lead: lead.Holder[*term]{Name: "kubernetes"}, followers: map[string]int{}, registries: &http.Transport{
 		Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: callTimeout, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
 	}}
 	l.images = images.New(images.Config{Secrets: l.pullSecrets, Transport: l.registries})
@@ -93,69 +90,17 @@ func (l *Launcher) Place(ctx context.Context) (string, error) {
 
 // Lead implements launcher.Launcher.
 func (l *Launcher) Lead(ctx context.Context, epoch int64) error {
-	l.turn.Lock()
-	defer l.turn.Unlock()
-	l.mu.Lock()
-	before, closed := l.term, l.closed
-	l.mu.Unlock()
-	switch {
-	case closed:
-		return errClosed
-	case epoch < 1:
-		return fmt.Errorf("lead the kubernetes launcher: epoch %d is not above 0", epoch)
-	case before != nil && before.why() == nil:
-		return fmt.Errorf("lead the kubernetes launcher: it leads already, with epoch %d", before.epoch)
-	}
-	if before != nil {
-		before.end(launcher.ErrNotLeading)
-	}
-	t, err := newTerm(l, epoch)
-	if err == nil {
-		err = t.begin(ctx)
-	}
-	l.mu.Lock()
-	l.term = nil
-	if err == nil {
-		l.term = t
-	}
-	l.mu.Unlock()
-	if err != nil {
-		return fmt.Errorf("lead the kubernetes launcher: %w", err)
-	}
-	return nil
+	return l.lead.Lead(epoch, func() (*term, error) {
+		t, err := newTerm(l, epoch)
+		if err == nil {
+			err = t.begin(ctx)
+		}
+		return t, err
+	})
 }
 
 // Resign implements launcher.Launcher.
-func (l *Launcher) Resign() {
-	l.turn.Lock()
-	defer l.turn.Unlock()
-	l.resign(launcher.ErrNotLeading)
-}
-
-func (l *Launcher) resign(why error) {
-	l.mu.Lock()
-	t := l.term
-	l.term = nil
-	l.mu.Unlock()
-	if t != nil {
-		t.end(why)
-	}
-}
-
-// leading returns the term of a launcher that leads.
-func (l *Launcher) leading() (*term, error) {
-	l.mu.Lock()
-	t, closed := l.term, l.closed
-	l.mu.Unlock()
-	switch {
-	case closed:
-		return nil, errClosed
-	case t == nil:
-		return nil, launcher.ErrNotLeading
-	}
-	err := t.why()
-	return t, err
-}
+func (l *Launcher) Resign() { l.lead.Resign() }
 
 // Check implements launcher.Launcher.
 func (l *Launcher) Check(app *controlplane.App) []controlplane.Reason {
@@ -243,52 +188,27 @@ func (l *Launcher) Remove(ctx context.Context, instanceID string) error {
 	return nil
 }
 
-// act makes a call of one who leads. It ends with the lead.
+// act makes a call of one who leads.
 func (l *Launcher) act(ctx context.Context, call func(context.Context, *term) error) error {
-	t, err := l.leading()
+	t, err := l.lead.Term()
 	if err != nil {
 		return err
 	}
-	if !t.enter() {
-		return t.why()
-	}
-	defer t.calls.Done()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(t.ctx, cancel)()
-	err = call(ctx, t)
-	if why := t.why(); err != nil && why != nil {
-		return why
-	}
-	return err
+	return t.act(ctx, func(ctx context.Context) error { return call(ctx, t) })
 }
 
 // Observe implements launcher.Launcher.
-func (l *Launcher) Observe(ctx context.Context) <-chan launcher.Fact {
-	t, err := l.leading()
-	if err != nil {
-		none := make(chan launcher.Fact)
-		close(none)
-		return none
-	}
-	return t.facts.Observe(ctx)
-}
+func (l *Launcher) Observe(ctx context.Context) <-chan launcher.Fact { return l.lead.Observe(ctx) }
 
 // Close implements launcher.Launcher.
 func (l *Launcher) Close(ctx context.Context, stopWorkloads bool, grace time.Duration) error {
-	l.turn.Lock()
-	defer l.turn.Unlock()
-	var err error
-	if stopWorkloads {
-		if t, leadErr := l.leading(); leadErr == nil {
-			err = t.stopAll(ctx, grace)
+	err := l.lead.Close(func(t *term) error {
+		if !stopWorkloads {
+			return nil
 		}
-	}
-	l.mu.Lock()
-	l.closed = true
-	l.mu.Unlock()
+		return t.stopAll(ctx, grace)
+	})
 	l.cancel()
-	l.resign(errClosed)
 	l.readers.Wait()
 	l.api.close()
 	l.registries.CloseIdleConnections()

@@ -21,13 +21,14 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/lead"
 )
 
 // Logs implements launcher.Launcher. The log of a pod that is there comes from
 // its node, that of another one from the file that was kept.
 func (l *Launcher) Logs(ctx context.Context, instanceID string, o launcher.LogOptions) (io.ReadCloser, error) {
 	if l.ctx.Err() != nil {
-		return nil, fmt.Errorf("open log: %w", errClosed)
+		return nil, fmt.Errorf("open log: %w", lead.ErrClosed)
 	}
 	if o.Follow && !o.Previous {
 		if err := l.beginToFollow(instanceID); err != nil {

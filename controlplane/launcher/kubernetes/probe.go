@@ -34,7 +34,7 @@ func (t *term) probePod(ctx context.Context, i *instance, p *corev1.Pod, endpoin
 		return
 	}
 	w := &prober{start: *i.rec.Start, endpoint: endpoint.String(), since: time.Now()}
-	w.ctx, w.cancel = context.WithCancel(t.ctx)
+	w.ctx, w.cancel = context.WithCancel(t.Context())
 	i.mu.Lock()
 	first := i.fact.State == "" || i.fact.Generation != w.start.Generation
 	if i.prober != nil {
@@ -58,7 +58,7 @@ func (t *term) probePod(ctx context.Context, i *instance, p *corev1.Pod, endpoin
 		}
 	}
 	t.tell(i, w, launcher.Fact{State: launcher.Starting, Stage: controlplane.StageStarting})
-	t.run(func() { t.await(i, w) })
+	t.Go(func() { t.await(i, w) })
 }
 
 // unprobe ends the watch, if there is one.
@@ -124,7 +124,7 @@ func (t *term) await(i *instance, w *prober) {
 	if w.opened {
 		why = reason(controlplane.HealthTimeout, "Runtime.HealthPath %s did not answer 2xx or 3xx within %s: %v", w.start.HealthPath, w.start.HealthTimeout, last)
 	}
-	if err := t.ifCurrent(w.ctx, i, w, func() error { return t.finish(t.ctx, i, why) }); err != nil && t.ctx.Err() == nil {
+	if err := t.ifCurrent(w.ctx, i, w, func() error { return t.finish(t.Context(), i, why) }); err != nil && t.Context().Err() == nil {
 		t.cfg.Log.Error("a start that is too late could not be ended: it is tried again", zap.String("instance", i.id), zap.Error(err))
 		t.changed(i.id)
 	}
@@ -146,11 +146,11 @@ func (t *term) becomesReady(ctx context.Context, i *instance, w *prober) {
 				return nil
 			})
 		})
-		if err != nil && t.ctx.Err() == nil {
+		if err != nil && t.Context().Err() == nil {
 			t.cfg.Log.Error("that an instance is ready could not be noted", zap.String("instance", i.id), zap.Error(err))
 		}
 	}
-	t.run(note)
+	t.Go(note)
 }
 
 // ifCurrent does something in the instance's turn, if the watch is still its own.

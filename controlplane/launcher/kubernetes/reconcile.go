@@ -307,7 +307,7 @@ func (t *term) tell(i *instance, by *prober, f launcher.Fact) {
 		f.At = time.Now()
 	}
 	i.fact = f
-	t.facts.Publish(f)
+	t.Facts.Publish(f)
 }
 
 // wasReady reports whether that generation has been told of as ready.

@@ -54,7 +54,7 @@ func leader(t *testing.T, config *rest.Config) *term {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		own.end(errClosed)
+		own.End(launcher.ErrNotLeading)
 		if err := l.Close(t.Context(), false, 0); err != nil {
 			t.Error(err)
 		}
@@ -118,7 +118,7 @@ func TestTheSecretDoesNotHoldUpTheDeployment(t *testing.T) {
 // A timer keeps its term, and all that it has seen of the cluster.
 func TestNoTimerOutlivesWhatItIsFor(t *testing.T) {
 	for name, over := range map[string]func(*term, *instance){
-		"the lead":     func(own *term, _ *instance) { own.end(launcher.ErrNotLeading) },
+		"the lead":     func(own *term, _ *instance) { own.End(launcher.ErrNotLeading) },
 		"the instance": func(own *term, i *instance) { own.drop(i) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -69,7 +69,7 @@ func (t *term) start(ctx context.Context, w launcher.Workload) error {
 		return err
 	}
 	if before.runs() && before.Generation != w.Generation {
-		t.run(func() { t.dropSecret(t.ctx, i, before.Generation) })
+		t.Go(func() { t.dropSecret(t.Context(), i, before.Generation) })
 	}
 	t.changed(i.id)
 	return nil
@@ -215,15 +215,15 @@ func (t *term) readDeployment(ctx context.Context, id string) (d *appsv1.Deploym
 
 // giveUp ends a start that could not be made whole: nothing of it is to come.
 func (t *term) giveUp(i *instance, startID string) {
-	t.run(func() {
-		if i.lock(t.ctx) != nil {
+	t.Go(func() {
+		if i.lock(t.Context()) != nil {
 			return
 		}
 		defer i.unlock()
 		if i.rec.Start == nil || i.rec.Start.ID != startID || !i.rec.Start.runs() {
 			return
 		}
-		if err := t.finish(t.ctx, i, nil); err != nil && t.ctx.Err() == nil {
+		if err := t.finish(t.Context(), i, nil); err != nil && t.Context().Err() == nil {
 			t.cfg.Log.Error("a start that failed could not be taken back", zap.String("instance", i.id), zap.Error(err))
 		}
 	})

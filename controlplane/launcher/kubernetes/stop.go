@@ -174,7 +174,7 @@ func (t *term) finish(ctx context.Context, i *instance, why *controlplane.Reason
 	if _, err := t.lower(ctx, i, ownGrace); err != nil {
 		return err
 	}
-	t.run(func() { t.dropSecret(t.ctx, i, s.Generation) })
+	t.Go(func() { t.dropSecret(t.Context(), i, s.Generation) })
 	return nil
 }
 
@@ -247,7 +247,7 @@ func (t *term) forget(ctx context.Context, id string) error {
 		return nil // it has been started again
 	}
 	t.drop(i)
-	t.facts.Forget(id)
+	t.Facts.Forget(id)
 	if err := os.RemoveAll(t.l.folder(id)); err != nil {
 		return fmt.Errorf("remove logs: %w", err)
 	}
@@ -274,10 +274,10 @@ func (t *term) stopAll(ctx context.Context, grace time.Duration) error {
 			if !runs {
 				return
 			}
-			err := t.l.Stop(ctx, i.id, generation, grace)
+			err := t.act(ctx, func(ctx context.Context) error { return t.stop(ctx, i.id, generation, grace) })
 			if err != nil && !errors.Is(err, launcher.ErrFenced) {
 				mu.Lock()
-				errs = append(errs, err)
+				errs = append(errs, fmt.Errorf("stop instance %s: %w", i.id, err))
 				mu.Unlock()
 			}
 		})

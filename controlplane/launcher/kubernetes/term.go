@@ -12,7 +12,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
-	"github.com/seed-dbc68772/slipway/controlplane/launcher/facts"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/lead"
 )
 
 // workers is how many instances are looked at at once.
@@ -20,36 +20,36 @@ const workers = 16
 
 // term is the time that a launcher leads.
 type term struct {
+	*lead.Term
 	cfg   Config
 	l     *Launcher
 	api   *api
 	epoch int64
 	view  *view
-	facts *facts.Hub
 	queue workqueue.TypedRateLimitingInterface[string] // instances to look at
 
-	ctx     context.Context
-	cancel  context.CancelFunc
-	running sync.WaitGroup // its own goroutines
-	calls   sync.WaitGroup // of those who called
-
 	mu        sync.Mutex
-	ended     error // why it is over; nil while it goes on
 	instances map[string]*instance
 }
 
 func newTerm(l *Launcher, epoch int64) (*term, error) {
 	t := &term{
-		cfg: l.cfg, l: l, api: l.api, epoch: epoch, facts: facts.New(), instances: map[string]*instance{},
+		Term: lead.New(), cfg: l.cfg, l: l, api: l.api, epoch: epoch, instances: map[string]*instance{},
 		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](50*time.Millisecond, 5*time.Second)),
 	}
-	t.ctx, t.cancel = context.WithCancel(context.Background())
+	t.Go(func() {
+		<-t.Context().Done()
+		t.queue.ShutDown()
+	})
 	var err error
 	t.view, err = newView(t.api, t.changed, t.gone, func(epoch int64) {
 		if epoch > t.epoch {
-			t.depose() //nolint:errcheck // the error is for those who call
+			t.Depose()
 		}
 	})
+	if err != nil {
+		t.End(launcher.ErrNotLeading)
+	}
 	return t, err
 }
 
@@ -58,15 +58,15 @@ func newTerm(l *Launcher, epoch int64) (*term, error) {
 func (t *term) begin(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(t.ctx, cancel)()
+	defer context.AfterFunc(t.Context(), cancel)()
 	defer func() {
 		if err == nil {
 			return
 		}
-		if why := t.why(); why != nil {
+		if why := t.Over(); why != nil {
 			err = why
 		}
-		t.end(launcher.ErrNotLeading)
+		t.End(launcher.ErrNotLeading)
 	}()
 	if err := t.api.take(ctx, t.epoch); err != nil {
 		return err
@@ -74,7 +74,7 @@ func (t *term) begin(ctx context.Context) (err error) {
 	if err := t.policy(ctx); err != nil {
 		return fmt.Errorf("apply network policy: %w", err)
 	}
-	t.running.Go(func() { t.view.run(t.ctx) })
+	t.Go(func() { t.view.run(t.Context()) })
 	if err := t.view.sync(ctx); err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (t *term) begin(ctx context.Context) (err error) {
 		return err
 	}
 	for range workers {
-		t.running.Go(t.work)
+		t.Go(t.work)
 	}
 	return nil
 }
@@ -120,64 +120,34 @@ func (t *term) adopt(ctx context.Context) error {
 	}
 }
 
-// why is why the term is over, or nil.
-func (t *term) why() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.ended
-}
-
-// over ends the term, but does not wait for what it runs.
-func (t *term) over(why error) error {
-	t.mu.Lock()
-	if t.ended == nil {
-		t.ended = why
-	}
-	why = t.ended
-	t.mu.Unlock()
-	t.cancel()
-	t.queue.ShutDown()
-	return why
-}
-
-// depose ends the term since another leads.
+// depose ends the term since another leads, and returns why it is over.
 func (t *term) depose() error {
-	defer t.facts.Close()
-	return t.over(launcher.ErrFenced)
+	t.Depose()
+	return t.Over()
 }
 
-// end ends the term and all that it runs. The last word on why has who ends it.
-func (t *term) end(why error) {
-	t.mu.Lock()
-	t.ended = why
-	t.mu.Unlock()
-	_ = t.over(why)
-	t.calls.Wait()
-	t.running.Wait()
-	t.facts.Close()
+// End ends the term and all that runs for it.
+func (t *term) End(why error) {
+	t.Term.End(why)
 	for _, i := range t.all() {
 		i.unwake()
 	}
 }
 
-// enter counts a call of somebody; false once the term is over.
-func (t *term) enter() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.ended != nil {
-		return false
+// act makes a call as a part of the term, with whose end it ends.
+func (t *term) act(ctx context.Context, call func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(t.Context(), cancel)()
+	done := make(chan error, 1)
+	if !t.Go(func() { done <- call(ctx) }) {
+		return t.Over()
 	}
-	t.calls.Add(1)
-	return true
-}
-
-// run does something in the background, unless the term is over.
-func (t *term) run(f func()) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.ended == nil {
-		t.running.Go(f)
+	err := <-done
+	if why := t.Over(); err != nil && why != nil {
+		return why
 	}
+	return err
 }
 
 // instance finds or begins what is known of an instance.
@@ -252,10 +222,10 @@ func (t *term) work() {
 		if shutdown {
 			return
 		}
-		switch err := t.reconcile(t.ctx, id); {
+		switch err := t.reconcile(t.Context(), id); {
 		case err == nil:
 			t.queue.Forget(id)
-		case t.ctx.Err() != nil || errors.Is(err, launcher.ErrFenced):
+		case t.Context().Err() != nil || errors.Is(err, launcher.ErrFenced):
 		default:
 			t.cfg.Log.Error("an instance could not be looked after: it is tried again", zap.String("instance", id), zap.Error(err))
 			t.queue.AddRateLimited(id)

@@ -2,7 +2,6 @@ package manual
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,7 +12,7 @@ import (
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
-	"github.com/seed-dbc68772/slipway/controlplane/launcher/facts"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/lead"
 )
 
 // Config is what a manual launcher needs. Its zero value allows no address.
@@ -32,30 +31,20 @@ type Config struct {
 // failures is how many probes in a row fail before a ready workload has ended.
 const failures = 3
 
-var errClosed = errors.New("the manual launcher is closed")
-
 // Launcher watches addresses.
 type Launcher struct {
 	cfg  Config
-	turn sync.Mutex // of Lead, Resign and Close, one at a time
-
-	mu     sync.Mutex
-	closed bool
-	epoch  int64 // the largest that it has led with
-	term   *term // nil: it does not lead
+	lead lead.Holder[*term]
+	// epoch is the largest that it has led with; Lead alone knows it.
+	epoch int64
 }
 
 // term is the time that a launcher leads.
 type term struct {
-	cfg   Config
-	facts *facts.Hub
-
-	ctx     context.Context
-	cancel  context.CancelFunc
-	running sync.WaitGroup
+	*lead.Term
+	cfg Config
 
 	mu        sync.Mutex
-	ended     error // why it is over; nil while it goes on
 	instances map[string]*instance
 }
 
@@ -75,68 +64,24 @@ func New(cfg Config) *Launcher {
 	if cfg.Interval == 0 {
 		cfg.Interval = 5 * time.Second
 	}
-	return &Launcher{cfg: cfg}
+	return &Launcher{cfg: cfg, lead: lead.Holder[*term]{Name: "manual"}}
 }
 
 // Lead begins with nothing to watch: the control plane starts again what should
 // run. Others who lead elsewhere are not known here; what they watch harms
 // nobody.
 func (l *Launcher) Lead(_ context.Context, epoch int64) error {
-	l.turn.Lock()
-	defer l.turn.Unlock()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case l.closed:
-		return errClosed
-	case l.term != nil:
-		return fmt.Errorf("lead the manual launcher: it leads already, with epoch %d", l.epoch)
-	case epoch < 1:
-		return fmt.Errorf("lead the manual launcher: epoch %d is not above 0", epoch)
-	case epoch < l.epoch:
-		return fmt.Errorf("lead the manual launcher: epoch %d after %d: %w", epoch, l.epoch, launcher.ErrFenced)
-	}
-	t := &term{cfg: l.cfg, facts: facts.New(), instances: map[string]*instance{}}
-	t.ctx, t.cancel = context.WithCancel(context.Background())
-	l.epoch, l.term = epoch, t
-	return nil
+	return l.lead.Lead(epoch, func() (*term, error) {
+		if epoch < l.epoch {
+			return nil, fmt.Errorf("epoch %d after %d: %w", epoch, l.epoch, launcher.ErrFenced)
+		}
+		l.epoch = epoch
+		return &term{Term: lead.New(), cfg: l.cfg, instances: map[string]*instance{}}, nil
+	})
 }
 
 // Resign forgets all workloads; what answers goes on.
-func (l *Launcher) Resign() {
-	l.turn.Lock()
-	defer l.turn.Unlock()
-	l.resign(launcher.ErrNotLeading)
-}
-
-func (l *Launcher) resign(why error) {
-	l.mu.Lock()
-	t := l.term
-	l.term = nil
-	l.mu.Unlock()
-	if t == nil {
-		return
-	}
-	t.mu.Lock()
-	t.ended = why
-	t.mu.Unlock()
-	t.cancel()
-	t.running.Wait()
-	t.facts.Close()
-}
-
-// leading returns the term of a launcher that leads.
-func (l *Launcher) leading() (*term, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case l.closed:
-		return nil, errClosed
-	case l.term == nil:
-		return nil, launcher.ErrNotLeading
-	}
-	return l.term, nil
-}
+func (l *Launcher) Resign() { l.lead.Resign() }
 
 // Check says why an app could not be reached. Host names are looked at when
 // they are probed, since Check is to be cheap.
@@ -171,7 +116,7 @@ func (l *Launcher) Start(_ context.Context, w launcher.Workload) error {
 	if err != nil {
 		return &launcher.StartError{Reason: refusal(err)}
 	}
-	term, err := l.leading()
+	term, err := l.lead.Term()
 	if err != nil {
 		return fmt.Errorf("start instance %s: %w", w.InstanceID, err)
 	}
@@ -188,14 +133,16 @@ func (l *Launcher) Start(_ context.Context, w launcher.Workload) error {
 		old.end()
 	}
 	next := newWatch(term, w, t)
+	if !term.Go(next.loop) {
+		return fmt.Errorf("start instance %s: %w", w.InstanceID, term.Over())
+	}
 	i.watch = next
-	term.running.Go(next.loop)
 	return nil
 }
 
 // Stop forgets the instance's workload of this generation or an older one.
 func (l *Launcher) Stop(ctx context.Context, instanceID string, generation int64, _ time.Duration) error {
-	t, err := l.leading()
+	t, err := l.lead.Term()
 	if err != nil {
 		return fmt.Errorf("stop instance %s: %w", instanceID, err)
 	}
@@ -212,7 +159,7 @@ func (l *Launcher) Stop(ctx context.Context, instanceID string, generation int64
 
 // Remove forgets the instance.
 func (l *Launcher) Remove(ctx context.Context, instanceID string) error {
-	t, err := l.leading()
+	t, err := l.lead.Term()
 	if err != nil {
 		return fmt.Errorf("remove instance %s: %w", instanceID, err)
 	}
@@ -229,21 +176,13 @@ func (l *Launcher) Remove(ctx context.Context, instanceID string) error {
 	defer t.mu.Unlock()
 	if i := t.instances[instanceID]; i != nil && i.watch == w {
 		delete(t.instances, instanceID)
-		t.facts.Forget(instanceID)
+		t.Facts.Forget(instanceID)
 	}
 	return nil
 }
 
 // Observe streams facts until ctx, the launcher or its lead ends.
-func (l *Launcher) Observe(ctx context.Context) <-chan launcher.Fact {
-	t, err := l.leading()
-	if err != nil {
-		none := make(chan launcher.Fact)
-		close(none)
-		return none
-	}
-	return t.facts.Observe(ctx)
-}
+func (l *Launcher) Observe(ctx context.Context) <-chan launcher.Fact { return l.lead.Observe(ctx) }
 
 // Logs are empty: what answers writes its logs elsewhere.
 func (l *Launcher) Logs(context.Context, string, launcher.LogOptions) (io.ReadCloser, error) {
@@ -251,21 +190,13 @@ func (l *Launcher) Logs(context.Context, string, launcher.LogOptions) (io.ReadCl
 }
 
 // Close ends all probes.
-func (l *Launcher) Close(context.Context, bool, time.Duration) error {
-	l.turn.Lock()
-	defer l.turn.Unlock()
-	l.mu.Lock()
-	l.closed = true
-	l.mu.Unlock()
-	l.resign(errClosed)
-	return nil
-}
+func (l *Launcher) Close(context.Context, bool, time.Duration) error { return l.lead.Close(nil) }
 
 // see finds or begins the instance and fences what is older. The caller holds
 // mu.
 func (t *term) see(id string, generation int64) (*instance, error) {
-	if t.ended != nil {
-		return nil, t.ended
+	if err := t.Over(); err != nil {
+		return nil, err
 	}
 	i := t.instances[id]
 	if i == nil {

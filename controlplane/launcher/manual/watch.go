@@ -34,7 +34,7 @@ func newWatch(t *term, w launcher.Workload, at target) *watch {
 	if i := t.instances[w.InstanceID]; i != nil {
 		n.prev = i.watch
 	}
-	n.ctx, n.cancel = context.WithCancel(t.ctx)
+	n.ctx, n.cancel = context.WithCancel(t.Context())
 	if n.prev == nil || n.prev.over() {
 		n.tell(launcher.Fact{State: launcher.Starting, Stage: controlplane.StageScheduled})
 	}
@@ -74,7 +74,7 @@ func (n *watch) over() bool {
 
 func (n *watch) tell(f launcher.Fact) {
 	f.InstanceID, f.Generation = n.w.InstanceID, n.w.Generation
-	n.t.facts.Publish(f)
+	n.t.Facts.Publish(f)
 }
 
 func (n *watch) loop() {
@@ -95,7 +95,7 @@ func (n *watch) loop() {
 	switch {
 	case asked:
 		why = nil
-	case n.t.ctx.Err() != nil:
+	case n.t.Context().Err() != nil:
 		return // resigned: what answers goes on
 	}
 	n.tell(launcher.Fact{State: launcher.Ended, WasReady: n.ready, Reason: why})

@@ -38,7 +38,7 @@ func (t *term) adoptAll(ctx context.Context) (err error) {
 		return fmt.Errorf("list instances: %w", err)
 	}
 	kept := readKept(t.cfg.DataDir)
-	grave, cancel := context.WithTimeout(t.ctx, reapTime)
+	grave, cancel := context.WithTimeout(t.Context(), reapTime)
 	defer cancel()
 	var (
 		adopted []*instance
@@ -85,13 +85,16 @@ func (t *term) adoptAll(ctx context.Context) (err error) {
 		return err
 	}
 	t.sweep(grave)
-	for _, i := range adopted {
+	for ; len(adopted) > 0; adopted = adopted[1:] {
+		i := adopted[0]
 		t.cfg.Log.Info("adopted an instance's process", zap.String("instance", i.id), zap.Int("pid", i.run.adopts.PID))
 		t.ports.hold(i.run.state.Port)
 		t.ports.hold(i.run.state.AppPort)
-		t.running.Go(i.run.loop)
+		if !t.Go(i.run.loop) {
+			return t.Over()
+		}
 	}
-	t.running.Go(t.emptyTrash)
+	t.Go(t.emptyTrash)
 	return nil
 }
 
@@ -169,7 +172,7 @@ func (i *instance) settle(ctx context.Context, all map[int]procgroup.Proc, marke
 		return
 	}
 	if s.Ended {
-		i.t.facts.Publish(s.fact(i.t.folder, i.id))
+		i.t.Facts.Publish(s.fact(i.t.folder, i.id))
 		return
 	}
 	r := newRun(i, launcher.Workload{}, nil)
@@ -197,7 +200,7 @@ func (i *instance) settle(ctx context.Context, all map[int]procgroup.Proc, marke
 	if r.adopts != nil {
 		now := r.state // a copy: r's is its loop's own
 		i.run, i.state.Run = r, &now
-		i.t.facts.Publish(r.state.fact(i.t.folder, i.id))
+		i.t.Facts.Publish(r.state.fact(i.t.folder, i.id))
 		return
 	}
 	r.cancel()
@@ -222,7 +225,7 @@ func (i *instance) settle(ctx context.Context, all map[int]procgroup.Proc, marke
 	}
 	r.state.Ended, r.state.EndedAt = true, time.Now()
 	i.state.Run = &r.state
-	i.t.facts.Publish(r.state.fact(i.t.folder, i.id))
+	i.t.Facts.Publish(r.state.fact(i.t.folder, i.id))
 }
 
 // killMarked ends the groups of processes that nothing on disk accounts for:

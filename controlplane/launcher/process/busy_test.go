@@ -26,7 +26,7 @@ func TestAProgramThatWasJustWrittenIsStarted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer output.Close()
-	c, err := opened(t, tempDir(t)).term.spawn(command{path: file.Name(), called: "app", dir: t.TempDir()}, "test", output)
+	c, err := termOf(t, opened(t, tempDir(t))).spawn(command{path: file.Name(), called: "app", dir: t.TempDir()}, "test", output)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func TestKilledControlPlaneLeavesNothingUnknown(t *testing.T) {
 			}
 		}
 		for id, f := range facts {
-			if _, ok := running[id]; !ok && f.State == launcher.Ready && l.term.instances[id].run != nil && !l.term.instances[id].run.over() {
+			if _, ok := running[id]; !ok && f.State == launcher.Ready && termOf(t, l).instances[id].run != nil && !termOf(t, l).instances[id].run.over() {
 				t.Errorf("round %d: %+v, and nothing runs", round, f)
 			}
 		}

@@ -52,7 +52,7 @@ func present(paths []string) []string {
 
 // clear deletes what earlier runs have left.
 func (i *instance) clear() {
-	if err := i.t.discard(i.leftovers()); err != nil && i.t.over() == nil {
+	if err := i.t.discard(i.leftovers()); err != nil && i.t.Over() == nil {
 		i.t.cfg.Log.Warn("clear an instance's folder", zap.String("instance", i.id), zap.Error(err))
 	}
 }

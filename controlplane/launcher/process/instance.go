@@ -87,8 +87,8 @@ func (i *instance) start(w launcher.Workload) error {
 	if i.run == nil || i.run.over() {
 		next.tell(controlplane.StageScheduled)
 	}
-	if err := i.t.launch(next.loop); err != nil {
-		return err
+	if !i.t.Go(next.loop) {
+		return i.t.Over()
 	}
 	if i.run != nil {
 		i.run.stop(i.run.state.StopGrace)
@@ -169,7 +169,7 @@ func (i *instance) remove(ctx context.Context) error {
 	i.t.mu.Lock()
 	i.mu.Lock()
 	if err == nil {
-		i.t.facts.Forget(i.id)
+		i.t.Facts.Forget(i.id)
 		delete(i.t.instances, i.id)
 	} else {
 		i.removing = false

@@ -11,15 +11,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"sync"
 	"time"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/lead"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/hand"
 )
-
-var errClosed = errors.New("the process launcher is closed")
 
 // Launcher runs instances as processes of this machine.
 type Launcher struct {
@@ -29,11 +27,7 @@ type Launcher struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	turn sync.Mutex // of Lead, Resign and Close, one at a time
-
-	mu     sync.Mutex
-	closed bool
-	term   *term // nil: it does not lead
+	lead lead.Holder[*term]
 }
 
 // base is what a launcher is and has, whether it leads or not.
@@ -82,7 +76,7 @@ func open(cfg Config) (*Launcher, error) {
 			return nil, fmt.Errorf("find own program: %w", err)
 		}
 	}
-	l := &Launcher{base: base{cfg: cfg, reaper: newReaper()}}
+	l := &Launcher{base: base{cfg: cfg, reaper: newReaper()}, lead: lead.Holder[*term]{Name: "process"}}
 	a, err := l.order(hand.Order{Name: &hand.Name{Wanted: rand.Text()}})
 	if err != nil {
 		return nil, fmt.Errorf("name data folder: %w", err)
@@ -104,49 +98,18 @@ func (l *Launcher) Place(context.Context) (string, error) { return l.folder, nil
 // killed. It is refused with launcher.ErrFenced where one with a larger epoch
 // has led. An equal epoch is taken over as a smaller one is.
 func (l *Launcher) Lead(ctx context.Context, epoch int64) error {
-	if epoch < 1 {
-		return fmt.Errorf("lead the process launcher: epoch %d is not above 0", epoch)
-	}
-	l.turn.Lock()
-	defer l.turn.Unlock()
-	l.mu.Lock()
-	closed, old := l.closed, l.term
-	l.mu.Unlock()
-	switch {
-	case closed:
-		return errClosed
-	case old != nil && old.over() == nil:
-		return fmt.Errorf("lead the process launcher: it leads already, with epoch %d", old.leader.Epoch)
-	case old != nil:
-		old.end(launcher.ErrNotLeading)
-	}
-	t := newTerm(l, epoch)
-	if err := t.begin(ctx); err != nil {
-		t.end(launcher.ErrNotLeading)
-		return fmt.Errorf("lead the process launcher: %w", err)
-	}
-	l.mu.Lock()
-	l.term = t
-	l.mu.Unlock()
-	return nil
+	return l.lead.Lead(epoch, func() (*term, error) {
+		t := newTerm(l, epoch)
+		if err := t.begin(ctx); err != nil {
+			t.End(launcher.ErrNotLeading)
+			return nil, err
+		}
+		return t, nil
+	})
 }
 
 // Resign ends what Lead began. Workloads go on.
-func (l *Launcher) Resign() {
-	l.turn.Lock()
-	defer l.turn.Unlock()
-	l.resign(launcher.ErrNotLeading)
-}
-
-func (l *Launcher) resign(why error) {
-	l.mu.Lock()
-	t := l.term
-	l.term = nil
-	l.mu.Unlock()
-	if t != nil {
-		t.end(why)
-	}
-}
+func (l *Launcher) Resign() { l.lead.Resign() }
 
 // Start begins to run w.
 func (l *Launcher) Start(ctx context.Context, w launcher.Workload) error {
@@ -192,17 +155,7 @@ func (l *Launcher) Remove(ctx context.Context, instanceID string) error {
 }
 
 // Observe streams facts until ctx, the launcher or its lead ends.
-func (l *Launcher) Observe(ctx context.Context) <-chan launcher.Fact {
-	l.mu.Lock()
-	t := l.term
-	l.mu.Unlock()
-	if t == nil {
-		none := make(chan launcher.Fact)
-		close(none)
-		return none
-	}
-	return t.facts.Observe(ctx)
-}
+func (l *Launcher) Observe(ctx context.Context) <-chan launcher.Fact { return l.lead.Observe(ctx) }
 
 // Logs opens what the instance wrote, whoever leads. It ends with the
 // launcher, too.
@@ -211,7 +164,7 @@ func (l *Launcher) Logs(ctx context.Context, instanceID string, o launcher.LogOp
 		return nil, err
 	}
 	if l.ctx.Err() != nil {
-		return nil, errClosed
+		return nil, lead.ErrClosed
 	}
 	return openLog(ctx, l.ctx, l.instanceDir(instanceID), o)
 }
@@ -219,21 +172,16 @@ func (l *Launcher) Logs(ctx context.Context, instanceID string, o launcher.LogOp
 // Close ends what runs for the launcher. Workloads go on unless it leads and
 // is to stop them. A second call does nothing.
 func (l *Launcher) Close(ctx context.Context, stopWorkloads bool, grace time.Duration) error {
-	l.turn.Lock()
-	defer l.turn.Unlock()
-	l.mu.Lock()
-	l.closed = true
-	t := l.term
-	l.mu.Unlock()
-	var err error
-	if stopWorkloads && t != nil && t.over() == nil {
-		if err = t.stopAll(ctx, grace); errors.Is(err, launcher.ErrFenced) {
-			err = nil // they are another's
-		} else {
-			err = errors.Join(err, l.settleRules(false))
+	err := l.lead.Close(func(t *term) error {
+		if !stopWorkloads {
+			return nil
 		}
-	}
-	l.resign(errClosed)
+		err := t.stopAll(ctx, grace)
+		if errors.Is(err, launcher.ErrFenced) {
+			return nil // they are another's
+		}
+		return errors.Join(err, l.settleRules(false))
+	})
 	l.reaper.close()
 	l.cancel()
 	return err
@@ -242,22 +190,14 @@ func (l *Launcher) Close(ctx context.Context, stopWorkloads bool, grace time.Dur
 // leading returns the term of a launcher that leads. Who has led since is told
 // by the folder: without its lock this only saves work, and hands decide.
 func (l *Launcher) leading() (*term, error) {
-	l.mu.Lock()
-	closed, t := l.closed, l.term
-	l.mu.Unlock()
-	switch {
-	case closed:
-		return nil, errClosed
-	case t == nil:
-		return nil, launcher.ErrNotLeading
+	t, err := l.lead.Term()
+	if err != nil {
+		return nil, err
 	}
 	if present, err := hand.ReadLeader(l.cfg.DataDir); err == nil && present != t.leader {
 		t.fence()
 	}
-	if err := t.over(); err != nil {
-		return nil, err
-	}
-	return t, nil
+	return t, t.Over()
 }
 
 func (b *base) instanceDir(id string) string { return filepath.Join(b.cfg.DataDir, "instances", id) }

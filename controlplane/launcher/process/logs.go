@@ -121,7 +121,7 @@ func (t *term) boundLogs() {
 	defer tick.Stop()
 	for {
 		select {
-		case <-t.ctx.Done():
+		case <-t.Context().Done():
 			return
 		case <-tick.C:
 		}

@@ -150,6 +150,16 @@ func opened(t testing.TB, dir string, change ...func(*Config)) *Launcher {
 	return l
 }
 
+// termOf is the term of a launcher that leads.
+func termOf(t testing.TB, l *Launcher) *term {
+	t.Helper()
+	leads, err := l.lead.Term()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return leads
+}
+
 // workload is this test binary, behaving so.
 func workload(id string, generation int64, b launchertest.Behaviour, env ...string) launcher.Workload {
 	return launcher.Workload{

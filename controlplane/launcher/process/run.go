@@ -58,7 +58,7 @@ func newRun(i *instance, w launcher.Workload, prev *run) *run {
 		done: make(chan struct{}),
 		poke: make(chan struct{}, 1),
 	}
-	r.ctx, r.cancel = context.WithCancel(i.t.ctx)
+	r.ctx, r.cancel = context.WithCancel(i.t.Context())
 	if w.App != nil {
 		r.state = runState{
 			Generation:    w.Generation,
@@ -100,7 +100,7 @@ func (r *run) await(ctx context.Context) error {
 		}
 	}
 	if r.left {
-		return r.i.t.over()
+		return r.i.t.Over()
 	}
 	return nil
 }
@@ -171,7 +171,7 @@ func (r *run) loop() {
 	if err := r.i.record(r.state); err != nil {
 		r.log("record the end of an instance", err)
 	}
-	r.i.t.facts.Publish(r.state.fact(r.i.t.folder, r.i.id))
+	r.i.t.Facts.Publish(r.state.fact(r.i.t.folder, r.i.id))
 	if r.adopts == nil && r.state.Process.PID == 0 {
 		r.i.clear()
 	}
@@ -219,7 +219,7 @@ func (r *run) begin() outcome {
 
 // cutShort is the outcome of a run that has no process and whose ctx ended.
 func (r *run) cutShort() outcome {
-	return outcome{abandoned: r.i.t.ctx.Err() != nil || !r.stopping()}
+	return outcome{abandoned: r.i.t.Context().Err() != nil || !r.stopping()}
 }
 
 // open gives the run its names and opens its log, a file of its own: who led
@@ -352,14 +352,14 @@ func (r *run) tell(s controlplane.Stage) {
 		Warnings:   r.state.Warnings,
 		At:         time.Now(),
 	}
-	r.i.t.facts.Publish(r.stage)
+	r.i.t.Facts.Publish(r.stage)
 }
 
 // say publishes how far the present stage is.
 func (r *run) say(w venv.Words) {
 	f := r.stage
 	f.Text, f.Percent = w.Text, w.Percent
-	r.i.t.facts.Publish(f)
+	r.i.t.Facts.Publish(f)
 }
 
 // warn says in the log of the instance, and with the facts of this start, what

@@ -77,9 +77,10 @@ func TestAHandThatHoldsTheLockForTooLongIsKilled(t *testing.T) {
 	if err := unix.Mkfifo(epoch, 0o600); err != nil { // to be read for ever
 		t.Fatal(err)
 	}
+	order := hand.Order{Leader: termOf(t, first).leader, Signal: &hand.Signal{}}
 	acted := make(chan error, 1)
 	go func() {
-		_, err := first.order(hand.Order{Leader: first.term.leader, Signal: &hand.Signal{}})
+		_, err := first.order(order)
 		acted <- err
 	}()
 	for deadline := time.Now().Add(time.Minute); len(first.lockHolders()) == 0; time.Sleep(time.Millisecond) {

@@ -22,8 +22,8 @@ func TestStraysGoAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	kept := readKept(dir)
-	if kept != l.term.leader.Epoch {
-		t.Fatalf("epoch %d has kept all, want %d", kept, l.term.leader.Epoch)
+	if kept != termOf(t, l).leader.Epoch {
+		t.Fatalf("epoch %d has kept all, want %d", kept, termOf(t, l).leader.Epoch)
 	}
 	older, same := stateName(kept-1), stateName(kept)
 	if kept == 1 {

@@ -49,7 +49,7 @@ func (r *run) supervise(c *child) (o outcome) {
 	for {
 		select {
 		case e := <-exits:
-			if !r.kill(g) || r.i.t.ctx.Err() != nil && !r.stopping() {
+			if !r.kill(g) || r.i.t.Context().Err() != nil && !r.stopping() {
 				return outcome{abandoned: true} // the next term finds it ended
 			}
 			if memory.justNow(r.oomKills()) {
@@ -82,7 +82,7 @@ func (r *run) supervise(c *child) (o outcome) {
 func (r *run) ready(v verdict) {
 	r.i.t.at("start: ready")
 	r.state.Ready, r.state.Endpoint, r.state.Sockets = true, v.endpoint, v.sockets
-	r.i.t.facts.Publish(r.state.fact(r.i.t.folder, r.i.id))
+	r.i.t.Facts.Publish(r.state.fact(r.i.t.folder, r.i.id))
 	if err := r.i.record(r.state); err != nil {
 		r.log("record a ready instance", err)
 	}
@@ -122,7 +122,7 @@ func (r *run) terminate(g group, exits <-chan exit) bool {
 			}
 		case <-r.poke:
 		case <-timer.C:
-		case <-r.i.t.ctx.Done():
+		case <-r.i.t.Context().Done():
 			timer.Stop()
 			return false
 		}
@@ -135,17 +135,17 @@ func (r *run) terminate(g group, exits <-chan exit) bool {
 // the term ends: the next one kills what it finds.
 func (r *run) kill(g group) bool {
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		err := g.kill(r.i.t.ctx)
+		err := g.kill(r.i.t.Context())
 		if err == nil {
 			return true
 		}
-		if r.i.t.ctx.Err() != nil {
+		if r.i.t.Context().Err() != nil {
 			return false
 		}
 		r.log("kill an instance", err)
 		select {
 		case <-time.After(pause):
-		case <-r.i.t.ctx.Done():
+		case <-r.i.t.Context().Done():
 			return false
 		}
 	}

@@ -13,39 +13,32 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
-	"github.com/seed-dbc68772/slipway/controlplane/launcher/facts"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/lead"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/hand"
 )
 
 // term is the time that a launcher leads: all that it knows of instances, and
 // all that it does with them.
 type term struct {
+	*lead.Term
 	base
 	leader hand.Leader
-	facts  *facts.Hub
 	ports  *ports
 	envs   *environments
 
-	// ctx ends with the term. Whatever runs for it is in running.
-	ctx     context.Context
-	cancel  context.CancelFunc
-	running sync.WaitGroup
-
 	mu        sync.Mutex
-	ended     error // why it is over; nil while it goes on
 	instances map[string]*instance
 }
 
 func newTerm(l *Launcher, epoch int64) *term {
 	t := &term{
+		Term:      lead.New(),
 		base:      l.base,
 		leader:    hand.Leader{Epoch: epoch, Nonce: rand.Text()},
-		facts:     facts.New(),
 		ports:     newPorts(),
 		instances: map[string]*instance{},
 	}
 	t.envs = newEnvironments(t)
-	t.ctx, t.cancel = context.WithCancel(context.Background())
 	return t
 }
 
@@ -58,7 +51,7 @@ func (t *term) begin(ctx context.Context) error {
 	if err := t.adoptAll(ctx); err != nil {
 		return err
 	}
-	t.running.Go(t.boundLogs)
+	t.Go(t.boundLogs)
 	return nil
 }
 
@@ -79,36 +72,11 @@ func (t *term) notice(err error) {
 }
 
 // fence ends the term, since another one has begun elsewhere. What runs for it
-// notices by ctx.
+// notices by its context.
 func (t *term) fence() {
-	if t.finish(launcher.ErrFenced) {
+	if t.Depose() {
 		t.cfg.Log.Warn("another control plane has taken over the instances", zap.Int64("epoch", t.leader.Epoch))
 	}
-	t.facts.Close()
-}
-
-// end ends the term and waits for what runs for it. Processes go on.
-func (t *term) end(why error) {
-	t.finish(why)
-	t.running.Wait()
-	t.facts.Close()
-}
-
-func (t *term) finish(why error) (first bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if first = t.ended == nil; first {
-		t.ended = why
-		t.cancel()
-	}
-	return first
-}
-
-// over is why the term is, or nil.
-func (t *term) over() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.ended
 }
 
 func (t *term) stopAll(ctx context.Context, grace time.Duration) error {
@@ -149,11 +117,11 @@ func (t *term) within(ctx context.Context, id string, f func(*instance) error) e
 
 // instance finds the instance, or begins one that has nothing on disk.
 func (t *term) instance(id string) (*instance, error) {
+	if err := t.Over(); err != nil {
+		return nil, err
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ended != nil {
-		return nil, t.ended
-	}
 	i, ok := t.instances[id]
 	if !ok {
 		i = newInstance(t, id)
@@ -170,15 +138,4 @@ func (t *term) list() []*instance {
 		instances = append(instances, i)
 	}
 	return instances
-}
-
-// launch runs f as a part of the term, unless that is over.
-func (t *term) launch(f func()) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.ended != nil {
-		return t.ended
-	}
-	t.running.Go(f)
-	return nil
 }

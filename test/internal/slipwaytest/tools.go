@@ -1,6 +1,7 @@
 package slipwaytest
 
 import (
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,15 +29,26 @@ func Eventually(t testing.TB, what string, ok func() bool) time.Duration {
 	return time.Since(began)
 }
 
-// FreePort is a port of loopback that nobody listened on a moment ago.
+// given are the ports that FreePort has returned.
+var given sync.Map
+
+// FreePort is a port of loopback that nobody listens on, and none of those that
+// the system gives to whoever asks for any (32768 to 60999): whom it is for may
+// take seconds until it listens there, and end and begin again.
 func FreePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := strconv.Itoa(10_000 + rand.IntN(20_000))
+		if _, again := given.LoadOrStore(port, true); again {
+			continue
+		}
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	t.Fatal("no port is free")
+	return ""
 }
 
 // Passable is a new folder that other users can enter, as those of t.TempDir are
