@@ -1,14 +1,9 @@
 package launcher_test
 
 import (
-	"archive/zip"
-	"bytes"
 	"errors"
-	"io"
-	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,6 +15,7 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/access"
 	"github.com/seed-dbc68772/slipway/controlplane/api"
 	"github.com/seed-dbc68772/slipway/controlplane/blobs"
+	"github.com/seed-dbc68772/slipway/controlplane/bundle/bundletest"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
 	"github.com/seed-dbc68772/slipway/controlplane/identity"
@@ -113,7 +109,7 @@ func (o *office) keep(t *testing.T, files map[string]string) (digest string) {
 	t.Helper()
 	blob, err := o.blobs.Create(t.Context())
 	if err == nil {
-		_, err = blob.Write(zipped(t, files))
+		_, err = blob.Write(bundletest.Zip(t, files))
 	}
 	if err == nil {
 		digest, err = blob.Commit()
@@ -122,23 +118,4 @@ func (o *office) keep(t *testing.T, files map[string]string) (digest string) {
 		t.Fatal(err)
 	}
 	return digest
-}
-
-func zipped(t *testing.T, files map[string]string) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		w, err := z.Create(name)
-		if err == nil {
-			_, err = io.WriteString(w, files[name])
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
 }
