@@ -23,6 +23,7 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 	"github.com/seed-dbc68772/slipway/routing"
+	"github.com/seed-dbc68772/slipway/test/internal/clustertest"
 )
 
 // office is a real API that pods reach at the node.
@@ -62,8 +63,8 @@ func sign(l controlplane.BundleLink) string { return identity.SignBundleLink([]b
 
 // bundles has the launcher run bundles.
 func (o *office) bundles(t testing.TB) func(*kubernetes.Config) {
-	runtime := controlplane.RuntimeVersion{Name: "debian12", Image: pythonImage(t)}
-	settings := objects.Bundles{Image: podImage(t), Binary: pythonImage(t), ControlPlane: o.url}
+	runtime := controlplane.RuntimeVersion{Name: "debian12", Image: clustertest.Image(t, clustertest.Python)}
+	settings := objects.Bundles{Image: clustertest.Image(t, clustertest.Pod), Binary: clustertest.Image(t, clustertest.Python), ControlPlane: o.url}
 	return func(c *kubernetes.Config) {
 		c.Bundles = settings
 		c.Runtime = func(*controlplane.App) (controlplane.RuntimeVersion, bool) { return runtime, true }
@@ -78,7 +79,7 @@ func (o *office) bundled(t *testing.T, files map[string]string, rt controlplane.
 		Bundle: o.keep(t, files), Manifest: controlplane.Manifest{Runtime: rt},
 	}
 	w := launcher.Workload{InstanceID: uuid.NewString(), App: app, Token: "the token", HealthTimeout: time.Minute, StopGrace: 2 * time.Second}
-	w.Runtime = &controlplane.RuntimeVersion{Name: "debian12", Image: pythonImage(t)}
+	w.Runtime = &controlplane.RuntimeVersion{Name: "debian12", Image: clustertest.Image(t, clustertest.Python)}
 	o.put(t, app)
 	return o.next(t, w)
 }
