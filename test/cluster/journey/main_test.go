@@ -3,11 +3,10 @@
 // beside what the chart's Role allows, and what breaks meanwhile.
 //
 // It needs SLIPWAY_E2E=all and test/cluster/run, which has helm; bundles need
-// Debian's python3 with its venv, and the Wave app a chromium and wheels:
+// Debian's python3 with its venv, and the Wave app a chromium:
 //
-//	pip download --only-binary :all: --dest wheels h2o-wave==1.8.16 &&
-//	CGO_ENABLED=0 go test -c -o journey.test ./test/cluster/journey && cd test/cluster/journey &&
-//	SLIPWAY_E2E=all SLIPWAY_WHEELS=$OLDPWD/wheels ../run $OLDPWD/journey.test -test.v
+//	CGO_ENABLED=0 go test -c -o journey.test ./test/cluster/journey &&
+//	cd test/cluster/journey && SLIPWAY_E2E=all ../run $OLDPWD/journey.test -test.v
 package journey
 
 import (

@@ -13,11 +13,11 @@ import (
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
-// wheels are the files of h2o-wave and of what it needs, which SLIPWAY_WHEELS
-// names the folder of: no index is reached in here.
+// wheels are the files of h2o-wave and of what it needs, which test/cluster/build
+// has fetched: no index is reached in here.
 func wheels(t *testing.T) (wave string, files map[string]string) {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(os.Getenv("SLIPWAY_WHEELS"), "*.whl"))
+	found, err := filepath.Glob(filepath.Join(os.Getenv("LAB_BIN"), "wheels", "*.whl"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func wheels(t *testing.T) (wave string, files map[string]string) {
 		}
 	}
 	if wave == "" {
-		t.Fatalf("SLIPWAY_WHEELS names no folder of what this leaves: pip download --only-binary :all: --dest FOLDER h2o-wave==%s", slipwaytest.WaveVersion)
+		t.Fatalf("LAB_BIN has no wheel of h2o-wave %s among %d: run test/cluster/build, which names the version too", slipwaytest.WaveVersion, len(found))
 	}
 	return wave, files
 }
