@@ -80,7 +80,7 @@ func TestABundleFromImportToEnd(t *testing.T) {
 					t.Errorf("it sleeps and there are the pods %q", left)
 				}
 				began = time.Now()
-				second := p.visit(one.URL)
+				second := p.wakes(one.URL)
 				figure(t, "a visit that wakes it %s", time.Since(began).Round(time.Millisecond))
 				if s := second.said(t); s.Instance != one.ID || s.Listening == first.said(t).Listening {
 					t.Errorf("%+v answers after %s was suspended", s, one.ID)

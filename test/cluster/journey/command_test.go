@@ -3,16 +3,22 @@ package journey
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/seed-dbc68772/slipway/cmd/slipway/cli"
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/test/internal/clustertest"
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
+
+// installing is how long a start may take that installs packages: an app has them
+// anew each time, unless it has a volume for them.
+const installing = 5 * time.Minute
 
 // runsBundles has a control plane run apps that come as bundles: pods fetch them
 // at the node's address, where it answers too.
@@ -83,4 +89,20 @@ func (h *harbour) launch(files map[string]string) *v1.Instance {
 		h.t.Fatal(err)
 	}
 	return in
+}
+
+// wakes visits what sleeps until it answers: a visit is held for a minute, and
+// told to come again after it.
+func (p *plane) wakes(url string) (a answer) {
+	p.t.Helper()
+	for began := time.Now(); time.Since(began) < installing; {
+		if a = p.visit(url); a.status == http.StatusOK {
+			return a
+		}
+		if !away(a) {
+			p.t.Fatalf("a visitor got %d (%v): %.200s", a.status, a.err, a.body)
+		}
+	}
+	p.t.Fatalf("after %s it still does not answer: %d", installing, a.status)
+	return a
 }

@@ -97,7 +97,7 @@ func (h *harbour) newPlane(name string) *plane {
 	if len(h.planes) == 0 {
 		p.port = h.origin[strings.LastIndex(h.origin, ":")+1:]
 	}
-	p.visitor = &http.Client{Timeout: 2 * patience, Transport: &http.Transport{
+	p.visitor = &http.Client{Timeout: 3 * patience, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", "127.0.0.1:"+p.port)

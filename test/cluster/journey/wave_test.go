@@ -1,6 +1,7 @@
 package journey
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,9 +50,9 @@ func TestAWaveApp(t *testing.T) {
 	tab := chromium.Start(t.Context(), t, chromium.Config{Dir: t.TempDir()}).Tab()
 	for _, mode := range []string{"DOMAIN", "BASE_URL"} {
 		files := slipwaytest.WaveExample(t, wave, "hello_world", mode)
-		for name, text := range packages {
-			files[name] = text
-		}
+		maps.Copy(files, packages)
+		// The packages stay while the app sleeps.
+		files["app.toml"] += "ResourceVolumeSize = \"300Mi\"\n"
 		began := time.Now()
 		in := h.launch(files)
 		figure(t, "%s: from a folder to DEPLOYED %s", mode, time.Since(began).Round(time.Millisecond))
@@ -59,7 +60,7 @@ func TestAWaveApp(t *testing.T) {
 			t.Helper()
 			sockets := tab.Listens()
 			tab.Open(in.URL)
-			tab.Is("the app is shown", chromium.Shows("Current count: 0"))
+			tab.IsWithin(installing, "the app is shown", chromium.Shows("Current count: 0"))
 			want := "ws" + strings.TrimPrefix(in.URL, "http") + "_s/"
 			if got, _, _ := strings.Cut(sockets.Last(), "?"); !strings.HasPrefix(got+"/", want) {
 				t.Errorf("%s: the WebSocket is %s, not below %s", mode, got, want)
