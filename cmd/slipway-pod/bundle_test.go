@@ -24,6 +24,7 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/access"
 	"github.com/seed-dbc68772/slipway/controlplane/api"
 	"github.com/seed-dbc68772/slipway/controlplane/blobs"
+	"github.com/seed-dbc68772/slipway/controlplane/bundle/bundletest"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
 	"github.com/seed-dbc68772/slipway/controlplane/identity"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/inpod"
@@ -165,7 +166,7 @@ func (o *office) unpacked(r result) {
 }
 
 func TestABundleIsFetchedAndUnpacked(t *testing.T) {
-	o := newOffice(t, zipped(t, sources()))
+	o := newOffice(t, bundletest.Zip(t, sources()))
 	o.unpacked(o.fetch(o.given()))
 	o.files(map[string]string{"left/by": "the step before"})
 	o.unpacked(o.fetch(o.given()))
@@ -175,7 +176,7 @@ func TestABundleIsFetchedAndUnpacked(t *testing.T) {
 }
 
 func TestAFetchThatIsCutOffIsTakenUp(t *testing.T) {
-	o := newOffice(t, zipped(t, sources()))
+	o := newOffice(t, bundletest.Zip(t, sources()))
 	var calls, sent atomic.Int64
 	o.before(func(api http.Handler) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -214,7 +215,7 @@ func (c *cut) Write(b []byte) (int, error) {
 }
 
 func TestABundleThatCannotBeHad(t *testing.T) {
-	whole := zipped(t, sources())
+	whole := bundletest.Zip(t, sources())
 	for name, c := range map[string]struct {
 		archive []byte
 		change  func(*office, *inpod.Bundle)
@@ -226,7 +227,7 @@ func TestABundleThatCannotBeHad(t *testing.T) {
 		"another digest":        {change: func(_ *office, b *inpod.Bundle) { b.Digest = digestOf([]byte("another")) }, code: controlplane.BadBundle, words: "its SHA-256 is " + digestOf(whole)},
 		"too large":             {change: func(_ *office, b *inpod.Bundle) { b.Limit = 1 << 20 }, code: controlplane.BadBundle, words: "more than 1048576 bytes"},
 		"no archive":            {archive: []byte("PK no"), code: controlplane.BadBundle, words: "cannot be unpacked"},
-		"a way out of the app":  {archive: zipped(t, map[string]string{"app.toml": "", "../out": "x"}), code: controlplane.BadBundle, words: ".."},
+		"a way out of the app":  {archive: bundletest.Zip(t, map[string]string{"app.toml": "", "../out": "x"}), code: controlplane.BadBundle, words: ".."},
 		"nobody there":          {change: func(o *office, _ *inpod.Bundle) { o.server.Close() }, code: controlplane.LauncherDown, words: "connection refused"},
 		"another's certificate": {change: func(_ *office, b *inpod.Bundle) { b.CA = nil }, code: controlplane.LauncherDown, words: "certificate"},
 		"no certificate":        {change: func(_ *office, b *inpod.Bundle) { b.CA = []byte("none") }, code: controlplane.LauncherDown, words: "has no certificate in PEM"},
@@ -265,7 +266,7 @@ func TestABundleThatCannotBeHad(t *testing.T) {
 }
 
 func TestAFileThatIsNoneOfTheApps(t *testing.T) {
-	o := newOffice(t, zipped(t, sources()))
+	o := newOffice(t, bundletest.Zip(t, sources()))
 	b := o.given()
 	b.Files = []inpod.File{{Path: "pkg", Value: []byte("x")}}
 	o.refused(o.fetch(b), controlplane.BadBundle, "[[File]] pkg cannot be written")
@@ -273,7 +274,7 @@ func TestAFileThatIsNoneOfTheApps(t *testing.T) {
 
 // Whoever has the link of an earlier start gets nothing for it.
 func TestALinkIsUselessAfterItsEnd(t *testing.T) {
-	o := newOffice(t, zipped(t, sources()))
+	o := newOffice(t, bundletest.Zip(t, sources()))
 	ask := func() (int, string) {
 		r, err := http.NewRequestWithContext(t.Context(), "GET", o.given().URL, nil)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/bundle/bundletest"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/inpod"
 )
 
@@ -21,17 +22,6 @@ func needPython(t *testing.T) {
 	if err := exec.Command("python3", "-c", "import venv, ensurepip").Run(); err != nil {
 		t.Skipf("this machine has no python3 with venv and ensurepip: %v", err)
 	}
-}
-
-// wheel is one with a module of that name.
-func wheel(t *testing.T, name, source string) string {
-	info := name + "-1.0.dist-info/"
-	return string(zipped(t, map[string]string{
-		name + ".py":      source,
-		info + "METADATA": "Metadata-Version: 2.1\nName: " + name + "\nVersion: 1.0\n",
-		info + "WHEEL":    "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-		info + "RECORD":   name + ".py,,\n" + info + "METADATA,,\n" + info + "WHEEL,,\n" + info + "RECORD,,\n",
-	}))
 }
 
 // offline has pip ask no index.
@@ -62,8 +52,8 @@ func TestPackagesAreInstalledOnceForAVolume(t *testing.T) {
 	p := newPlace(t)
 	p.env = append(offline, "APP_SECRET=told-to-nobody")
 	p.files(map[string]string{
-		"requirements.txt": "first\nsecond\n", "wheels/first-1.0-py3-none-any.whl": wheel(t, "first", "x = 1\n"),
-		"wheels/second-1.0-py3-none-any.whl": wheel(t, "second", "x = 2\n"),
+		"requirements.txt": "first\nsecond\n", "wheels/first-1.0-py3-none-any.whl": bundletest.Wheel(t, "first", "x = 1\n"),
+		"wheels/second-1.0-py3-none-any.whl": bundletest.Wheel(t, "second", "x = 2\n"),
 	})
 	if err := os.MkdirAll(p.path("env", "cut-off"), 0o700); err != nil {
 		t.Fatal(err)
@@ -155,7 +145,7 @@ func TestAPythonAppRuns(t *testing.T) {
 	p := newPlace(t)
 	p.env = offline
 	p.files(map[string]string{
-		"requirements.txt": "first\n", "first-1.0-py3-none-any.whl": wheel(t, "first", "x = 'a package'\n"),
+		"requirements.txt": "first\n", "first-1.0-py3-none-any.whl": bundletest.Wheel(t, "first", "x = 'a package'\n"),
 		"demo/__init__.py": "", "demo/main.py": `
 import first, os, pathlib, sys
 print("says", first.x, pathlib.Path("conf/key").read_text(), os.getcwd(), sys.prefix, os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ["VIRTUAL_ENV"], os.environ["PATH"].split(":")[0])

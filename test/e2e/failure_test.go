@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
+	"github.com/seed-dbc68772/slipway/controlplane/bundle/bundletest"
 )
 
 // files are the files below a folder of the data folder.
@@ -45,10 +45,10 @@ func TestABadBundleLeavesNothing(t *testing.T) {
 	}{
 		{"not a zip", []byte("hello"), 2, []string{"zip"}},
 		{"a truncated zip", good.Bundle(t)[:1000], 2, nil},
-		{"an entry that leads out", slipwaytest.Bundle(t, map[string]string{"app.toml": manifest, "../evil": "x"}), 2, []string{"../evil"}},
-		{"no manifest", slipwaytest.Bundle(t, map[string]string{"main.py": "x"}), 2, []string{"app.toml"}},
-		{"no TOML", slipwaytest.Bundle(t, map[string]string{"app.toml": "[App\n"}), 2, []string{"app.toml:1"}},
-		{"several faults", slipwaytest.Bundle(t, map[string]string{
+		{"an entry that leads out", bundletest.Zip(t, map[string]string{"app.toml": manifest, "../evil": "x"}), 2, []string{"../evil"}},
+		{"no manifest", bundletest.Zip(t, map[string]string{"main.py": "x"}), 2, []string{"app.toml"}},
+		{"no TOML", bundletest.Zip(t, map[string]string{"app.toml": "[App\n"}), 2, []string{"app.toml:1"}},
+		{"several faults", bundletest.Zip(t, map[string]string{
 			"app.toml": "[App]\nName = \"a b\"\nVersion = \"one\"\n[Runtime]\nAppMode = \"python\"\nRoutingMode = \"PATH\"\n",
 		}), 2, []string{"app.toml:2", "app.toml:3", "app.toml:6", "Module"}},
 		{"an option in requirements.txt", app{Name: "bad", Runtime: python,

@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
+	"github.com/seed-dbc68772/slipway/test/internal/chromium"
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
@@ -32,27 +33,27 @@ func TestWaveExamples(t *testing.T) {
 	} {
 		for _, mode := range []string{"DOMAIN", "BASE_URL"} {
 			in := w.begin(w.pack(waveExample(t, app.module, mode)))
-			sockets := p.listens()
+			sockets := p.Listens()
 			p.Open(in.URL)
-			p.IsWithin(installing, "the app is shown", shows(app.first))
+			p.IsWithin(installing, "the app is shown", chromium.Shows(app.first))
 			if built := w.environments(); len(built) != 1 {
 				t.Errorf("environments: %v", built)
 			}
 			want := "ws" + strings.TrimPrefix(in.URL, "http") + "_s/"
-			if got, _, _ := strings.Cut(sockets.last(), "?"); !strings.HasPrefix(got+"/", want) {
+			if got, _, _ := strings.Cut(sockets.Last(), "?"); !strings.HasPrefix(got+"/", want) {
 				t.Errorf("%s %s: the WebSocket is %s, not below %s", app.module, mode, got, want)
 			}
-			eventually(t, "the WebSocket brought it", func() bool { return sockets.brought(app.first) })
-			if sockets.brought(app.second) {
+			eventually(t, "the WebSocket brought it", func() bool { return sockets.Brought(app.first) })
+			if sockets.Brought(app.second) {
 				t.Errorf("%s %s: the WebSocket brought more", app.module, mode)
 			}
 			p.Run(chromedp.Click(chromedp.Search(app.button)))
-			p.Is("the click is answered", shows(app.second))
-			eventually(t, "the WebSocket brought the answer", func() bool { return sockets.brought(app.second) })
+			p.Is("the click is answered", chromium.Shows(app.second))
+			eventually(t, "the WebSocket brought the answer", func() bool { return sockets.Brought(app.second) })
 			p.picture("wave-" + app.module + "-" + mode)
 			p.leaves()
 			w.retires(in)
-			p.wakes(in, in.URL+app.deep, "it is shown again", shows(app.deepShows))
+			p.wakes(in, in.URL+app.deep, "it is shown again", chromium.Shows(app.deepShows))
 			p.leaves()
 		}
 	}
@@ -74,9 +75,9 @@ func TestWaveAppsSurviveTheControlPlane(t *testing.T) {
 		t.Errorf("processes %v, before the kill %v", now, before)
 	}
 	p.Open(in.URL)
-	p.Is("the adopted app is shown", shows("Welcome to H2O Wave"))
+	p.Is("the adopted app is shown", chromium.Shows("Welcome to H2O Wave"))
 	p.Click(`button[data-test="counter"]`)
-	p.Is("the adopted app answers", shows("Current count: 1"))
+	p.Is("the adopted app answers", chromium.Shows("Current count: 1"))
 	if now := w.waveProcesses(in); !maps.Equal(now, before) {
 		t.Errorf("processes %v, before the kill %v", now, before)
 	}
@@ -91,7 +92,7 @@ func TestWaveAppsSurviveTheControlPlane(t *testing.T) {
 			return len(now) == 3 && now["waved"] != before["waved"] && now["app"] != before["app"] && state.Restarts == restarts+1 && state.Status == "DEPLOYED"
 		})
 		p.Open(in.URL)
-		p.IsWithin(starting, "the app is shown again", shows("Current count: 0"))
+		p.IsWithin(starting, "the app is shown again", chromium.Shows("Current count: 0"))
 	}
 }
 

@@ -152,7 +152,7 @@ func (r *release) proxy() string {
 
 // client sends every request to the edges.
 func (r *release) client() *http.Client {
-	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+	return &http.Client{Timeout: 90 * time.Second, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, r.connect())
 		},
@@ -177,22 +177,9 @@ func (r *release) visit(client *http.Client, url string) (string, error) {
 // URL.
 func (r *release) run(mode string) (id, url string) {
 	r.t.Helper()
-	dir := r.t.TempDir()
-	manifest := fmt.Sprintf("[App]\nName = \"hello-%s\"\nVersion = \"1.0.0\"\n\n[Runtime]\nAppMode = \"container\"\nCustomImage = %q\nRoutingMode = %q\nMemoryLimit = \"64Mi\"\nMemoryReservation = \"32Mi\"\n",
-		strings.ReplaceAll(strings.ToLower(mode), "_", "-"), appImage, mode)
-	if err := os.WriteFile(filepath.Join(dir, "app.toml"), []byte(manifest), 0o600); err != nil {
-		r.t.Fatal(err)
-	}
-	app := r.slipway("", "bundle", "import", dir, "-o", "name")
-	id = strings.TrimPrefix(r.slipway("", "app", "run", app, "-v", "PUBLIC", "--wait", "-o", "name"), "instance/")
-	url = r.origin + "/instance/" + id + "/"
-	if mode == "DOMAIN" {
-		url = strings.Replace(r.origin, "://", "://"+id+".", 1) + "/"
-	}
-	if text, err := r.visit(r.client(), url); err != nil || !strings.HasPrefix(text, "hello from i-"+id) {
-		r.t.Fatalf("%s: %q, %v", url, text, err)
-	}
-	return id, url
+	return r.start(mode, map[string]string{"app.toml": fmt.Sprintf(
+		"[App]\nName = \"hello-%s\"\nVersion = \"1.0.0\"\n\n[Runtime]\nAppMode = \"container\"\nCustomImage = %q\nRoutingMode = %q\nMemoryLimit = \"64Mi\"\nMemoryReservation = \"32Mi\"\n",
+		strings.ReplaceAll(strings.ToLower(mode), "_", "-"), appImage, mode)})
 }
 
 // load visits URLs all the time until it is stopped, and counts.

@@ -53,9 +53,10 @@ func TestProduction(t *testing.T) {
 	v := trial.with(values{
 		"profile": "production", "baseURL": "http://apps.test", "fullnameOverride": space,
 		"etcd":     values{"endpoints": []string{fmt.Sprintf("http://%s:2379", store)}},
-		"settings": values{"allowedImages": []string{`slipway\.test/.*`}, "baseURLSharing": true},
+		"settings": values{"allowedImages": []string{`slipway\.test/.*`}, "baseURLSharing": true, "runtimeVersions": runtimes(t)},
 		"service":  values{"httpPort": 80},
 	})
+	serveNames(t)
 	r := install(t, space, v)
 	r.helm("test", "slipway", "--timeout", "90s")
 	address := kubectl(t, "--namespace", space, "get", "service", space, "-o", "jsonpath={.spec.clusterIP}")
@@ -64,6 +65,7 @@ func TestProduction(t *testing.T) {
 
 	_, byHost := r.run("DOMAIN")
 	id, byPath := r.run("BASE_URL")
+	r.bundle()
 	pods, edges := r.instancePods(), r.edgePods()
 
 	// Another setting replaces edges and control plane: visitors see nothing of it.

@@ -22,10 +22,11 @@ func TestTrial(t *testing.T) {
 	v := trial.with(values{
 		"baseURL":          "http://localhost:" + port,
 		"fullnameOverride": space,
-		"settings":         values{"allowedImages": []string{`slipway\.test/.*`}, "baseURLSharing": true},
+		"settings":         values{"allowedImages": []string{`slipway\.test/.*`}, "baseURLSharing": true, "runtimeVersions": runtimes(t)},
 	})
 	kubectl(t, "create", "namespace", space)
 	kubectl(t, "label", "namespace", space, "pod-security.kubernetes.io/enforce=restricted")
+	serveNames(t)
 	r := install(t, space, v)
 	r.helm("test", "slipway", "--timeout", "90s")
 
@@ -37,6 +38,7 @@ func TestTrial(t *testing.T) {
 	}
 	_, byHost := r.run("DOMAIN")
 	id, byPath := r.run("BASE_URL")
+	r.bundle()
 	pods := r.instancePods()
 
 	// An upgrade with another setting: the pod is another one, the instances' are

@@ -89,19 +89,23 @@ func TestFromImportToEnd(t *testing.T) {
 	})
 	t.Run("no policy", func(t *testing.T) { h.in(t).switchesPolicy() })
 
+	h.wantsAsBefore(before)
+	h.wantsAllUsed(rare)
+}
+
+// wantsAsBefore wants that nothing is left of the apps, pods first.
+func (h *harbour) wantsAsBefore(before []string) {
+	h.t.Helper()
 	if left := h.pods(); len(left) > 0 {
-		t.Errorf("there are the pods %q", left)
+		h.t.Errorf("there are the pods %q", left)
 	}
 	var diff string
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if diff = cmp.Diff(before, h.everything()); diff == "" {
-			break
+			return
 		}
 	}
-	if diff != "" {
-		t.Errorf("the namespace is not as it was before the first app (-before +after):\n%s", diff)
-	}
-	h.wantsAllUsed(rare)
+	h.t.Errorf("the namespace is not as it was before the first app (-before +after):\n%s", diff)
 }
 
 // movesAliases moves an alias to and fro while visitors come by it.

@@ -2,8 +2,9 @@
 // and visitors do from an import to the end, what the launcher asks of the API
 // beside what the chart's Role allows, and what breaks meanwhile.
 //
-// It needs SLIPWAY_E2E=all and test/cluster/run, which has helm
-// (test/cluster/README.md).
+// It needs SLIPWAY_E2E=all and test/cluster/run (test/cluster/README.md), which
+// has helm; bundles need Debian's python3 with its venv, and the Wave app a
+// chromium.
 package journey
 
 import (

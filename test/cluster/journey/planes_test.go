@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
@@ -25,6 +26,7 @@ type harbour struct {
 
 	store  *etcdtest.Server
 	token  string
+	origin string // the base URL: on the first control plane's port
 	dir    string // what the control planes share
 	planes []*plane
 }
@@ -33,17 +35,20 @@ type harbour struct {
 type plane struct {
 	*slipwaytest.Process
 
-	t       *testing.T
-	name    string
-	dir     string
-	port    string
-	config  string // its block slipway, up to the launcher's
-	network string // a setting of the launcher's
-	visitor *http.Client
+	t        *testing.T
+	name     string
+	dir      string
+	port     string
+	bind     string // a further address that it answers at
+	config   string // its block slipway, without the launcher's
+	launcher string // the launcher's block
+	network  string // a setting of the launcher's
+	visitor  *http.Client
 }
 
-// newHarbour starts so many control planes and waits until one leads.
-func newHarbour(t *testing.T, planes int) *harbour {
+// newHarbour starts so many control planes, each changed by these, and waits
+// until one leads.
+func newHarbour(t *testing.T, planes int, change ...func(*harbour, *plane)) *harbour {
 	t.Helper()
 	h := &harbour{space: newSpace(t), store: etcdtest.New(t)}
 	if err := h.store.Start(t.Context()); err != nil {
@@ -59,8 +64,13 @@ func newHarbour(t *testing.T, planes int) *harbour {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(h.dir) })
+	h.origin = "http://localhost:" + slipwaytest.FreePort(t)
 	for i := range planes {
-		h.planes = append(h.planes, h.newPlane(fmt.Sprintf("control-%d", i+1)))
+		p := h.newPlane(fmt.Sprintf("control-%d", i+1))
+		for _, c := range change {
+			c(h, p)
+		}
+		h.planes = append(h.planes, p)
 	}
 	for _, p := range h.planes {
 		p.start()
@@ -84,7 +94,10 @@ func (h *harbour) newPlane(name string) *plane {
 		t.Fatal(err)
 	}
 	p := &plane{t: t, name: name, dir: dir, port: slipwaytest.FreePort(t)}
-	p.visitor = &http.Client{Timeout: 2 * patience, Transport: &http.Transport{
+	if len(h.planes) == 0 {
+		p.port = h.origin[strings.LastIndex(h.origin, ":")+1:]
+	}
+	p.visitor = &http.Client{Timeout: 3 * patience, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", "127.0.0.1:"+p.port)
@@ -97,17 +110,17 @@ func (h *harbour) newPlane(name string) *plane {
 		os.RemoveAll(dir)
 	})
 	p.config = fmt.Sprintf(`
-		base_url http://localhost
+		base_url %s
 		edge_name %s
 		etcd %s
 		control_plane 127.0.0.1:%s
-		blobs %[4]s/bundles
+		blobs %s/bundles
 		base_url_sharing
-		allowed_images slipway\.test/.*
-		launcher kubernetes {
-			namespace %[5]s
-			kubeconfig %[6]s
-			data %[4]s/kubernetes`, name, h.store.Endpoint(), slipwaytest.FreePort(t), h.dir, h.name, h.file)
+		allowed_images slipway\.test/.*`, h.origin, name, h.store.Endpoint(), slipwaytest.FreePort(t), h.dir)
+	p.launcher = fmt.Sprintf(`
+			namespace %s
+			kubeconfig %s
+			data %s/kubernetes`, h.name, h.file, h.dir)
 	return p
 }
 
@@ -123,11 +136,12 @@ func (p *plane) start() {
 		}
 	}
 	slipway {%s
+		launcher kubernetes {%s
 			%s
 		}
-	}`, p.dir, p.config, p.network), slipwaytest.Site(p.port))
+	}`, p.dir, p.config, p.launcher, p.network), "http://:"+p.port+" {\n\tbind 127.0.0.1 "+p.bind+"\n\tslipway\n}")
 	p.Process = slipwaytest.RunCaddyfile(p.t, p.dir, append(os.Environ(), "XDG_RUNTIME_DIR="+p.dir))
-	eventually(p.t, p.name+" is ready", func() bool { return p.visit("http://localhost/readyz").status == http.StatusOK })
+	eventually(p.t, p.name+" is ready", func() bool { return p.visit("http://localhost:"+p.port+"/readyz").status == http.StatusOK })
 }
 
 // leader waits until one leads.
@@ -160,7 +174,7 @@ func (h *harbour) api() *client.Client {
 		if p.Ended() {
 			continue
 		}
-		c, err := client.New(client.Config{Endpoint: "http://localhost", Token: h.token, HTTP: p.visitor})
+		c, err := client.New(client.Config{Endpoint: h.origin, Token: h.token, HTTP: p.visitor})
 		if err != nil {
 			h.t.Fatal(err)
 		}
@@ -276,6 +290,15 @@ func (a answer) said(t *testing.T) (s said) {
 
 // visit is a request of something that is no browser.
 func (p *plane) visit(url string) answer { return p.ask(url, nil) }
+
+// follow is a visit that goes where it is sent.
+func (p *plane) follow(url string) answer {
+	a := p.visit(url)
+	if to := a.header.Get("Location"); a.status == http.StatusTemporaryRedirect && to != "" {
+		return p.visit(to)
+	}
+	return a
+}
 
 // browse is a request for a page.
 func (p *plane) browse(url string) answer {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/bundle/bundletest"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/launchertest"
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
@@ -56,17 +57,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
 print("serving", flush=True)
 http.server.ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), Handler).serve_forever()
 `
-
-// wheel is one with a module of that name.
-func wheel(t *testing.T, name, source string) string {
-	info := name + "-1.0.dist-info/"
-	return string(zipped(t, map[string]string{
-		name + ".py":      source,
-		info + "METADATA": "Metadata-Version: 2.1\nName: " + name + "\nVersion: 1.0\n",
-		info + "WHEEL":    "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-		info + "RECORD":   name + ".py,,\n" + info + "METADATA,,\n" + info + "WHEEL,,\n" + info + "RECORD,,\n",
-	}))
-}
 
 // found is what the app says.
 func found(t *testing.T, f launcher.Fact) (m map[string]string) {
@@ -114,7 +104,7 @@ func TestAPythonAppComesAsABundle(t *testing.T) {
 	l := y.lead(t, o.bundles(t))
 	w := o.bundled(t, map[string]string{
 		"app.toml": "[App]\n", "demo/__init__.py": "", "demo/main.py": server,
-		"requirements.txt": "greeting\n", "wheels/greeting-1.0-py3-none-any.whl": wheel(t, "greeting", "text = 'of a package'\n"),
+		"requirements.txt": "greeting\n", "wheels/greeting-1.0-py3-none-any.whl": bundletest.Wheel(t, "greeting", "text = 'of a package'\n"),
 	}, controlplane.Runtime{
 		AppMode: controlplane.Python, Module: "demo.main", VolumeMount: "/data", VolumeSize: "10Mi", ResourceVolumeSize: "200Mi",
 		MemoryLimit: "512Mi", MemoryReservation: "32Mi",

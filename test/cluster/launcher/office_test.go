@@ -1,14 +1,9 @@
 package launcher_test
 
 import (
-	"archive/zip"
-	"bytes"
 	"errors"
-	"io"
-	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,6 +15,7 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/access"
 	"github.com/seed-dbc68772/slipway/controlplane/api"
 	"github.com/seed-dbc68772/slipway/controlplane/blobs"
+	"github.com/seed-dbc68772/slipway/controlplane/bundle/bundletest"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore"
 	"github.com/seed-dbc68772/slipway/controlplane/etcdstore/etcdtest"
 	"github.com/seed-dbc68772/slipway/controlplane/identity"
@@ -27,6 +23,7 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 	"github.com/seed-dbc68772/slipway/routing"
+	"github.com/seed-dbc68772/slipway/test/internal/clustertest"
 )
 
 // office is a real API that pods reach at the node.
@@ -66,8 +63,8 @@ func sign(l controlplane.BundleLink) string { return identity.SignBundleLink([]b
 
 // bundles has the launcher run bundles.
 func (o *office) bundles(t testing.TB) func(*kubernetes.Config) {
-	runtime := controlplane.RuntimeVersion{Name: "debian12", Image: pythonImage(t)}
-	settings := objects.Bundles{Image: podImage(t), Binary: pythonImage(t), ControlPlane: o.url}
+	runtime := controlplane.RuntimeVersion{Name: "debian12", Image: clustertest.Image(t, clustertest.Python)}
+	settings := objects.Bundles{Image: clustertest.Image(t, clustertest.Pod), Binary: clustertest.Image(t, clustertest.Python), ControlPlane: o.url}
 	return func(c *kubernetes.Config) {
 		c.Bundles = settings
 		c.Runtime = func(*controlplane.App) (controlplane.RuntimeVersion, bool) { return runtime, true }
@@ -82,7 +79,7 @@ func (o *office) bundled(t *testing.T, files map[string]string, rt controlplane.
 		Bundle: o.keep(t, files), Manifest: controlplane.Manifest{Runtime: rt},
 	}
 	w := launcher.Workload{InstanceID: uuid.NewString(), App: app, Token: "the token", HealthTimeout: time.Minute, StopGrace: 2 * time.Second}
-	w.Runtime = &controlplane.RuntimeVersion{Name: "debian12", Image: pythonImage(t)}
+	w.Runtime = &controlplane.RuntimeVersion{Name: "debian12", Image: clustertest.Image(t, clustertest.Python)}
 	o.put(t, app)
 	return o.next(t, w)
 }
@@ -113,7 +110,7 @@ func (o *office) keep(t *testing.T, files map[string]string) (digest string) {
 	t.Helper()
 	blob, err := o.blobs.Create(t.Context())
 	if err == nil {
-		_, err = blob.Write(zipped(t, files))
+		_, err = blob.Write(bundletest.Zip(t, files))
 	}
 	if err == nil {
 		digest, err = blob.Commit()
@@ -122,23 +119,4 @@ func (o *office) keep(t *testing.T, files map[string]string) (digest string) {
 		t.Fatal(err)
 	}
 	return digest
-}
-
-func zipped(t *testing.T, files map[string]string) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		w, err := z.Create(name)
-		if err == nil {
-			_, err = io.WriteString(w, files[name])
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
 }

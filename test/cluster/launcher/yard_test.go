@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"go.uber.org/zap/zaptest"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
@@ -59,24 +57,7 @@ func newYard(t *testing.T) *yard {
 		t.Fatal(err)
 	}
 	y.space = clustertest.Namespace(t, y.core, "launcher-")
-	nodes, err := y.core.Nodes().List(t.Context(), metav1.ListOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, node := range nodes.Items {
-		for _, a := range node.Status.Addresses {
-			if a.Type != corev1.NodeInternalIP || y.node != "" {
-				continue
-			}
-			if l, err := net.Listen("tcp", net.JoinHostPort(a.Address, "0")); err == nil {
-				l.Close()
-				y.node = a.Address
-			}
-		}
-	}
-	if y.node == "" {
-		t.Fatal("no node has an address of this network: run it with test/cluster/run")
-	}
+	y.node = clustertest.NodeAddress(t, y.core)
 	y.census = launchertest.NewCensus(t, y.node)
 	return y
 }

@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"context"
+	"net"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -42,4 +43,27 @@ func Namespace(t testing.TB, core corev1client.NamespacesGetter, prefix string) 
 		}
 	})
 	return made.Name
+}
+
+// NodeAddress is an address of the node that this process may listen at too: pods
+// reach it there.
+func NodeAddress(t testing.TB, core corev1client.NodesGetter) string {
+	t.Helper()
+	nodes, err := core.Nodes().List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, node := range nodes.Items {
+		for _, a := range node.Status.Addresses {
+			if a.Type != corev1.NodeInternalIP {
+				continue
+			}
+			if l, err := net.Listen("tcp", net.JoinHostPort(a.Address, "0")); err == nil {
+				l.Close()
+				return a.Address
+			}
+		}
+	}
+	t.Fatal("no node has an address of this network: run it with test/cluster/run")
+	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"testing"
 
 	"github.com/seed-dbc68772/slipway/deploy/image"
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
@@ -56,3 +57,13 @@ var Testapp = sync.OnceValues(func() (reference string, err error) {
 		Entrypoint: []string{"/testapp"}, User: "65532",
 	})
 })
+
+// Image is one of the references of this package, for a test that needs it.
+func Image(t testing.TB, of func() (reference string, err error)) (reference string) {
+	t.Helper()
+	reference, err := of()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reference
+}

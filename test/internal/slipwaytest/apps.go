@@ -1,16 +1,15 @@
 package slipwaytest
 
 import (
-	"archive/zip"
-	"bytes"
 	"fmt"
 	"maps"
 	"net"
 	"net/http"
 	"os"
 	"slices"
-	"strings"
 	"testing"
+
+	"github.com/seed-dbc68772/slipway/controlplane/bundle/bundletest"
 )
 
 // App is an app to import: the app for tests, unless it says otherwise.
@@ -55,34 +54,7 @@ func (a App) Bundle(t testing.TB) []byte {
 		files["testapp*"] = string(raw)
 	}
 	maps.Copy(files, a.Files)
-	return Bundle(t, files)
-}
-
-// Bundle is a zip archive of these files; a name that ends in "*" is an
-// executable file.
-func Bundle(t testing.TB, files map[string]string) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	archive := zip.NewWriter(&out)
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		plain, executable := strings.CutSuffix(name, "*")
-		header := &zip.FileHeader{Name: plain, Method: zip.Store}
-		header.SetMode(0o644)
-		if executable {
-			header.SetMode(0o755)
-		}
-		w, err := archive.CreateHeader(header)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write([]byte(files[name])); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := archive.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
+	return bundletest.Zip(t, files)
 }
 
 // Stranger is another program at an address where an app was: it answers 418

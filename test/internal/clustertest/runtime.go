@@ -1,4 +1,4 @@
-package launcher_test
+package clustertest
 
 import (
 	"debug/elf"
@@ -10,23 +10,12 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"testing"
 
 	"github.com/seed-dbc68772/slipway/deploy/image"
-	"github.com/seed-dbc68772/slipway/test/internal/clustertest"
 )
 
-// podImage is an image with slipway-pod.
-func podImage(t testing.TB) string {
-	t.Helper()
-	reference, err := loadPodImage()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return reference
-}
-
-var loadPodImage = sync.OnceValues(func() (string, error) {
+// Pod is the reference of an image with slipway-pod, which the node has.
+var Pod = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "slipway-pod")
 	if err != nil {
 		return "", err
@@ -42,24 +31,16 @@ var loadPodImage = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return clustertest.Load("pod", s)
+	return Load("pod", s)
 })
 
-// pythonImage is an image with the Python of this machine's Debian, which is
-// what a runtime version would have, without anything pulled.
-func pythonImage(t testing.TB) string {
-	t.Helper()
+// Python is the reference of an image with the Python of this machine's Debian,
+// which is what a runtime version would have, without anything pulled. Its pip
+// asks no index.
+var Python = sync.OnceValues(func() (reference string, err error) {
 	if _, err := os.Stat("/usr/lib/python3.11/ensurepip"); err != nil {
-		t.Fatalf("this machine has no Python of Debian 12 with its venv (apt-get install python3-venv): %v", err)
+		return "", fmt.Errorf("this machine has no Python of Debian 12 with its venv (apt-get install python3-venv): %w", err)
 	}
-	reference, err := loadPythonImage()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return reference
-}
-
-var loadPythonImage = sync.OnceValues(func() (string, error) {
 	c := closure{files: map[string]string{}}
 	c.program("/usr/bin/python3.11")
 	c.tree("/usr/lib/python3.11", "test", "dist-packages", "__pycache__", "config-3.11-x86_64-linux-gnu")
@@ -78,7 +59,7 @@ var loadPythonImage = sync.OnceValues(func() (string, error) {
 		}
 		files = append(files, image.File{Path: path, Source: source, Mode: info.Mode().Perm()})
 	}
-	return clustertest.Load("python", image.Spec{Layers: [][]image.File{files}, Env: []string{"PIP_NO_INDEX=1"}})
+	return Load("python", image.Spec{Layers: [][]image.File{files}, Env: []string{"PIP_NO_INDEX=1"}})
 })
 
 // closure is programs with the libraries that they need.

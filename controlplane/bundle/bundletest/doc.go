@@ -1,0 +1,2 @@
+// Package bundletest makes the archives that tests run apps from.
+package bundletest
