@@ -197,7 +197,8 @@ func (l *Launcher) leading() (*term, error) {
 	if present, err := hand.ReadLeader(l.cfg.DataDir); err == nil && present != t.leader {
 		t.fence()
 	}
-	return t, t.Over()
+	err = t.Over()
+	return t, err
 }
 
 func (b *base) instanceDir(id string) string { return filepath.Join(b.cfg.DataDir, "instances", id) }

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/hand"
 )
 
 // Patience is how long anything may take that is not measured.
@@ -170,11 +172,33 @@ func AppPIDs(data, instance string) (pids []int) {
 	return pids
 }
 
-// KillApps ends every process of a data folder's instances.
+// KillApps ends every process of a data folder's instances. Slipway has to have
+// ended: what it has begun there, by processes that outlive it for a moment, ends
+// too before KillApps returns.
 func KillApps(data string) {
-	for _, p := range AppProcesses(data) {
-		_ = syscall.Kill(p.PID, syscall.SIGKILL) // it may have ended
+	for end := time.Now().Add(Patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		busy := handsAtWork(data) // first: they may become an app
+		apps := AppProcesses(data)
+		for _, p := range apps {
+			_ = syscall.Kill(p.PID, syscall.SIGKILL) // it may have ended
+		}
+		if !busy && len(apps) == 0 {
+			return
+		}
 	}
+}
+
+// handsAtWork reports whether a process of the launcher acts below the data
+// folder.
+func handsAtWork(data string) bool {
+	entries, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, name := range entries {
+		raw, _ := os.ReadFile(name) // it may have ended
+		if args := strings.Split(string(raw), "\x00"); len(args) > 2 && args[1] == hand.Arg && strings.HasPrefix(args[2]+"/", data+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // LogTail is the end of the log that `slipway up` keeps in its data folder.

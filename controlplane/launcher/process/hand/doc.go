@@ -17,3 +17,6 @@
 // take 50 ms and more to initialise, and do not begin to. For that this package
 // and confine import little. GODEBUG=inittrace=1 shows the order.
 package hand
+
+// Arg is the first argument of every hand. The second is the folder.
+const Arg = "process-hand"

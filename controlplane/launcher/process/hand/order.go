@@ -12,9 +12,6 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/process/confine"
 )
 
-// Arg is the first argument of every hand. The second is the folder.
-const Arg = "process-hand"
-
 // The names of files in a folder.
 const (
 	LockFile  = "lock"
