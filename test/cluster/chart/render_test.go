@@ -225,7 +225,7 @@ func TestCaddyfiles(t *testing.T) {
 	if binary == "" {
 		t.Fatal("SLIPWAY_BINARY names no slipway; make build makes one")
 	}
-	cert, key := certtest.SelfSigned(t, "apps.example.com").Write(t, "site")
+	cert, key := certtest.SelfSigned(t, "apps.example.com").Write(t, filepath.Join(t.TempDir(), "site"))
 	for name, v := range profiles {
 		t.Run(name, func(t *testing.T) {
 			for _, o := range render(t, v) {
