@@ -24,6 +24,7 @@ type instance struct {
 	unborn types.UID
 	// ungated is the pod whose gate was taken off last, in this term.
 	ungated types.UID
+	secret  madeSecret
 
 	mu     sync.Mutex
 	gone   types.UID     // the owner that is no more

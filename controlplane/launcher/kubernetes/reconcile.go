@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -125,9 +126,7 @@ func (t *term) takeOver(ctx context.Context, i *instance) error {
 // windUp has nothing run of an instance that is not to, and tells of its end.
 func (t *term) windUp(ctx context.Context, i *instance) error {
 	t.unprobe(i)
-	if _, err := t.scaleDown(ctx, i); err != nil {
-		return err
-	}
+	_, undone := t.scaleDown(ctx, i)
 	runs := false
 	var left []*corev1.Pod
 	for _, p := range t.view.podsOf(i.id) {
@@ -137,11 +136,11 @@ func (t *term) windUp(ctx context.Context, i *instance) error {
 		runs = runs || !dead(p) && !gated(p)
 	}
 	t.keepLogs(i, left)
-	t.deletePods(ctx, left, ownGrace)
+	undone = errors.Join(undone, t.deletePods(ctx, left, ownGrace))
 	if s := i.rec.Start; s != nil && (!runs || s.End.Reason != nil) {
 		t.tell(i, nil, launcher.Fact{State: launcher.Ended, WasReady: s.Ready, Reason: s.End.Reason, At: s.End.At})
 	}
-	return nil
+	return undone
 }
 
 // let lets the start's pod run, once no other one can any more: the record names

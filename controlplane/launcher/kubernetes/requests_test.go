@@ -34,6 +34,9 @@ func server(t *testing.T, see func(request string), answers map[string]any) *res
 			t.Errorf("%s is not expected", request)
 		}
 		w.Header().Set("Content-Type", "application/json")
+		if status, is := answer.(metav1.Status); is && status.Code != 0 {
+			w.WriteHeader(int(status.Code))
+		}
 		if err := json.NewEncoder(w).Encode(answer); err != nil {
 			t.Error(err)
 		}
