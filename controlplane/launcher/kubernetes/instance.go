@@ -33,6 +33,7 @@ type instance struct {
 	fact   launcher.Fact // as told last
 	alarm  *time.Timer
 	kept   map[types.UID]*keeping // the logs that are being read
+	read   types.UID              // the pod whose log was begun to be read last, in this term
 	heard  heard                  // of the step of its pod that brings or installs it
 }
 

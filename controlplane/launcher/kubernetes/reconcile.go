@@ -132,6 +132,8 @@ func (t *term) windUp(ctx context.Context, i *instance) error {
 	for _, p := range t.view.podsOf(i.id) {
 		if p.DeletionTimestamp == nil {
 			left = append(left, p)
+		} else {
+			t.keepRest(i, p)
 		}
 		runs = runs || !dead(p) && !gated(p)
 	}

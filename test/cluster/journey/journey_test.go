@@ -22,7 +22,6 @@ var rare = func() map[string]string {
 		"update configmaps/finalizers":             "where the API server has the admission plugin OwnerReferencesPermissionEnforcement, it asks for it at every object with an owner",
 		"get deployments.apps":                     "one that has changed since it was seen is read anew, which depends on how fast Kubernetes is",
 		"get pods":                                 "one that was let run and is not seen is asked for, before its start counts as ended",
-		"update secrets":                           "that of a start is there already when the answer to its creation was lost",
 		"create networkpolicies.networking.k8s.io": "an apply of what is not there is asked for as patch, and needs this right too",
 	}
 	for _, r := range []string{"configmaps", "deployments.apps", "pods", "persistentvolumeclaims", "events"} {
