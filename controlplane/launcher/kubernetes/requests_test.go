@@ -101,7 +101,7 @@ func TestTheSecretDoesNotHoldUpTheDeployment(t *testing.T) {
 			}
 		}
 	}, map[string]any{
-		"POST secrets": corev1.Secret{TypeMeta: meta("v1", "Secret")}, "POST services": corev1.Service{TypeMeta: meta("v1", "Service")},
+		"POST secrets": corev1.Secret{TypeMeta: meta("v1", "Secret")}, "PATCH services": corev1.Service{TypeMeta: meta("v1", "Service")},
 		"POST deployments": appsv1.Deployment{TypeMeta: meta("apps/v1", "Deployment")}, "PATCH deployments": appsv1.Deployment{TypeMeta: meta("apps/v1", "Deployment")},
 	})
 	app := &controlplane.App{AppMode: controlplane.Container, Manifest: controlplane.Manifest{Runtime: controlplane.Runtime{CustomImage: "example.com/app:1"}}}

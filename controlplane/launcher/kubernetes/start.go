@@ -92,23 +92,11 @@ func (t *term) raise(ctx context.Context, i *instance, set *objects.Set, grace t
 
 // raiseRest makes all but the Secret.
 func (t *term) raiseRest(ctx context.Context, i *instance, set *objects.Set, grace time.Duration) error {
-	if t.view.deployment(i.id) == nil { // the first start, or one that came no further
-		for _, claim := range set.Claims {
-			err := insist(ctx, func(ctx context.Context) error {
-				_, err := t.api.core.PersistentVolumeClaims(t.api.namespace).Create(ctx, claim, metav1.CreateOptions{FieldManager: objects.Manager})
-				return err
-			})
-			if err != nil && !apierrors.IsAlreadyExists(err) {
-				return refused("make volume", err)
-			}
-		}
-		err := insist(ctx, func(ctx context.Context) error {
-			_, err := t.api.core.Services(t.api.namespace).Create(ctx, set.Service, metav1.CreateOptions{FieldManager: objects.Manager})
-			return err
-		})
-		if err != nil && !apierrors.IsAlreadyExists(err) {
-			return refused("make service", err)
-		}
+	if err := t.raiseClaims(ctx, i, set.Claims); err != nil {
+		return err
+	}
+	if err := t.raiseService(ctx, i, set); err != nil {
+		return err
 	}
 	old := t.view.podsOf(i.id)
 	t.keepLogs(i, old)

@@ -160,7 +160,11 @@ func trim(o any) (any, error) {
 		}
 		o.Spec.Affinity, o.Spec.Tolerations = nil, nil
 	case *appsv1.Deployment:
-		o.Annotations = nil
+		if service, known := o.Annotations[annotationService]; known {
+			o.Annotations = map[string]string{annotationService: service}
+		} else {
+			o.Annotations = nil
+		}
 		o.Spec = appsv1.DeploymentSpec{Replicas: o.Spec.Replicas}
 	case *corev1.Event:
 		*o = corev1.Event{
