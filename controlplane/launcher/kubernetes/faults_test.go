@@ -147,3 +147,22 @@ func TestWhoseTheAddressIs(t *testing.T) {
 		})
 	}
 }
+
+// A stop that waits for an end is not left waiting by a removal that comes between.
+func TestAStopEndsWithItsInstance(t *testing.T) {
+	own := leader(t, server(t, func(string) {}, nil))
+	i := own.instance("one")
+	ended := make(chan error, 1)
+	go func() {
+		ended <- i.await(t.Context(), func() bool { return i.toldEnd(&start{Generation: 1, End: &end{}}) })
+	}()
+	own.drop(i)
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("it waits for ever")
+	}
+}

@@ -28,6 +28,7 @@ type instance struct {
 
 	mu     sync.Mutex
 	gone   types.UID     // the owner that is no more
+	over   bool          // it is dropped, and nothing more is told of it
 	news   chan struct{} // closed at the next change
 	prober *prober       // of the start, once its container runs
 	fact   launcher.Fact // as told last

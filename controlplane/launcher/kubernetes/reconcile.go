@@ -318,11 +318,12 @@ func (i *instance) wasReady(generation int64) bool {
 	return i.fact.Generation == generation && (i.fact.State == launcher.Ready || i.fact.State == launcher.Ended && i.fact.WasReady)
 }
 
-// toldEnd reports whether the end of a start was told, or something newer.
+// toldEnd reports whether the end of a start was told, or something newer, or that
+// of an instance which was removed meanwhile.
 func (i *instance) toldEnd(s *start) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return s == nil || i.fact.Generation > s.Generation || i.fact.Generation == s.Generation && i.fact.State == launcher.Ended
+	return s == nil || i.over || i.fact.Generation > s.Generation || i.fact.Generation == s.Generation && i.fact.State == launcher.Ended
 }
 
 func reason(code controlplane.ReasonCode, format string, args ...any) *controlplane.Reason {

@@ -218,6 +218,10 @@ func (t *term) drop(i *instance) {
 		delete(t.instances, i.id)
 	}
 	i.dropped = true
+	i.mu.Lock()
+	i.over = true
+	i.mu.Unlock()
+	i.pulse()
 	i.unwake()
 }
 
