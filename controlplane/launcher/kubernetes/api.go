@@ -21,8 +21,16 @@ import (
 )
 
 // callTimeout bounds one try of one call. A call without an answer is made
-// again: each of them finds out what became of the one before.
-const callTimeout = 10 * time.Second
+// again: each of them finds out what became of the one before. An admission
+// webhook that hangs has 10 s unless it says otherwise: what the API server says
+// of it is to be heard.
+const callTimeout = 12 * time.Second
+
+// faultTimeout is how long a call is made again that the API server answers with
+// a fault of its own, or does not answer, though it is there. It may be coming up;
+// or the fault stays, as with an admission webhook that fails. Whoever makes the
+// call has the turn of an instance, which others wait for.
+const faultTimeout = 20 * time.Second
 
 // rightsTimeout is how long calls that the account has no right to are made
 // again. An API server that has just begun knows nobody's rights until it has
@@ -71,13 +79,46 @@ func (a *api) deployments() appsv1.DeploymentInterface {
 func (a *api) close() { utilnet.CloseIdleConnectionsFor(a.http.Transport) }
 
 // insist makes a call again, with a growing pause, for as long as its error may
-// pass and ctx goes on. One try takes callTimeout at most.
+// pass and ctx goes on. One try takes callTimeout at most. An API server that is
+// away is waited for; one that fails for faultTimeout ends it with a *faultError.
 func insist(ctx context.Context, call func(context.Context) error) error {
+	var since time.Time // of the faults
 	return persist(ctx, func() error {
 		once, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
-		return call(once)
+		began := time.Now()
+		err := call(once)
+		if !isFault(err) {
+			since = time.Time{}
+			return err
+		}
+		if since.IsZero() {
+			since = began
+		}
+		if time.Since(since) >= faultTimeout {
+			return &faultError{err}
+		}
+		return err
 	})
+}
+
+// faultError is a fault of the API server that did not pass.
+type faultError struct{ err error }
+
+func (e *faultError) Error() string {
+	return fmt.Sprintf("the API server did not do it within %s, see to it and to the cluster's admission webhooks: %v", faultTimeout, e.err)
+}
+
+func (e *faultError) Unwrap() error { return e.err }
+
+// isFault reports whether the API server has answered with a fault of its own, or
+// not at all within a try: it may be hung up in a webhook.
+func isFault(err error) bool {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		return passes(err) && status.Status().Code != http.StatusTooManyRequests
+	}
+	return errors.Is(err, context.DeadlineExceeded)
 }
 
 // persist is insist for what may take as long as ctx goes on, such as a watch.
@@ -111,6 +152,9 @@ func persist(ctx context.Context, call func() error) error {
 
 // passes reports whether the same call may succeed later.
 func passes(err error) bool {
+	if _, stays := errors.AsType[*faultError](err); stays {
+		return false
+	}
 	var status apierrors.APIStatus
 	if errors.As(err, &status) {
 		code := status.Status().Code

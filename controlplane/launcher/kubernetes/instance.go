@@ -24,14 +24,17 @@ type instance struct {
 	unborn types.UID
 	// ungated is the pod whose gate was taken off last, in this term.
 	ungated types.UID
+	secret  madeSecret
 
 	mu     sync.Mutex
 	gone   types.UID     // the owner that is no more
+	over   bool          // it is dropped, and nothing more is told of it
 	news   chan struct{} // closed at the next change
 	prober *prober       // of the start, once its container runs
 	fact   launcher.Fact // as told last
 	alarm  *time.Timer
 	kept   map[types.UID]*keeping // the logs that are being read
+	read   types.UID              // the pod whose log was begun to be read last, in this term
 	heard  heard                  // of the step of its pod that brings or installs it
 }
 

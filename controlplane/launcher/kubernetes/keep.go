@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -35,8 +36,24 @@ func (l *Launcher) folder(instanceID string) string {
 }
 
 func (l *Launcher) file(instanceID string, pod types.UID) string {
-	return filepath.Join(l.folder(instanceID), string(pod)+".log")
+	return filepath.Join(l.folder(instanceID), string(pod)+whole)
 }
+
+// cutFile is where a log is kept that was not read to its end. Who leads next reads
+// it again, if the pod is there still.
+func (l *Launcher) cutFile(instanceID string, pod types.UID) string {
+	return filepath.Join(l.folder(instanceID), string(pod)+cut)
+}
+
+// The ends of names of logs that were read to their end, and of others.
+const (
+	whole = ".log"
+	cut   = ".cut"
+	part  = ".part" // one that is being written
+)
+
+// cutMark is the last line of a log that was not read to its end.
+const cutMark = "\n[the rest of this log is lost: it was not read to its end before its pod was gone]\n"
 
 // keepLogs begins to keep the logs of pods.
 func (t *term) keepLogs(i *instance, pods []*corev1.Pod) {
@@ -66,6 +83,20 @@ func (t *term) keepLog(i *instance, p *corev1.Pod) {
 	}
 }
 
+// keepRest begins to keep the log of a pod that is going, unless that was begun in
+// this term, or done by who led before.
+func (t *term) keepRest(i *instance, p *corev1.Pod) {
+	i.mu.Lock()
+	begun := i.read == p.UID
+	i.mu.Unlock()
+	if begun || gated(p) || p.Spec.NodeName == "" {
+		return
+	}
+	if _, err := os.Stat(t.l.file(i.id, p.UID)); err != nil {
+		t.keeper(i, p)
+	}
+}
+
 // alive reports whether a container of the pod runs.
 func alive(p *corev1.Pod) bool {
 	for _, c := range p.Status.ContainerStatuses {
@@ -80,6 +111,7 @@ func alive(p *corev1.Pod) bool {
 func (t *term) keeper(i *instance, p *corev1.Pod) (begun, done chan struct{}) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	i.read = p.UID
 	k := i.kept[p.UID]
 	if k == nil {
 		k = &keeping{make(chan struct{}), make(chan struct{})}
@@ -113,7 +145,8 @@ func (t *term) dropLate(i *instance, pod types.UID) {
 	t.mu.Unlock()
 	if !there {
 		_ = os.Remove(t.l.file(i.id, pod)) // none was kept, perhaps
-		_ = os.Remove(t.l.folder(i.id))    // unless the next one of that ID has logs
+		_ = os.Remove(t.l.cutFile(i.id, pod))
+		_ = os.Remove(t.l.folder(i.id)) // unless the next one of that ID has logs
 	}
 }
 
@@ -144,20 +177,33 @@ func (l *Launcher) keep(ctx context.Context, id string, p *corev1.Pod, opened fu
 	if err != nil && last.written == 0 {
 		return err
 	}
+	if err == nil {
+		return l.write(id, l.file(id, p.UID), last.reader())
+	}
+	if _, known := os.Stat(l.file(id, p.UID)); known == nil {
+		return err
+	}
+	return errors.Join(err, l.write(id, l.cutFile(id, p.UID), io.MultiReader(last.reader(), strings.NewReader(cutMark))))
+}
+
+// write keeps a log of an instance at path.
+func (l *Launcher) write(id, path string, log io.Reader) error {
 	if err := os.MkdirAll(l.folder(id), 0o700); err != nil {
 		return fmt.Errorf("keep log: %w", err)
 	}
-	path := l.file(id, p.UID)
-	part, err := os.OpenFile(path+".part", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	f, err := os.OpenFile(path+part, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("keep log: %w", err)
 	}
-	_, err = io.Copy(part, last.reader())
-	if err = errors.Join(err, part.Close()); err != nil {
+	_, err = io.Copy(f, log)
+	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("keep log: %w", err)
 	}
-	if err := os.Rename(path+".part", path); err != nil {
+	if err := os.Rename(path+part, path); err != nil {
 		return fmt.Errorf("keep log: %w", err)
+	}
+	if short, is := strings.CutSuffix(path, whole); is {
+		_ = os.Remove(short + cut) // none, mostly
 	}
 	return l.dropOld(id)
 }
@@ -171,7 +217,7 @@ func (l *Launcher) dropOld(id string) error {
 	var newest [2]fs.FileInfo
 	for _, e := range entries {
 		info, err := e.Info()
-		if err != nil || filepath.Ext(e.Name()) != ".log" {
+		if end := filepath.Ext(e.Name()); err != nil || end != whole && end != cut {
 			continue
 		}
 		switch {

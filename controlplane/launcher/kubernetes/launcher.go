@@ -162,7 +162,7 @@ func (l *Launcher) pullSecrets(ctx context.Context) ([][]byte, error) {
 func (l *Launcher) Start(ctx context.Context, w launcher.Workload) error {
 	err := w.Complete()
 	if err == nil {
-		err = l.act(ctx, func(ctx context.Context, t *term) error { return t.start(ctx, w) })
+		err = l.act(ctx, func(ctx context.Context, t *term) error { return faulty(t.start(ctx, w)) })
 	}
 	if err != nil {
 		return fmt.Errorf("start instance %s: %w", w.InstanceID, err)

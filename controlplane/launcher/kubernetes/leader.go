@@ -2,14 +2,12 @@ package kubernetes
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
@@ -64,35 +62,6 @@ func (a *api) take(ctx context.Context, epoch int64) error {
 			return err
 		}
 	}
-}
-
-// policy makes the namespace's NetworkPolicy what the settings say. It is the
-// same whoever writes it.
-func (t *term) policy(ctx context.Context) error {
-	policy, err := objects.Policy(t.cfg.Objects)
-	if err != nil {
-		return err
-	}
-	policies := t.api.net.NetworkPolicies(t.api.namespace)
-	if policy == nil {
-		t.cfg.Log.Warn("no network policy bounds whom instances talk to (setting network): they reach each other, and all that pods of the cluster do")
-		err := insist(ctx, func(ctx context.Context) error {
-			return policies.Delete(ctx, objects.PolicyName, metav1.DeleteOptions{})
-		})
-		if apierrors.IsNotFound(err) {
-			return nil
-		}
-		return err
-	}
-	body, err := json.Marshal(policy)
-	if err != nil {
-		return err
-	}
-	force := true
-	return insist(ctx, func(ctx context.Context) error {
-		_, err := policies.Patch(ctx, policy.Name, types.ApplyPatchType, body, metav1.PatchOptions{FieldManager: objects.Manager, Force: &force})
-		return err
-	})
 }
 
 // confirm fails with ErrFenced once another epoch leads. What this leader has

@@ -96,8 +96,10 @@ func (l *Launcher) openRun(ctx context.Context, id string, r run) (io.ReadCloser
 	if !noLog(err) {
 		return nil, err
 	}
-	if kept, err := os.Open(l.file(id, r.Pod)); err == nil { // it has ended meanwhile
-		return kept, nil
+	for _, path := range []string{l.file(id, r.Pod), l.cutFile(id, r.Pod)} { // it may have ended meanwhile
+		if kept, err := os.Open(path); err == nil {
+			return kept, nil
+		}
 	}
 	return io.NopCloser(strings.NewReader("")), nil
 }

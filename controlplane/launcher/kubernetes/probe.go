@@ -8,6 +8,8 @@ import (
 
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
@@ -17,6 +19,7 @@ import (
 // prober asks a running pod whether it answers, until it does.
 type prober struct {
 	start    start // as it was
+	pod      *corev1.Pod
 	endpoint string
 	since    time.Time // of its container
 	ctx      context.Context
@@ -33,7 +36,7 @@ func (t *term) probePod(ctx context.Context, i *instance, p *corev1.Pod, endpoin
 	if known != nil && known.start.ID == i.rec.Start.ID && known.endpoint == endpoint.String() {
 		return
 	}
-	w := &prober{start: *i.rec.Start, endpoint: endpoint.String(), since: time.Now()}
+	w := &prober{start: *i.rec.Start, pod: p, endpoint: endpoint.String(), since: time.Now()}
 	w.ctx, w.cancel = context.WithCancel(t.Context())
 	i.mu.Lock()
 	first := i.fact.State == "" || i.fact.Generation != w.start.Generation
@@ -53,8 +56,10 @@ func (t *term) probePod(ctx context.Context, i *instance, p *corev1.Pod, endpoin
 			}
 		}
 		if w.probe(ctx) == nil {
-			t.becomesReady(ctx, i, w)
-			return
+			if holds, _ := t.holds(ctx, w); holds {
+				t.becomesReady(ctx, i, w)
+				return
+			}
 		}
 	}
 	t.tell(i, w, launcher.Fact{State: launcher.Starting, Stage: controlplane.StageStarting})
@@ -87,6 +92,25 @@ func (w *prober) probe(ctx context.Context) error {
 	return probe.Health(ctx, w.endpoint, w.endpoint, w.start.HealthPath)
 }
 
+// holds reports whether the address that has answered is the pod's still. What the
+// watch told may be old by now: a pod that was deleted by force gives its address
+// to the next one at once. So it is asked for after the answer. The error is that
+// the API server does not tell.
+func (t *term) holds(ctx context.Context, w *prober) (bool, error) {
+	var p *corev1.Pod
+	err := insist(ctx, func(ctx context.Context) (err error) {
+		p, err = t.api.pods().Get(ctx, w.pod.Name, metav1.GetOptions{})
+		return err
+	})
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("ask for pod: %w", err)
+	}
+	return p.UID == w.pod.UID && p.Status.PodIP == w.pod.Status.PodIP && p.DeletionTimestamp == nil && alive(p), nil
+}
+
 // await asks until the pod answers or its time is over.
 func (t *term) await(i *instance, w *prober) {
 	defer w.cancel()
@@ -98,8 +122,15 @@ func (t *term) await(i *instance, w *prober) {
 		opened := w.opened
 		err := w.probe(ctx)
 		if err == nil {
-			t.becomesReady(w.ctx, i, w)
-			return
+			holds, unknown := t.holds(w.ctx, w)
+			for unknown != nil && w.ctx.Err() == nil {
+				holds, unknown = t.holds(w.ctx, w)
+			}
+			if holds {
+				t.becomesReady(w.ctx, i, w)
+				return
+			}
+			w.opened = false // it was another's port
 		}
 		if w.opened && !opened {
 			t.tell(i, w, launcher.Fact{State: launcher.Starting, Stage: controlplane.StageHealth})

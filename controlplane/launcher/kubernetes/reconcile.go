@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -125,23 +126,23 @@ func (t *term) takeOver(ctx context.Context, i *instance) error {
 // windUp has nothing run of an instance that is not to, and tells of its end.
 func (t *term) windUp(ctx context.Context, i *instance) error {
 	t.unprobe(i)
-	if _, err := t.scaleDown(ctx, i); err != nil {
-		return err
-	}
+	_, undone := t.scaleDown(ctx, i)
 	runs := false
 	var left []*corev1.Pod
 	for _, p := range t.view.podsOf(i.id) {
 		if p.DeletionTimestamp == nil {
 			left = append(left, p)
+		} else {
+			t.keepRest(i, p)
 		}
 		runs = runs || !dead(p) && !gated(p)
 	}
 	t.keepLogs(i, left)
-	t.deletePods(ctx, left, ownGrace)
+	undone = errors.Join(undone, t.deletePods(ctx, left, ownGrace))
 	if s := i.rec.Start; s != nil && (!runs || s.End.Reason != nil) {
 		t.tell(i, nil, launcher.Fact{State: launcher.Ended, WasReady: s.Ready, Reason: s.End.Reason, At: s.End.At})
 	}
-	return nil
+	return undone
 }
 
 // let lets the start's pod run, once no other one can any more: the record names
@@ -317,11 +318,12 @@ func (i *instance) wasReady(generation int64) bool {
 	return i.fact.Generation == generation && (i.fact.State == launcher.Ready || i.fact.State == launcher.Ended && i.fact.WasReady)
 }
 
-// toldEnd reports whether the end of a start was told, or something newer.
+// toldEnd reports whether the end of a start was told, or something newer, or that
+// of an instance which was removed meanwhile.
 func (i *instance) toldEnd(s *start) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return s == nil || i.fact.Generation > s.Generation || i.fact.Generation == s.Generation && i.fact.State == launcher.Ended
+	return s == nil || i.over || i.fact.Generation > s.Generation || i.fact.Generation == s.Generation && i.fact.State == launcher.Ended
 }
 
 func reason(code controlplane.ReasonCode, format string, args ...any) *controlplane.Reason {

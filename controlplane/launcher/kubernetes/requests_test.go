@@ -34,6 +34,9 @@ func server(t *testing.T, see func(request string), answers map[string]any) *res
 			t.Errorf("%s is not expected", request)
 		}
 		w.Header().Set("Content-Type", "application/json")
+		if status, is := answer.(metav1.Status); is && status.Code != 0 {
+			w.WriteHeader(int(status.Code))
+		}
 		if err := json.NewEncoder(w).Encode(answer); err != nil {
 			t.Error(err)
 		}
@@ -98,7 +101,7 @@ func TestTheSecretDoesNotHoldUpTheDeployment(t *testing.T) {
 			}
 		}
 	}, map[string]any{
-		"POST secrets": corev1.Secret{TypeMeta: meta("v1", "Secret")}, "POST services": corev1.Service{TypeMeta: meta("v1", "Service")},
+		"POST secrets": corev1.Secret{TypeMeta: meta("v1", "Secret")}, "PATCH services": corev1.Service{TypeMeta: meta("v1", "Service")},
 		"POST deployments": appsv1.Deployment{TypeMeta: meta("apps/v1", "Deployment")}, "PATCH deployments": appsv1.Deployment{TypeMeta: meta("apps/v1", "Deployment")},
 	})
 	app := &controlplane.App{AppMode: controlplane.Container, Manifest: controlplane.Manifest{Runtime: controlplane.Runtime{CustomImage: "example.com/app:1"}}}

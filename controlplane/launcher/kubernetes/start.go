@@ -84,7 +84,7 @@ func (t *term) raise(ctx context.Context, i *instance, set *objects.Set, grace t
 		making sync.WaitGroup
 		secret error
 	)
-	making.Go(func() { secret = t.makeSecret(ctx, set.Secret) })
+	making.Go(func() { secret = t.makeSecret(ctx, i, set.Secret) })
 	err := t.raiseRest(ctx, i, set, grace)
 	making.Wait()
 	return errors.Join(secret, err)
@@ -92,60 +92,18 @@ func (t *term) raise(ctx context.Context, i *instance, set *objects.Set, grace t
 
 // raiseRest makes all but the Secret.
 func (t *term) raiseRest(ctx context.Context, i *instance, set *objects.Set, grace time.Duration) error {
-	if t.view.deployment(i.id) == nil { // the first start, or one that came no further
-		for _, claim := range set.Claims {
-			err := insist(ctx, func(ctx context.Context) error {
-				_, err := t.api.core.PersistentVolumeClaims(t.api.namespace).Create(ctx, claim, metav1.CreateOptions{FieldManager: objects.Manager})
-				return err
-			})
-			if err != nil && !apierrors.IsAlreadyExists(err) {
-				return refused("make volume", err)
-			}
-		}
-		err := insist(ctx, func(ctx context.Context) error {
-			_, err := t.api.core.Services(t.api.namespace).Create(ctx, set.Service, metav1.CreateOptions{FieldManager: objects.Manager})
-			return err
-		})
-		if err != nil && !apierrors.IsAlreadyExists(err) {
-			return refused("make service", err)
-		}
+	if err := t.raiseClaims(ctx, i, set.Claims); err != nil {
+		return err
+	}
+	if err := t.raiseService(ctx, i, set); err != nil {
+		return err
 	}
 	old := t.view.podsOf(i.id)
 	t.keepLogs(i, old)
 	var deleting sync.WaitGroup
-	deleting.Go(func() { t.deletePods(ctx, old, grace) })
+	deleting.Go(func() { t.tryDelete(ctx, old, grace) })
 	defer deleting.Wait()
 	return t.apply(ctx, i, set.Deployment)
-}
-
-// makeSecret makes the start's own Secret.
-func (t *term) makeSecret(ctx context.Context, secret *corev1.Secret) error {
-	secrets := t.api.core.Secrets(t.api.namespace)
-	err := insist(ctx, func(ctx context.Context) error {
-		_, err := secrets.Create(ctx, secret, metav1.CreateOptions{FieldManager: objects.Manager})
-		if apierrors.IsAlreadyExists(err) { // of a start of the same generation
-			_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{FieldManager: objects.Manager})
-		}
-		return err
-	})
-	return refused("make secret", err)
-}
-
-// dropSecret deletes what a start was given that has ended.
-func (t *term) dropSecret(ctx context.Context, i *instance, generation int64) {
-	if i.lock(ctx) != nil {
-		return
-	}
-	defer i.unlock()
-	if i.rec.Start.runs() && i.rec.Start.Generation == generation {
-		return
-	}
-	err := insist(ctx, func(ctx context.Context) error {
-		return t.api.core.Secrets(t.api.namespace).Delete(ctx, objects.SecretName(i.id, generation), metav1.DeleteOptions{})
-	})
-	if err != nil && !apierrors.IsNotFound(err) && ctx.Err() == nil {
-		t.cfg.Log.Error("the secret of a start that has ended could not be deleted", zap.String("instance", i.id), zap.Error(err))
-	}
 }
 
 // apply makes the Deployment what it is to be. One that is there is changed by
@@ -224,9 +182,22 @@ func (t *term) giveUp(i *instance, startID string) {
 			return
 		}
 		if err := t.finish(t.Context(), i, nil); err != nil && t.Context().Err() == nil {
-			t.cfg.Log.Error("a start that failed could not be taken back", zap.String("instance", i.id), zap.Error(err))
+			t.cfg.Log.Error("a start that failed could not be taken back: it is tried again", zap.String("instance", i.id), zap.Error(err))
+			t.changed(i.id)
 		}
 	})
+}
+
+// faulty types what the API server goes on to answer with a fault of its own. One
+// that does not answer is asked again by who wants the start.
+func faulty(err error) error {
+	_, typed := errors.AsType[*launcher.StartError](err)
+	fault, stays := errors.AsType[*faultError](err)
+	var said apierrors.APIStatus
+	if typed || !stays || !errors.As(fault.err, &said) {
+		return err
+	}
+	return &launcher.StartError{Reason: diagnose.Faulty(said.Status().Message), Err: err}
 }
 
 // refused types what the cluster does not accept.

@@ -27,13 +27,11 @@ func (t *term) stop(ctx context.Context, id string, generation int64, grace time
 	if err != nil {
 		return err
 	}
-	ran := false
 	err = t.save(ctx, i, func(rec *record) error {
 		if generation < rec.Generation {
 			return fmt.Errorf("generation %d after %d: %w", generation, rec.Generation, launcher.ErrFenced)
 		}
 		rec.Generation = generation
-		ran = ran || rec.Start.runs()
 		callOff(i, rec)
 		return nil
 	})
@@ -48,11 +46,34 @@ func (t *term) stop(ctx context.Context, id string, generation int64, grace time
 		return err
 	}
 	t.changed(id)
-	err = i.await(ctx, func() bool { return t.quiet(id, generation, settled) && i.toldEnd(started) && !i.isKeeping() })
-	if err == nil && ran {
+	err = t.awaitEnd(ctx, i, func() bool { return t.quiet(id, generation, settled) && i.toldEnd(started) && !i.isKeeping() })
+	if err == nil && started != nil { // by an earlier stop that was cut short, perhaps
 		t.dropSecret(ctx, i, started.Generation)
 	}
 	return err
+}
+
+// slowEnd is how long an end takes before the log says so, and each time as long
+// again: a node may not answer, or something of the cluster's may not let go.
+const slowEnd = time.Minute
+
+// awaitEnd is await for an end that the cluster carries out.
+func (t *term) awaitEnd(ctx context.Context, i *instance, so func() bool) error {
+	began := time.Now()
+	for {
+		once, cancel := context.WithTimeout(ctx, slowEnd)
+		err := i.await(once, so)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		var pods []string
+		for _, p := range t.view.podsOf(i.id) {
+			pods = append(pods, p.Name)
+		}
+		t.cfg.Log.Warn("the cluster has not ended an instance yet; see whether its nodes answer, and whether a webhook or a finalizer holds its objects",
+			zap.String("instance", i.id), zap.Duration("after", time.Since(began).Round(time.Second)), zap.Strings("pods", pods))
+	}
 }
 
 // callOff notes that the start ends on purpose.
@@ -116,23 +137,33 @@ func (t *term) lower(ctx context.Context, i *instance, grace time.Duration) (set
 	pods := t.view.podsOf(i.id)
 	t.keepLogs(i, pods)
 	var deleting sync.WaitGroup
-	deleting.Go(func() { t.deletePods(ctx, pods, grace) })
-	defer deleting.Wait()
-	return t.scaleDown(ctx, i)
+	var undeleted error
+	deleting.Go(func() { undeleted = t.deletePods(ctx, pods, grace) })
+	settled, err = t.scaleDown(ctx, i)
+	deleting.Wait()
+	return settled, errors.Join(err, undeleted)
 }
 
-// deletePods has pods end within grace. One that could not be asked to ends by
-// the Deployment.
-func (t *term) deletePods(ctx context.Context, pods []*corev1.Pod, grace time.Duration) {
+// deletePods has pods end within grace.
+func (t *term) deletePods(ctx context.Context, pods []*corev1.Pod, grace time.Duration) error {
 	var all sync.WaitGroup
-	for _, p := range pods {
+	errs := make([]error, len(pods))
+	for n, p := range pods {
 		all.Go(func() {
-			if err := t.deletePod(ctx, p, grace); err != nil && ctx.Err() == nil {
-				t.cfg.Log.Error("a pod could not be deleted", zap.String("pod", p.Name), zap.Error(err))
+			if err := t.deletePod(ctx, p, grace); err != nil {
+				errs[n] = fmt.Errorf("delete pod %s: %w", p.Name, err)
 			}
 		})
 	}
 	all.Wait()
+	return errors.Join(errs...)
+}
+
+// tryDelete is deletePods where another part of the cluster deletes them too.
+func (t *term) tryDelete(ctx context.Context, pods []*corev1.Pod, grace time.Duration) {
+	if err := t.deletePods(ctx, pods, grace); err != nil && ctx.Err() == nil {
+		t.cfg.Log.Error("pods could not be deleted, and are left to the cluster's controllers", zap.Error(err))
+	}
 }
 
 // ownGrace is the grace that the pod itself has.
@@ -171,11 +202,9 @@ func (t *term) finish(ctx context.Context, i *instance, why *controlplane.Reason
 	if err != nil {
 		return err
 	}
-	if _, err := t.lower(ctx, i, ownGrace); err != nil {
-		return err
-	}
 	t.Go(func() { t.dropSecret(t.Context(), i, s.Generation) })
-	return nil
+	_, err = t.lower(ctx, i, ownGrace)
+	return err
 }
 
 // remove deletes the owner, which everything of the instance goes with.
@@ -190,7 +219,7 @@ func (t *term) remove(ctx context.Context, id string) error {
 		return err
 	}
 	if owner != nil {
-		if err := i.await(ctx, func() bool { return i.isGone(owner.UID) }); err != nil {
+		if err := t.awaitEnd(ctx, i, func() bool { return i.isGone(owner.UID) }); err != nil {
 			return err
 		}
 	}
@@ -219,7 +248,7 @@ func (t *term) disown(ctx context.Context, i *instance) (*corev1.ConfigMap, erro
 			return nil, err
 		}
 		t.unprobe(i)
-		t.deletePods(ctx, t.view.podsOf(i.id), 0)
+		t.tryDelete(ctx, t.view.podsOf(i.id), 0)
 		foreground := metav1.DeletePropagationForeground
 		err = insist(ctx, func(ctx context.Context) error {
 			return t.api.owners().Delete(ctx, i.owner.Name, metav1.DeleteOptions{PropagationPolicy: &foreground, Preconditions: exactly(i.owner)})

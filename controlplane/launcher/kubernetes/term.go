@@ -3,7 +3,6 @@ package kubernetes
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -71,13 +70,18 @@ func (t *term) begin(ctx context.Context) (err error) {
 	if err := t.api.take(ctx, t.epoch); err != nil {
 		return err
 	}
-	if err := t.policy(ctx); err != nil {
-		return fmt.Errorf("apply network policy: %w", err)
+	if err := t.keepPolicy(ctx); err != nil {
+		return err
+	}
+	folders, err := t.l.keptFolders()
+	if err != nil {
+		return err
 	}
 	t.Go(func() { t.view.run(t.Context()) })
 	if err := t.view.sync(ctx); err != nil {
 		return err
 	}
+	t.sweep(folders)
 	if err := t.adopt(ctx); err != nil {
 		return err
 	}
@@ -184,6 +188,10 @@ func (t *term) drop(i *instance) {
 		delete(t.instances, i.id)
 	}
 	i.dropped = true
+	i.mu.Lock()
+	i.over = true
+	i.mu.Unlock()
+	i.pulse()
 	i.unwake()
 }
 

@@ -8,6 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -86,9 +87,12 @@ func newView(a *api, changed func(instanceID string), gone func(instanceID strin
 	return v, err
 }
 
-func informer(client cache.Getter, namespace, resource string, of runtime.Object, selector labels.Selector) cache.SharedIndexInformer {
+func informer(client cache.Getter, namespace, resource string, of runtime.Object, selector fmt.Stringer) cache.SharedIndexInformer {
 	lw := cache.NewFilteredListWatchFromClient(client, resource, namespace, func(o *metav1.ListOptions) {
-		if !selector.Empty() {
+		switch selector.(type) {
+		case fields.Selector:
+			o.FieldSelector = selector.String()
+		default:
 			o.LabelSelector = selector.String()
 		}
 		if o.ResourceVersion == "0" {
@@ -156,7 +160,11 @@ func trim(o any) (any, error) {
 		}
 		o.Spec.Affinity, o.Spec.Tolerations = nil, nil
 	case *appsv1.Deployment:
-		o.Annotations = nil
+		if service, known := o.Annotations[annotationService]; known {
+			o.Annotations = map[string]string{annotationService: service}
+		} else {
+			o.Annotations = nil
+		}
 		o.Spec = appsv1.DeploymentSpec{Replicas: o.Spec.Replicas}
 	case *corev1.Event:
 		*o = corev1.Event{

@@ -2,6 +2,7 @@ package chart
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,6 +64,8 @@ func TestProduction(t *testing.T) {
 	r.connect = func() string { return address + ":80" }
 	r.signInByStore("http://" + store + ":2379")
 
+	r.showsBundlesAlone(kubectl(t, "--namespace", space, "get", "service", space+"-control-plane", "-o", "jsonpath={.spec.clusterIP}") + ":8080")
+
 	_, byHost := r.run("DOMAIN")
 	id, byPath := r.run("BASE_URL")
 	r.bundle()
@@ -99,6 +102,31 @@ func TestProduction(t *testing.T) {
 	r.slipway("", "instance", "terminate", id, "--wait", "--yes")
 	if now := r.instancePods(); strings.Contains(now, " ") {
 		t.Errorf("after one of two is terminated there are the pods %s", now)
+	}
+}
+
+// showsBundlesAlone asks a control plane where pods of instances reach it: nothing
+// but its bundles answers there, whatever a pod says of itself.
+func (r *release) showsBundlesAlone(control string) {
+	r.t.Helper()
+	for path, slipway := range map[string]bool{
+		"/": false, "/api/v1/apps": false, "/api/v1/bundles": false, "/.slipway/status": false, "/api/v1/bundles/../apps": false,
+		"/api/v1/bundles/" + strings.Repeat("0", 64): true,
+	} {
+		req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, "http://"+control+path, nil)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		req.Host = "apps.test"
+		req.Header.Set("X-Forwarded-For", "192.0.2.1")
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		resp.Body.Close()
+		if answers := strings.HasPrefix(resp.Header.Get("Content-Type"), "application/problem+json"); answers != slipway || !slipway && resp.StatusCode != http.StatusNotFound {
+			r.t.Errorf("%s of a control plane is answered %d, %q", path, resp.StatusCode, resp.Header.Get("Content-Type"))
+		}
 	}
 }
 

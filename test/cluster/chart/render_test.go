@@ -189,6 +189,7 @@ func TestRendered(t *testing.T) {
 		"the base URL's name inside the pod":   {profiles["trial by a name"], "StatefulSet", "slipway", []any{"spec", "template", "spec", "hostAliases", 0, "hostnames"}, "[apps.test console.apps.test]"},
 		"the base URL's port inside the pod":   {profiles["trial by a name"], "StatefulSet", "slipway", []any{"spec", "template", "spec", "containers", 0, "ports", 0, "containerPort"}, "18080"},
 		"a port that not everybody may open":   {trial.with(values{"baseURL": "http://apps.test"}), "StatefulSet", "slipway", []any{"spec", "template", "spec", "containers", 0, "ports", 0, "containerPort"}, "8080"},
+		"edges reach instances alone":          {production, "NetworkPolicy", "slipway-edge", []any{"spec", "egress", 3, "to", 0, "podSelector"}, "map[matchExpressions:[map[key:slipway/instance operator:Exists]]]"},
 		"edges reach every port of etcd":       {production, "NetworkPolicy", "slipway-edge", []any{"spec", "egress", 1, "ports"}, "[map[port:2379] map[port:2380]]"},
 		"the internal certificate's own words": {profiles["own certificates"], "Deployment", "slipway-edge", []any{"spec", "template", "spec", "volumes", 1, "secret", "secretName"}, "b"},
 	} {
@@ -225,7 +226,7 @@ func TestCaddyfiles(t *testing.T) {
 	if binary == "" {
 		t.Fatal("SLIPWAY_BINARY names no slipway; make build makes one")
 	}
-	cert, key := certtest.SelfSigned(t, "apps.example.com").Write(t, "site")
+	cert, key := certtest.SelfSigned(t, "apps.example.com").Write(t, filepath.Join(t.TempDir(), "site"))
 	for name, v := range profiles {
 		t.Run(name, func(t *testing.T) {
 			for _, o := range render(t, v) {

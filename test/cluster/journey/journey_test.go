@@ -21,11 +21,11 @@ var rare = func() map[string]string {
 	why := map[string]string{
 		"update configmaps/finalizers":             "where the API server has the admission plugin OwnerReferencesPermissionEnforcement, it asks for it at every object with an owner",
 		"get deployments.apps":                     "one that has changed since it was seen is read anew, which depends on how fast Kubernetes is",
-		"get pods":                                 "one that was let run and is not seen is asked for, before its start counts as ended",
-		"update secrets":                           "that of a start is there already when the answer to its creation was lost",
+		"create services":                          "an apply of what is not there is asked for as patch, and needs this right too",
+		"patch persistentvolumeclaims":             "a volume grows when its app asks for more",
 		"create networkpolicies.networking.k8s.io": "an apply of what is not there is asked for as patch, and needs this right too",
 	}
-	for _, r := range []string{"configmaps", "deployments.apps", "pods", "persistentvolumeclaims", "events"} {
+	for _, r := range []string{"configmaps", "deployments.apps", "pods", "persistentvolumeclaims", "events", "networkpolicies.networking.k8s.io slipway-instances"} {
 		why["list "+r] = "informers list where the API server does not send what there is as a watch"
 	}
 	return why

@@ -77,7 +77,7 @@ func TestAnswersAreLost(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	for _, call := range []string{
-		"POST configmaps", "POST secrets", "POST persistentvolumeclaims", "POST services", "POST deployments", "PATCH deployments",
+		"POST configmaps", "POST secrets", "POST persistentvolumeclaims", "PATCH services", "POST deployments", "PATCH deployments",
 		"PUT configmaps", "PATCH pods", "DELETE pods", "DELETE configmaps", "DELETE secrets",
 	} {
 		if !ever[call] {

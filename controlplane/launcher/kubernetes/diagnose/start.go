@@ -70,6 +70,12 @@ func Refused(message string) controlplane.Reason {
 	return *v.Reason
 }
 
+// Faulty is for a call that the API server goes on to answer with a fault, such as
+// that an admission webhook fails.
+func Faulty(message string) controlplane.Reason {
+	return *reason(controlplane.LauncherDown, "the cluster's API server fails, and says %s; its operators can see to it, and to what it asks before it accepts something (admission webhooks)", quote(message))
+}
+
 var exceeded = regexp.MustCompile(`exceeded quota: ([^,]{1,253}), requested: (.{1,200}), used: (.{1,200}), limited: (.{1,200})`)
 
 // refused is for a pod that the cluster does not accept.

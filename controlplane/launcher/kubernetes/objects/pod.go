@@ -3,6 +3,7 @@ package objects
 import (
 	"cmp"
 	"fmt"
+	"hash/crc32"
 	"math"
 	"strconv"
 	"strings"
@@ -100,7 +101,27 @@ func (p *pod) listens() int {
 }
 
 // portOf is where the app listens if its image does not say it.
-func portOf(w *launcher.Workload) int { return cmp.Or(w.App.Manifest.Runtime.Port, DefaultPort) }
+func portOf(w *launcher.Workload) int {
+	if w.App.AppMode == controlplane.Container {
+		return cmp.Or(w.App.Manifest.Runtime.Port, DefaultPort)
+	}
+	return cmp.Or(w.App.Manifest.Runtime.Port, ownPort(w.InstanceID))
+}
+
+// The ports that apps from bundles get: below those that Linux takes for outgoing
+// connections.
+const (
+	firstPort = 20_000
+	lastPort  = 32_767
+)
+
+// ownPort is the port of an instance whose app listens where it is told to. The
+// address of a pod may be another's later, while an edge that is cut off has not
+// heard of it: at this port nobody else is, and the network policy lets that edge
+// in at no other one.
+func ownPort(instanceID string) int {
+	return firstPort + int(crc32.ChecksumIEEE([]byte(instanceID))%(lastPort-firstPort+1))
+}
 
 // sysctls lets apps have the ports below 1024, which need a capability
 // elsewhere. Kubernetes holds this one for safe.

@@ -224,8 +224,15 @@ http:// {
 	}
 }
 
+# Pods of instances fetch their bundles here, and reach nothing else: it is edges
+# that visitors and the API's users come to.
 http:// {
-	slipway
+	handle /api/v1/bundles/* {
+		slipway
+	}
+	handle {
+		respond 404
+	}
 }
 {{ include "slipway.metricsSite" . }}
 {{ end }}

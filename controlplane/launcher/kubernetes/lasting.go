@@ -1,0 +1,101 @@
+package kubernetes
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
+)
+
+// The Service and the volumes of an instance outlive its starts. What a later app
+// or a later Slipway wants otherwise is changed by the next start, as far as the
+// cluster changes it.
+
+// annotationService is where the Deployment says which Service was applied before
+// it, so that a start need not ask.
+const annotationService = "slipway/service"
+
+// raiseService makes the Service what it is to be.
+func (t *term) raiseService(ctx context.Context, i *instance, set *objects.Set) error {
+	body, err := json.Marshal(set.Service)
+	if err != nil {
+		return fmt.Errorf("apply service: %w", err)
+	}
+	sum := sha256.Sum256(body)
+	digest := hex.EncodeToString(sum[:8])
+	if set.Deployment.Annotations == nil {
+		set.Deployment.Annotations = map[string]string{}
+	}
+	set.Deployment.Annotations[annotationService] = digest
+	if known := t.view.deployment(i.id); known != nil && known.Annotations[annotationService] == digest {
+		return nil
+	}
+	force := true
+	return refused("apply service", insist(ctx, func(ctx context.Context) error {
+		_, err := t.api.core.Services(t.api.namespace).Patch(ctx, set.Service.Name, types.ApplyPatchType, body, metav1.PatchOptions{FieldManager: objects.Manager, Force: &force})
+		return err
+	}))
+}
+
+// raiseClaims makes the volumes that are missing and has those grow that are too
+// small. One that stays as it is, is a warning of the start.
+func (t *term) raiseClaims(ctx context.Context, i *instance, claims []*corev1.PersistentVolumeClaim) error {
+	known := map[string]*corev1.PersistentVolumeClaim{}
+	for _, c := range t.view.claimsOf(i.id) {
+		known[c.Name] = c
+	}
+	var warnings []string
+	for _, claim := range claims {
+		now := known[claim.Name]
+		if now == nil {
+			err := insist(ctx, func(ctx context.Context) error {
+				_, err := t.api.core.PersistentVolumeClaims(t.api.namespace).Create(ctx, claim, metav1.CreateOptions{FieldManager: objects.Manager})
+				return err
+			})
+			if err != nil && !apierrors.IsAlreadyExists(err) {
+				return refused("make volume", err)
+			}
+			continue
+		}
+		has, wants := now.Spec.Resources.Requests[corev1.ResourceStorage], claim.Spec.Resources.Requests[corev1.ResourceStorage]
+		switch has.Cmp(wants) {
+		case 1:
+			warnings = append(warnings, fmt.Sprintf("the volume %s keeps its %s, though the app asks for %s: volumes do not shrink", claim.Name, has.String(), wants.String()))
+		case -1:
+			err := t.grow(ctx, now, wants.String())
+			if apierrors.IsForbidden(err) || apierrors.IsInvalid(err) {
+				warnings = append(warnings, fmt.Sprintf("the volume %s keeps its %s, though the app asks for %s: the cluster does not let it grow; see whether its storage class allows that (allowVolumeExpansion)",
+					claim.Name, has.String(), wants.String()))
+			} else if err != nil {
+				return fmt.Errorf("have volume grow: %w", err)
+			}
+		}
+	}
+	if len(warnings) == 0 {
+		return nil
+	}
+	id := i.rec.Start.ID
+	return t.save(ctx, i, func(rec *record) error {
+		if rec.Start == nil || rec.Start.ID != id {
+			return errSame
+		}
+		rec.Start.Warnings = append(rec.Start.Warnings[:len(rec.Start.Warnings):len(rec.Start.Warnings)], warnings...)
+		return nil
+	})
+}
+
+func (t *term) grow(ctx context.Context, claim *corev1.PersistentVolumeClaim, size string) error {
+	patch := fmt.Appendf(nil, `{"metadata":{"uid":%q},"spec":{"resources":{"requests":{"storage":%q}}}}`, claim.UID, size)
+	return insist(ctx, func(ctx context.Context) error {
+		_, err := t.api.core.PersistentVolumeClaims(t.api.namespace).Patch(ctx, claim.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: objects.Manager})
+		return err
+	})
+}
