@@ -130,14 +130,16 @@ func (t *term) windUp(ctx context.Context, i *instance) error {
 	}
 	runs := false
 	var left []*corev1.Pod
-	for _, p := range t.view.podsOf(i.id) {
-		if p.DeletionTimestamp == nil {
+	pods := t.view.podsOf(i.id)
+	i.forgetEnded(pods)
+	for _, p := range pods {
+		if !i.isEnding(p) {
 			left = append(left, p)
 		}
 		runs = runs || !dead(p) && !gated(p)
 	}
 	t.keepLogs(i, left)
-	t.deletePods(ctx, left, ownGrace)
+	t.deletePods(ctx, i, left, ownGrace)
 	if s := i.rec.Start; s != nil && (!runs || s.End.Reason != nil) {
 		t.tell(i, nil, launcher.Fact{State: launcher.Ended, WasReady: s.Ready, Reason: s.End.Reason, At: s.End.At})
 	}

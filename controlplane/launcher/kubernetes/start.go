@@ -2,7 +2,6 @@ package kubernetes
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -14,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
@@ -41,6 +39,10 @@ func (t *term) start(ctx context.Context, w launcher.Workload) error {
 		ID: uuid.NewString(), Generation: w.Generation, At: time.Now(), Port: set.Port,
 		HealthPath: w.HealthPath(), HealthTimeout: w.HealthTimeout, Warnings: set.Warnings,
 	}
+	early, err := t.wake(ctx, i, set, w.Generation)
+	if err != nil {
+		return err
+	}
 	var before *start
 	same := false
 	err = t.save(ctx, i, func(rec *record) error {
@@ -56,6 +58,10 @@ func (t *term) start(ctx context.Context, w launcher.Workload) error {
 		rec.Generation, rec.Start = w.Generation, next
 		return nil
 	})
+	if err != nil || same {
+		early.abandon()
+		t.changed(i.id)
+	}
 	if err != nil {
 		return err
 	}
@@ -64,7 +70,7 @@ func (t *term) start(ctx context.Context, w launcher.Workload) error {
 	}
 	i.last, i.unborn = nil, ""
 	t.tell(i, nil, launcher.Fact{State: launcher.Starting, Stage: controlplane.StageQueued})
-	if err := t.raise(ctx, i, set, w.StopGrace); err != nil {
+	if err := t.raise(ctx, i, set, early, w.StopGrace); err != nil {
 		t.giveUp(i, next.ID)
 		return err
 	}
@@ -76,7 +82,7 @@ func (t *term) start(ctx context.Context, w launcher.Workload) error {
 }
 
 // raise makes what the start needs, and has the pods of earlier ones end.
-func (t *term) raise(ctx context.Context, i *instance, set *objects.Set, grace time.Duration) error {
+func (t *term) raise(ctx context.Context, i *instance, set *objects.Set, early *waking, grace time.Duration) error {
 	set.OwnedBy(i.owner.UID)
 	// No pod is let run before this is over, since it has the instance's turn: so
 	// the Secret may come to be at the same time as what needs it.
@@ -85,7 +91,10 @@ func (t *term) raise(ctx context.Context, i *instance, set *objects.Set, grace t
 		secret error
 	)
 	making.Go(func() { secret = t.makeSecret(ctx, set.Secret) })
-	err := t.raiseRest(ctx, i, set, grace)
+	done, err := early.result(i)
+	if !done {
+		err = t.raiseRest(ctx, i, set, grace)
+	}
 	making.Wait()
 	return errors.Join(secret, err)
 }
@@ -113,7 +122,7 @@ func (t *term) raiseRest(ctx context.Context, i *instance, set *objects.Set, gra
 	old := t.view.podsOf(i.id)
 	t.keepLogs(i, old)
 	var deleting sync.WaitGroup
-	deleting.Go(func() { t.deletePods(ctx, old, grace) })
+	deleting.Go(func() { t.deletePods(ctx, i, old, grace) })
 	defer deleting.Wait()
 	return t.apply(ctx, i, set.Deployment)
 }
@@ -151,7 +160,7 @@ func (t *term) dropSecret(ctx context.Context, i *instance, generation int64) {
 // apply makes the Deployment what it is to be. One that is there is changed by
 // comparing its version: who was fenced meanwhile changes nothing.
 func (t *term) apply(ctx context.Context, i *instance, d *appsv1.Deployment) error {
-	known := t.view.deployment(i.id)
+	known := t.deployment(i)
 	for {
 		err := insist(ctx, func(ctx context.Context) (err error) {
 			if known == nil {
@@ -163,14 +172,14 @@ func (t *term) apply(ctx context.Context, i *instance, d *appsv1.Deployment) err
 			if objects.Epoch(known.Labels) > t.epoch {
 				return t.depose()
 			}
-			d := d.DeepCopy()
-			d.ResourceVersion, d.UID = known.ResourceVersion, known.UID
-			body, err := json.Marshal(d)
+			body, err := applied(d, known)
 			if err != nil {
 				return err
 			}
-			yes := true
-			_, err = t.api.deployments().Patch(ctx, d.Name, types.ApplyPatchType, body, metav1.PatchOptions{FieldManager: objects.Manager, Force: &yes})
+			made, err := t.patchDeployment(ctx, d.Name, body)
+			if err == nil {
+				i.wrote(made)
+			}
 			return err
 		})
 		if !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) && !apierrors.IsNotFound(err) {

@@ -78,7 +78,7 @@ func (t *term) quiet(id string, generation, settled int64) bool {
 // scaleDown has the Deployment make no pod any more, and says which of its
 // generations that is. A Deployment of a newer start is left alone.
 func (t *term) scaleDown(ctx context.Context, i *instance) (int64, error) {
-	known := t.view.deployment(i.id)
+	known := t.deployment(i)
 	for {
 		if known == nil || known.DeletionTimestamp != nil {
 			return 0, nil
@@ -97,6 +97,7 @@ func (t *term) scaleDown(ctx context.Context, i *instance) (int64, error) {
 		})
 		switch {
 		case err == nil:
+			i.wrote(scaled)
 			return scaled.Generation, nil
 		case apierrors.IsNotFound(err):
 			return 0, nil
@@ -116,18 +117,21 @@ func (t *term) lower(ctx context.Context, i *instance, grace time.Duration) (set
 	pods := t.view.podsOf(i.id)
 	t.keepLogs(i, pods)
 	var deleting sync.WaitGroup
-	deleting.Go(func() { t.deletePods(ctx, pods, grace) })
+	deleting.Go(func() { t.deletePods(ctx, i, pods, grace) })
 	defer deleting.Wait()
 	return t.scaleDown(ctx, i)
 }
 
 // deletePods has pods end within grace. One that could not be asked to ends by
 // the Deployment.
-func (t *term) deletePods(ctx context.Context, pods []*corev1.Pod, grace time.Duration) {
+func (t *term) deletePods(ctx context.Context, i *instance, pods []*corev1.Pod, grace time.Duration) {
 	var all sync.WaitGroup
 	for _, p := range pods {
 		all.Go(func() {
-			if err := t.deletePod(ctx, p, grace); err != nil && ctx.Err() == nil {
+			switch err := t.deletePod(ctx, p, grace); {
+			case err == nil:
+				i.ends(p.UID)
+			case ctx.Err() == nil:
 				t.cfg.Log.Error("a pod could not be deleted", zap.String("pod", p.Name), zap.Error(err))
 			}
 		})
@@ -219,7 +223,7 @@ func (t *term) disown(ctx context.Context, i *instance) (*corev1.ConfigMap, erro
 			return nil, err
 		}
 		t.unprobe(i)
-		t.deletePods(ctx, t.view.podsOf(i.id), 0)
+		t.deletePods(ctx, i, t.view.podsOf(i.id), 0)
 		foreground := metav1.DeletePropagationForeground
 		err = insist(ctx, func(ctx context.Context) error {
 			return t.api.owners().Delete(ctx, i.owner.Name, metav1.DeleteOptions{PropagationPolicy: &foreground, Preconditions: exactly(i.owner)})
