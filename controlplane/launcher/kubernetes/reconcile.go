@@ -125,7 +125,8 @@ func (t *term) takeOver(ctx context.Context, i *instance) error {
 // windUp has nothing run of an instance that is not to, and tells of its end.
 func (t *term) windUp(ctx context.Context, i *instance) error {
 	t.unprobe(i)
-	if _, err := t.scaleDown(ctx, i); err != nil {
+	settled, err := t.scaleDown(ctx, i)
+	if err != nil {
 		return err
 	}
 	runs := false
@@ -133,7 +134,9 @@ func (t *term) windUp(ctx context.Context, i *instance) error {
 	pods := t.view.podsOf(i.id)
 	i.forgetEnded(pods)
 	for _, p := range pods {
-		if !i.isEnding(p) {
+		// One that was never let run its ReplicaSet takes away. It may have come in
+		// place of a pod that was deleted, and so would another in its place.
+		if !i.isEnding(p) && !(gated(p) && settled > 0) {
 			left = append(left, p)
 		}
 		runs = runs || !dead(p) && !gated(p)

@@ -21,7 +21,7 @@ import (
 )
 
 // start begins a start. The record has it before anything else is done, so that
-// nobody who leads later takes its objects for an older one's.
+// nobody who leads later takes its objects for an older one's; but see waking.
 func (t *term) start(ctx context.Context, w launcher.Workload) error {
 	if reasons := t.l.Check(w.App); len(reasons) > 0 {
 		return &launcher.StartError{Reason: reasons[0]}

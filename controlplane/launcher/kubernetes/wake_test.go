@@ -188,6 +188,8 @@ func TestNothingIsAskedForAgainBeforeItIsHeardOf(t *testing.T) {
 	deployments, pods := own.view.deployments.GetStore(), own.view.pods.GetStore()
 	second := podOf("one", "second")
 	second.UID = "another"
+	gatedPod := podOf("one", "third")
+	gatedPod.UID, gatedPod.Spec.SchedulingGates = "gated", []corev1.PodSchedulingGate{{Name: objects.Gate}}
 	for _, step := range []struct {
 		name string
 		news func() error
@@ -197,6 +199,7 @@ func TestNothingIsAskedForAgainBeforeItIsHeardOf(t *testing.T) {
 			return errors.Join(deployments.Add(deploymentOf("one", 1, 1)), pods.Add(podOf("one", "first")))
 		}, []string{"DELETE pods", "PATCH deployments"}},
 		{"nothing was heard since", func() error { return nil }, nil},
+		{"a pod came that was not let run", func() error { return pods.Add(gatedPod) }, nil},
 		{"another pod came", func() error { return pods.Add(second) }, []string{"DELETE pods"}},
 		{"it was heard", func() error {
 			return errors.Join(deployments.Update(deploymentOf("one", 2, 0)), pods.Delete(second))

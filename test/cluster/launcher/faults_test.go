@@ -106,11 +106,14 @@ func TestAnswersAreLate(t *testing.T) {
 func TestALeaderThatWasHeldUpChangesNothing(t *testing.T) {
 	slipwaytest.NeedsCluster(t)
 	for _, c := range []struct {
-		name  string
-		fresh bool
+		name string
+		then func(*testing.T, launcher.Launcher, int64) error // between two writes
 	}{
-		{"as it starts a new instance", true},
-		{"as it wakes one", false},
+		{"as it starts a new instance", func(t *testing.T, l launcher.Launcher, _ int64) error { return l.Remove(t.Context(), id) }},
+		{"as it wakes one that sleeps", func(t *testing.T, l launcher.Launcher, generation int64) error {
+			return l.Stop(t.Context(), id, generation, time.Second)
+		}},
+		{"as it starts one that runs anew", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			y := newYard(t)
@@ -123,11 +126,11 @@ func TestALeaderThatWasHeldUpChangesNothing(t *testing.T) {
 					return
 				}
 				t.Logf("write %d is %s", n, at)
-				if !c.fresh {
+				if c.then == nil {
 					continue
 				}
 				l := y.lead(t)
-				if err := l.Remove(t.Context(), id); err != nil {
+				if err := c.then(t, l, int64(2*n+1)); err != nil {
 					t.Fatal(err)
 				}
 				l.Resign()
