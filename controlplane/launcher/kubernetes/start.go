@@ -83,18 +83,22 @@ func (t *term) start(ctx context.Context, w launcher.Workload) error {
 
 // raise makes what the start needs, and has the pods of earlier ones end.
 func (t *term) raise(ctx context.Context, i *instance, set *objects.Set, early *waking, grace time.Duration) error {
-	set.OwnedBy(i.owner.UID)
 	// No pod is let run before this is over, since it has the instance's turn: so
-	// the Secret may come to be at the same time as what needs it.
+	// the Secret may come to be with what needs it, or after it.
+	done, err := early.result(i)
+	set.OwnedBy(i.owner.UID)
+	if done {
+		if err != nil {
+			return err
+		}
+		return t.makeSecret(ctx, set.Secret)
+	}
 	var (
 		making sync.WaitGroup
 		secret error
 	)
 	making.Go(func() { secret = t.makeSecret(ctx, set.Secret) })
-	done, err := early.result(i)
-	if !done {
-		err = t.raiseRest(ctx, i, set, grace)
-	}
+	err = t.raiseRest(ctx, i, set, grace)
 	making.Wait()
 	return errors.Join(secret, err)
 }
