@@ -10,6 +10,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	appsv1 "k8s.io/client-go/kubernetes/typed/apps/v1"
 	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -50,6 +51,8 @@ func newAPI(config *rest.Config, namespace string) (*api, error) {
 	config = rest.CopyConfig(config)
 	config.QPS = -1
 	config.UserAgent = "slipway"
+	// The API server encodes what it tells watchers once for all that read this.
+	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, err

@@ -12,7 +12,8 @@
 // All objects of an instance are owned by a ConfigMap, whose data is the
 // instance's record: the newest generation seen, the newest start and whether it
 // is to run, the pods that were let run. Whoever acts writes the record first,
-// and only if the ConfigMap is still as it was read. It outlives suspends and
+// and only if the ConfigMap is still as it was read; of an instance that sleeps
+// the Deployment is applied at the same time. It outlives suspends and
 // goes with Remove, which deletes it in the foreground: it is gone once all that
 // it owns is.
 //

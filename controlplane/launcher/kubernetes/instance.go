@@ -2,9 +2,12 @@ package kubernetes
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -25,6 +28,8 @@ type instance struct {
 	// ungated is the pod whose gate was taken off last, in this term.
 	ungated types.UID
 	secret  madeSecret
+	// written is the Deployment as this term wrote it last, until informers have it.
+	written *appsv1.Deployment
 
 	mu     sync.Mutex
 	gone   types.UID     // the owner that is no more
@@ -35,6 +40,7 @@ type instance struct {
 	alarm  *time.Timer
 	kept   map[types.UID]*keeping // the logs that are being read
 	read   types.UID              // the pod whose log was begun to be read last, in this term
+	ending map[types.UID]bool     // pods that were asked to end, while informers have them
 	heard  heard                  // of the step of its pod that brings or installs it
 }
 
@@ -83,6 +89,32 @@ func (i *instance) isGone(uid types.UID) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.gone == uid
+}
+
+// ends notes that a pod was asked to end, which informers may not know yet.
+func (i *instance) ends(pod types.UID) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.ending == nil {
+		i.ending = map[types.UID]bool{}
+	}
+	i.ending[pod] = true
+}
+
+// isEnding reports whether a pod was asked to end, by whomever.
+func (i *instance) isEnding(p *corev1.Pod) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return p.DeletionTimestamp != nil || i.ending[p.UID]
+}
+
+// forgetEnded leaves of what was noted by ends the pods that are there.
+func (i *instance) forgetEnded(there []*corev1.Pod) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	maps.DeleteFunc(i.ending, func(uid types.UID, _ bool) bool {
+		return !slices.ContainsFunc(there, func(p *corev1.Pod) bool { return p.UID == uid })
+	})
 }
 
 // wakeAt has the instance be looked at again at a time.

@@ -23,11 +23,29 @@ import (
 // it, so that a start need not ask.
 const annotationService = "slipway/service"
 
-// raiseService makes the Service what it is to be.
-func (t *term) raiseService(ctx context.Context, i *instance, set *objects.Set) error {
-	body, err := json.Marshal(set.Service)
+// lasts reports whether the Service and the volumes are as the start wants them,
+// as far as it is known here. The Deployment is told which Service it has.
+func (t *term) lasts(i *instance, set *objects.Set) (bool, error) {
+	_, same, err := t.service(i, set)
+	if err != nil || !same {
+		return false, err
+	}
+	known := t.claims(i)
+	for _, claim := range set.Claims {
+		now := known[claim.Name]
+		if now == nil || now.Spec.Resources.Requests.Storage().Cmp(*claim.Spec.Resources.Requests.Storage()) != 0 {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// service is how the Service is applied, and whether that one was applied last.
+// The Deployment is told of it.
+func (t *term) service(i *instance, set *objects.Set) (body []byte, same bool, err error) {
+	body, err = json.Marshal(set.Service)
 	if err != nil {
-		return fmt.Errorf("apply service: %w", err)
+		return nil, false, fmt.Errorf("apply service: %w", err)
 	}
 	sum := sha256.Sum256(body)
 	digest := hex.EncodeToString(sum[:8])
@@ -35,8 +53,15 @@ func (t *term) raiseService(ctx context.Context, i *instance, set *objects.Set) 
 		set.Deployment.Annotations = map[string]string{}
 	}
 	set.Deployment.Annotations[annotationService] = digest
-	if known := t.view.deployment(i.id); known != nil && known.Annotations[annotationService] == digest {
-		return nil
+	known := t.deployment(i)
+	return body, known != nil && known.Annotations[annotationService] == digest, nil
+}
+
+// raiseService makes the Service what it is to be.
+func (t *term) raiseService(ctx context.Context, i *instance, set *objects.Set) error {
+	body, same, err := t.service(i, set)
+	if err != nil || same {
+		return err
 	}
 	force := true
 	return refused("apply service", insist(ctx, func(ctx context.Context) error {
@@ -45,13 +70,19 @@ func (t *term) raiseService(ctx context.Context, i *instance, set *objects.Set) 
 	}))
 }
 
-// raiseClaims makes the volumes that are missing and has those grow that are too
-// small. One that stays as it is, is a warning of the start.
-func (t *term) raiseClaims(ctx context.Context, i *instance, claims []*corev1.PersistentVolumeClaim) error {
+// claims are the volumes that are there, by name.
+func (t *term) claims(i *instance) map[string]*corev1.PersistentVolumeClaim {
 	known := map[string]*corev1.PersistentVolumeClaim{}
 	for _, c := range t.view.claimsOf(i.id) {
 		known[c.Name] = c
 	}
+	return known
+}
+
+// raiseClaims makes the volumes that are missing and has those grow that are too
+// small. One that stays as it is, is a warning of the start.
+func (t *term) raiseClaims(ctx context.Context, i *instance, claims []*corev1.PersistentVolumeClaim) error {
+	known := t.claims(i)
 	var warnings []string
 	for _, claim := range claims {
 		now := known[claim.Name]

@@ -53,7 +53,19 @@ func TestVolumesGrow(t *testing.T) {
 			i := newInstance("one")
 			i.owner = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: objects.Name("one"), UID: "owner"}}
 			i.rec = record{Epoch: 1, Generation: 1, Start: &start{ID: "start", Generation: 1, Warnings: []string{"before"}}}
-			if err := own.raiseClaims(t.Context(), i, []*corev1.PersistentVolumeClaim{claim(c.wants)}); err != nil {
+			set := &objects.Set{Service: &corev1.Service{}, Deployment: &appsv1.Deployment{}, Claims: []*corev1.PersistentVolumeClaim{claim(c.wants)}}
+			if _, _, err := own.service(i, set); err != nil {
+				t.Fatal(err)
+			}
+			known := deploymentOf("one", 1, 0)
+			known.Annotations = set.Deployment.Annotations
+			if err := own.view.deployments.GetStore().Add(known); err != nil {
+				t.Fatal(err)
+			}
+			if lasts, err := own.lasts(i, set); err != nil || lasts != (len(c.asked) == 0) {
+				t.Errorf("they are as they are to be: %v, %v", lasts, err)
+			}
+			if err := own.raiseClaims(t.Context(), i, set.Claims); err != nil {
 				t.Fatal(err)
 			}
 			if !slices.Equal(asked, c.asked) {

@@ -161,10 +161,20 @@ func (t *term) await(i *instance, w *prober) {
 	}
 }
 
+// noteAfter is how long the note that a start is ready waits: the control plane
+// and the visitor who is waiting come first.
+const noteAfter = 100 * time.Millisecond
+
 // becomesReady tells of it, and notes it for those who lead later.
 func (t *term) becomesReady(ctx context.Context, i *instance, w *prober) {
 	t.tell(i, w, w.ready())
 	note := func() {
+		first := time.NewTimer(noteAfter)
+		defer first.Stop()
+		select {
+		case <-first.C:
+		case <-t.Context().Done():
+		}
 		// It is written also where the lead is given up at this moment.
 		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 		defer cancel()

@@ -126,19 +126,25 @@ func (t *term) takeOver(ctx context.Context, i *instance) error {
 // windUp has nothing run of an instance that is not to, and tells of its end.
 func (t *term) windUp(ctx context.Context, i *instance) error {
 	t.unprobe(i)
-	_, undone := t.scaleDown(ctx, i)
+	settled, undone := t.scaleDown(ctx, i)
 	runs := false
 	var left []*corev1.Pod
-	for _, p := range t.view.podsOf(i.id) {
-		if p.DeletionTimestamp == nil {
-			left = append(left, p)
-		} else {
+	pods := t.view.podsOf(i.id)
+	i.forgetEnded(pods)
+	for _, p := range pods {
+		switch {
+		case i.isEnding(p):
 			t.keepRest(i, p)
+		case gated(p) && settled > 0:
+			// It was never let run, and its ReplicaSet takes it away. It may have come in
+			// place of a pod that was deleted, and so would another in its place.
+		default:
+			left = append(left, p)
 		}
 		runs = runs || !dead(p) && !gated(p)
 	}
 	t.keepLogs(i, left)
-	undone = errors.Join(undone, t.deletePods(ctx, left, ownGrace))
+	undone = errors.Join(undone, t.deletePods(ctx, i, left, ownGrace))
 	if s := i.rec.Start; s != nil && (!runs || s.End.Reason != nil) {
 		t.tell(i, nil, launcher.Fact{State: launcher.Ended, WasReady: s.Ready, Reason: s.End.Reason, At: s.End.At})
 	}

@@ -20,8 +20,8 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 )
 
-// server answers requests with these objects, by "METHOD resource". see is called
-// before each answer.
+// server answers requests with these objects, by "METHOD resource"; a Status fails.
+// see is called before each answer.
 func server(t *testing.T, see func(request string), answers map[string]any) *rest.Config {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -113,7 +113,7 @@ func TestTheSecretDoesNotHoldUpTheDeployment(t *testing.T) {
 	}
 	own, i := leader(t, config), newInstance("one")
 	i.owner = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: objects.Name("one"), UID: "owner"}}
-	if err := own.raise(t.Context(), i, set, time.Second); err != nil {
+	if err := own.raise(t.Context(), i, set, &waking{}, time.Second); err != nil {
 		t.Fatal(err)
 	}
 }

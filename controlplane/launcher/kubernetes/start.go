@@ -2,7 +2,6 @@ package kubernetes
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -14,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
@@ -23,7 +21,7 @@ import (
 )
 
 // start begins a start. The record has it before anything else is done, so that
-// nobody who leads later takes its objects for an older one's.
+// nobody who leads later takes its objects for an older one's; but see waking.
 func (t *term) start(ctx context.Context, w launcher.Workload) error {
 	if reasons := t.l.Check(w.App); len(reasons) > 0 {
 		return &launcher.StartError{Reason: reasons[0]}
@@ -41,6 +39,10 @@ func (t *term) start(ctx context.Context, w launcher.Workload) error {
 		ID: uuid.NewString(), Generation: w.Generation, At: time.Now(), Port: set.Port,
 		HealthPath: w.HealthPath(), HealthTimeout: w.HealthTimeout, Warnings: set.Warnings,
 	}
+	early, err := t.wake(ctx, i, set, w.Generation)
+	if err != nil {
+		return err
+	}
 	var before *start
 	same := false
 	err = t.save(ctx, i, func(rec *record) error {
@@ -56,6 +58,10 @@ func (t *term) start(ctx context.Context, w launcher.Workload) error {
 		rec.Generation, rec.Start = w.Generation, next
 		return nil
 	})
+	if err != nil || same {
+		early.abandon()
+		t.changed(i.id)
+	}
 	if err != nil {
 		return err
 	}
@@ -64,7 +70,7 @@ func (t *term) start(ctx context.Context, w launcher.Workload) error {
 	}
 	i.last, i.unborn = nil, ""
 	t.tell(i, nil, launcher.Fact{State: launcher.Starting, Stage: controlplane.StageQueued})
-	if err := t.raise(ctx, i, set, w.StopGrace); err != nil {
+	if err := t.raise(ctx, i, set, early, w.StopGrace); err != nil {
 		t.giveUp(i, next.ID)
 		return err
 	}
@@ -76,16 +82,23 @@ func (t *term) start(ctx context.Context, w launcher.Workload) error {
 }
 
 // raise makes what the start needs, and has the pods of earlier ones end.
-func (t *term) raise(ctx context.Context, i *instance, set *objects.Set, grace time.Duration) error {
-	set.OwnedBy(i.owner.UID)
+func (t *term) raise(ctx context.Context, i *instance, set *objects.Set, early *waking, grace time.Duration) error {
 	// No pod is let run before this is over, since it has the instance's turn: so
-	// the Secret may come to be at the same time as what needs it.
+	// the Secret may come to be with what needs it, or after it.
+	done, err := early.result(i)
+	set.OwnedBy(i.owner.UID)
+	if done {
+		if err != nil {
+			return err
+		}
+		return t.makeSecret(ctx, i, set.Secret)
+	}
 	var (
 		making sync.WaitGroup
 		secret error
 	)
 	making.Go(func() { secret = t.makeSecret(ctx, i, set.Secret) })
-	err := t.raiseRest(ctx, i, set, grace)
+	err = t.raiseRest(ctx, i, set, grace)
 	making.Wait()
 	return errors.Join(secret, err)
 }
@@ -101,7 +114,7 @@ func (t *term) raiseRest(ctx context.Context, i *instance, set *objects.Set, gra
 	old := t.view.podsOf(i.id)
 	t.keepLogs(i, old)
 	var deleting sync.WaitGroup
-	deleting.Go(func() { t.tryDelete(ctx, old, grace) })
+	deleting.Go(func() { t.tryDelete(ctx, i, old, grace) })
 	defer deleting.Wait()
 	return t.apply(ctx, i, set.Deployment)
 }
@@ -109,7 +122,7 @@ func (t *term) raiseRest(ctx context.Context, i *instance, set *objects.Set, gra
 // apply makes the Deployment what it is to be. One that is there is changed by
 // comparing its version: who was fenced meanwhile changes nothing.
 func (t *term) apply(ctx context.Context, i *instance, d *appsv1.Deployment) error {
-	known := t.view.deployment(i.id)
+	known := t.deployment(i)
 	for {
 		err := insist(ctx, func(ctx context.Context) (err error) {
 			if known == nil {
@@ -121,14 +134,14 @@ func (t *term) apply(ctx context.Context, i *instance, d *appsv1.Deployment) err
 			if objects.Epoch(known.Labels) > t.epoch {
 				return t.depose()
 			}
-			d := d.DeepCopy()
-			d.ResourceVersion, d.UID = known.ResourceVersion, known.UID
-			body, err := json.Marshal(d)
+			body, err := applied(d, known)
 			if err != nil {
 				return err
 			}
-			yes := true
-			_, err = t.api.deployments().Patch(ctx, d.Name, types.ApplyPatchType, body, metav1.PatchOptions{FieldManager: objects.Manager, Force: &yes})
+			made, err := t.patchDeployment(ctx, d.Name, body)
+			if err == nil {
+				i.wrote(made)
+			}
 			return err
 		})
 		if !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) && !apierrors.IsNotFound(err) {

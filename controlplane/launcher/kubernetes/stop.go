@@ -99,7 +99,7 @@ func (t *term) quiet(id string, generation, settled int64) bool {
 // scaleDown has the Deployment make no pod any more, and says which of its
 // generations that is. A Deployment of a newer start is left alone.
 func (t *term) scaleDown(ctx context.Context, i *instance) (int64, error) {
-	known := t.view.deployment(i.id)
+	known := t.deployment(i)
 	for {
 		if known == nil || known.DeletionTimestamp != nil {
 			return 0, nil
@@ -118,6 +118,7 @@ func (t *term) scaleDown(ctx context.Context, i *instance) (int64, error) {
 		})
 		switch {
 		case err == nil:
+			i.wrote(scaled)
 			return scaled.Generation, nil
 		case apierrors.IsNotFound(err):
 			return 0, nil
@@ -138,21 +139,23 @@ func (t *term) lower(ctx context.Context, i *instance, grace time.Duration) (set
 	t.keepLogs(i, pods)
 	var deleting sync.WaitGroup
 	var undeleted error
-	deleting.Go(func() { undeleted = t.deletePods(ctx, pods, grace) })
+	deleting.Go(func() { undeleted = t.deletePods(ctx, i, pods, grace) })
 	settled, err = t.scaleDown(ctx, i)
 	deleting.Wait()
 	return settled, errors.Join(err, undeleted)
 }
 
 // deletePods has pods end within grace.
-func (t *term) deletePods(ctx context.Context, pods []*corev1.Pod, grace time.Duration) error {
+func (t *term) deletePods(ctx context.Context, i *instance, pods []*corev1.Pod, grace time.Duration) error {
 	var all sync.WaitGroup
 	errs := make([]error, len(pods))
 	for n, p := range pods {
 		all.Go(func() {
 			if err := t.deletePod(ctx, p, grace); err != nil {
 				errs[n] = fmt.Errorf("delete pod %s: %w", p.Name, err)
+				return
 			}
+			i.ends(p.UID)
 		})
 	}
 	all.Wait()
@@ -160,8 +163,8 @@ func (t *term) deletePods(ctx context.Context, pods []*corev1.Pod, grace time.Du
 }
 
 // tryDelete is deletePods where another part of the cluster deletes them too.
-func (t *term) tryDelete(ctx context.Context, pods []*corev1.Pod, grace time.Duration) {
-	if err := t.deletePods(ctx, pods, grace); err != nil && ctx.Err() == nil {
+func (t *term) tryDelete(ctx context.Context, i *instance, pods []*corev1.Pod, grace time.Duration) {
+	if err := t.deletePods(ctx, i, pods, grace); err != nil && ctx.Err() == nil {
 		t.cfg.Log.Error("pods could not be deleted, and are left to the cluster's controllers", zap.Error(err))
 	}
 }
@@ -248,7 +251,7 @@ func (t *term) disown(ctx context.Context, i *instance) (*corev1.ConfigMap, erro
 			return nil, err
 		}
 		t.unprobe(i)
-		t.tryDelete(ctx, t.view.podsOf(i.id), 0)
+		t.tryDelete(ctx, i, t.view.podsOf(i.id), 0)
 		foreground := metav1.DeletePropagationForeground
 		err = insist(ctx, func(ctx context.Context) error {
 			return t.api.owners().Delete(ctx, i.owner.Name, metav1.DeleteOptions{PropagationPolicy: &foreground, Preconditions: exactly(i.owner)})

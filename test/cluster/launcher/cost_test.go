@@ -59,7 +59,8 @@ func TestAWakeIsCheap(t *testing.T) {
 		if err := l.Stop(t.Context(), id, g, time.Second); err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("a stop has %d requests", len(w.asked()))
+		stopping := w.asked()
+		t.Logf("a stop has %d requests: %q", len(stopping), stopping)
 	}
 	slices.Sort(shares)
 	t.Logf("the launcher's share of a wake: p50 %s, most %s", shares[len(shares)/2], shares[len(shares)-1])

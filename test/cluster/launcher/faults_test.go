@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -106,16 +105,19 @@ func TestAnswersAreLate(t *testing.T) {
 func TestALeaderThatWasHeldUpChangesNothing(t *testing.T) {
 	slipwaytest.NeedsCluster(t)
 	for _, c := range []struct {
-		name  string
-		fresh bool
+		name string
+		then func(*testing.T, launcher.Launcher, int64) error // between two writes
 	}{
-		{"as it starts a new instance", true},
-		{"as it wakes one", false},
+		{"as it starts a new instance", func(t *testing.T, l launcher.Launcher, _ int64) error { return l.Remove(t.Context(), id) }},
+		{"as it wakes one that sleeps", func(t *testing.T, l launcher.Launcher, generation int64) error {
+			return l.Stop(t.Context(), id, generation, time.Second)
+		}},
+		{"as it starts one that runs anew", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			y := newYard(t)
 			for n := 1; ; n++ {
-				at := y.holdUp(t, int32(n), int64(2*n))
+				at := y.holdUp(t, func(_ string, count int) bool { return count == n }, int64(2*n))
 				if at == "" {
 					if n < 6 {
 						t.Errorf("a start has %d writes", n-1)
@@ -123,11 +125,11 @@ func TestALeaderThatWasHeldUpChangesNothing(t *testing.T) {
 					return
 				}
 				t.Logf("write %d is %s", n, at)
-				if !c.fresh {
+				if c.then == nil {
 					continue
 				}
 				l := y.lead(t)
-				if err := l.Remove(t.Context(), id); err != nil {
+				if err := c.then(t, l, int64(2*n+1)); err != nil {
 					t.Fatal(err)
 				}
 				l.Resign()
@@ -136,10 +138,30 @@ func TestALeaderThatWasHeldUpChangesNothing(t *testing.T) {
 	}
 }
 
-// holdUp holds a leader up at the write with that number of a start, has another
-// one lead and start the next generation, and lets the first go on. It says which
-// write that is; empty: there are not so many.
-func (y *yard) holdUp(t *testing.T, n int32, generation int64) (at string) {
+// A wake writes its record and applies its Deployment at the same time: a leader
+// is held up at one of them, and the other comes to be.
+func TestALeaderIsHeldUpBetweenRecordAndDeployment(t *testing.T) {
+	slipwaytest.NeedsCluster(t)
+	y := newYard(t)
+	generation := int64(1)
+	for _, call := range []string{"", "PATCH deployments", "PUT configmaps"} {
+		at := y.holdUp(t, func(now string, _ int) bool { return now == call }, generation)
+		if at != call {
+			t.Fatalf("it was held up at %q, want %q", at, call)
+		}
+		l := y.lead(t)
+		if err := l.Stop(t.Context(), id, generation+1, time.Second); err != nil {
+			t.Fatal(err)
+		}
+		l.Resign()
+		generation += 2
+	}
+}
+
+// holdUp holds a leader up at the first write of a start that is such a one, by its
+// name and number, has another one lead and start the next generation, and lets
+// the first go on. It says which write that is; empty: there is none.
+func (y *yard) holdUp(t *testing.T, such func(call string, count int) bool, generation int64) (at string) {
 	t.Helper()
 	w := &wire{}
 	first, second := y.lead(t, w.over), y.open(t)
@@ -148,11 +170,24 @@ func (y *yard) holdUp(t *testing.T, n int32, generation int64) (at string) {
 			t.Error(err)
 		}
 	}()
-	var count atomic.Int32
+	var (
+		mu    sync.Mutex
+		count int
+		once  bool
+	)
 	held, release := make(chan string, 1), make(chan struct{})
 	w.happens(func(r *http.Request) error {
-		if writes(r) && count.Add(1) == n {
-			held <- r.Method + " " + resource(r)
+		if !writes(r) {
+			return nil
+		}
+		call := r.Method + " " + resource(r)
+		mu.Lock()
+		count++
+		hold := !once && such(call, count)
+		once = once || hold
+		mu.Unlock()
+		if hold {
+			held <- call
 			<-release
 		}
 		return nil

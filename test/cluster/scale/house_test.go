@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
@@ -27,7 +28,6 @@ import (
 // in a namespace of a cluster. Its etcd is in the process of the test.
 type house struct {
 	api     *client.Client
-	meter   *meter
 	process *slipwaytest.Process
 	edge    string // host:port
 
@@ -38,13 +38,14 @@ type house struct {
 // base is the edge's base domain.
 const base = "scale.localhost"
 
-// newHouse starts one. The options are lines for its launcher.
-func newHouse(t testing.TB, options func(space string) string) *house {
+// newHouse starts one, which goes to the API server as the kubeconfig says. The
+// options are lines for its launcher.
+func newHouse(t testing.TB, kubeconfig string, options func(space string) string) *house {
 	t.Helper()
 	config := clustertest.Config(t)
+	config.AcceptContentTypes = runtime.ContentTypeProtobuf // to look on costs as little as it can
 	h := &house{cluster: kubernetes.NewForConfigOrDie(config), edge: "127.0.0.1:" + slipwaytest.FreePort(t)}
 	h.space = clustertest.Namespace(t, h.cluster.CoreV1(), "scale-")
-	h.meter = newMeter(t, config)
 	dir, err := os.MkdirTemp(slipwaytest.RuntimeDir, "")
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +81,7 @@ func newHouse(t testing.TB, options func(space string) string) *house {
 			data %[1]s/logs
 			%[7]s
 		}
-	}`, dir, base, server.Endpoint(), slipwaytest.FreePort(t), h.meter.kubeconfig, h.space, options(h.space)), slipwaytest.Site(port(h.edge)))
+	}`, dir, base, server.Endpoint(), slipwaytest.FreePort(t), kubeconfig, h.space, options(h.space)), slipwaytest.Site(port(h.edge)))
 	h.process = slipwaytest.RunCaddyfile(t, dir, append(os.Environ(), "XDG_RUNTIME_DIR="+dir))
 	t.Cleanup(func() {
 		if h.process.Stop(t); t.Failed() {

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed-dbc68772/slipway/test/internal/clustertest"
 	"github.com/seed-dbc68772/slipway/test/internal/slipwaytest"
 )
 
@@ -27,24 +28,24 @@ var instances = flag.Int("instances", 1000, "how many instances sleep; a tenth o
 // TestManyAtOnce has a thousand instances started and suspended, then wakes a
 // hundred of them by visits at the same moment.
 func TestManyAtOnce(t *testing.T) {
-	slipwaytest.NeedsCluster(t)
-	h := newHouse(t, func(space string) string { return fmt.Sprintf(placedHere, space) })
+	meter := newMeter(t, clustertest.Config(t))
+	h := newHouse(t, meter.kubeconfig, func(space string) string { return fmt.Sprintf(placedHere, space) })
 	s := newNodes(t, h, 10)
 	app := h.imports(t, slipwaytest.App{Name: "many", Runtime: container("slipway.test/many:1", s.port)})
-	h.meter.take()
+	meter.take()
 
 	began := time.Now()
 	ids := h.runAll(t, app, *instances)
-	t.Logf("%d run after %s; %s", len(ids), time.Since(began).Round(time.Second), perInstance(h.meter.take(), len(ids)))
+	t.Logf("%d run after %s; %s", len(ids), time.Since(began).Round(time.Second), perInstance(meter.take(), len(ids)))
 	began = time.Now()
 	h.sleepAll(t, ids)
-	t.Logf("they sleep after %s; %s", time.Since(began).Round(time.Second), perInstance(h.meter.take(), len(ids)))
+	t.Logf("they sleep after %s; %s", time.Since(began).Round(time.Second), perInstance(meter.take(), len(ids)))
 	t.Log(h.memories(t))
 
 	n := max(1, len(ids)/10)
 	took := h.wakeAll(t, ids[:n])
 	time.Sleep(2 * time.Second) // that they are ready is noted afterwards
-	asked := h.meter.take()
+	asked := meter.take()
 	t.Logf("%d wakes at once: median %s, last %s; %s", n, took[n/2].Round(time.Millisecond), took[n-1].Round(time.Millisecond), perInstance(asked, n))
 	t.Log(h.memories(t))
 	if n := asked.lists(); n > 0 {

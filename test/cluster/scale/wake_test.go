@@ -36,7 +36,7 @@ var rounds = flag.Int("rounds", 30, "how often an instance is woken, and a bare 
 // they say. A scaled Deployment is answered once its pod, asked all the time,
 // answers a request.
 func BenchmarkWake(b *testing.B) {
-	h := newHouse(b, func(string) string { return "" })
+	h := newHouse(b, slipwaytest.NeedsCluster(b), func(string) string { return "" })
 	reference, err := clustertest.Testapp()
 	if err != nil {
 		b.Fatal(err)
