@@ -92,10 +92,13 @@ func (w *prober) probe(ctx context.Context) error {
 	return probe.Health(ctx, w.endpoint, w.endpoint, w.start.HealthPath)
 }
 
-// holds reports whether the address that has answered is the pod's still. What the
-// watch told may be old by now: a pod that was deleted by force gives its address
-// to the next one at once. So it is asked for after the answer. The error is that
-// the API server does not tell.
+// stillHolds is how long the API server's word on whose an address is holds: a pod
+// that is deleted after it has a second of grace at least, unless by force.
+const stillHolds = time.Second
+
+// holds reports whether the address that answers is the pod's. What the watch told
+// may be old by now: a pod that is gone gives its address to the next one. The
+// error is that the API server does not tell.
 func (t *term) holds(ctx context.Context, w *prober) (bool, error) {
 	var p *corev1.Pod
 	err := insist(ctx, func(ctx context.Context) (err error) {
@@ -111,6 +114,15 @@ func (t *term) holds(ctx context.Context, w *prober) (bool, error) {
 	return p.UID == w.pod.UID && p.Status.PodIP == w.pod.Status.PodIP && p.DeletionTimestamp == nil && alive(p), nil
 }
 
+// insistsHolds is holds, asked until the API server tells or the watch ends.
+func (t *term) insistsHolds(w *prober) bool {
+	holds, unknown := t.holds(w.ctx, w)
+	for unknown != nil && w.ctx.Err() == nil {
+		holds, unknown = t.holds(w.ctx, w)
+	}
+	return holds
+}
+
 // await asks until the pod answers or its time is over.
 func (t *term) await(i *instance, w *prober) {
 	defer w.cancel()
@@ -118,13 +130,20 @@ func (t *term) await(i *instance, w *prober) {
 	defer cancel()
 	var pace probe.Backoff
 	var last error
+	// Whose the address is, is asked beside the first try, for an app that is quick.
+	asked, early := time.Now(), make(chan bool, 1)
+	if !t.Go(func() { early <- t.insistsHolds(w) }) {
+		return
+	}
 	for {
 		opened := w.opened
 		err := w.probe(ctx)
 		if err == nil {
-			holds, unknown := t.holds(w.ctx, w)
-			for unknown != nil && w.ctx.Err() == nil {
-				holds, unknown = t.holds(w.ctx, w)
+			var holds bool
+			if time.Since(asked) < stillHolds {
+				holds, asked = <-early, time.Time{}
+			} else {
+				holds = t.insistsHolds(w)
 			}
 			if holds {
 				t.becomesReady(w.ctx, i, w)
