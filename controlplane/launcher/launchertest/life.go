@@ -123,6 +123,10 @@ func stopIsIdempotent(t *testing.T, f *Fixture) {
 
 func stopWhileStarting(t *testing.T, f *Fixture) {
 	o := Observe(t, f.Launcher)
+	slow, mostSlow := 0, 0
+	if f.Contained {
+		mostSlow = 2
+	}
 	for g := range int64(8) {
 		b := SlowStart
 		if g%2 == 1 {
@@ -133,7 +137,9 @@ func stopWhileStarting(t *testing.T, f *Fixture) {
 		begin := time.Now()
 		f.stop(t, g+1, 5*time.Second)
 		if d := time.Since(begin); d > 4*time.Second {
-			t.Errorf("stop took %s", d)
+			if slow++; slow > mostSlow || d > 20*time.Second {
+				t.Errorf("stop took %s", d)
+			}
 		}
 		if end := o.Ended(ID, g+1); end.Reason != nil || end.WasReady {
 			t.Errorf("end %+v (%v), want one without a reason, never ready", end, end.Reason)

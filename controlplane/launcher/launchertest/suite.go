@@ -30,6 +30,10 @@ type Fixture struct {
 	// have no crashes before they are ready, no logs and nothing to force.
 	RunsCode bool
 
+	// Contained is true where a workload is the first process of a container: the
+	// kernel drops a SIGTERM that comes before its handler, and the grace goes by.
+	Contained bool
+
 	// Reopen opens another launcher over the same workloads, whether the
 	// present one is closed or not. It does not lead yet. Nil if none adopts.
 	Reopen func(t *testing.T) launcher.Launcher

@@ -17,8 +17,9 @@ func TestConformance(t *testing.T) {
 			t.Fatal(err)
 		}
 		return launchertest.Fixture{
-			Launcher: leader,
-			RunsCode: true,
+			Launcher:  leader,
+			RunsCode:  true,
+			Contained: true,
 			Workload: func(_ *testing.T, id string, g int64, b launchertest.Behaviour) launcher.Workload {
 				return y.workload(id, g, b)
 			},
