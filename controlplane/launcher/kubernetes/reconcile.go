@@ -97,9 +97,8 @@ func (t *term) lose(i *instance) {
 	t.drop(i)
 }
 
-// takeOver makes the record this leader's. A start of which the Deployment does
-// not tell is one that came no further: it is called off, and begun again by who
-// asks for it.
+// takeOver makes the record this leader's. A start that was not made whole is
+// called off, and begun again by who asks for it.
 func (t *term) takeOver(ctx context.Context, i *instance) error {
 	if i.owner == nil {
 		if err := t.present(ctx, i); err != nil {
@@ -114,13 +113,27 @@ func (t *term) takeOver(ctx context.Context, i *instance) error {
 			return errSame
 		}
 		if s := rec.Start; s.runs() && s.Pod == "" {
-			d := t.view.deployment(i.id)
-			if d == nil || objects.Generation(d.Labels) != s.Generation || d.Spec.Replicas == nil || *d.Spec.Replicas == 0 {
+			whole, err := t.isWhole(ctx, i, s)
+			if err != nil {
+				return err
+			}
+			if !whole {
 				rec.Start = nil
 			}
 		}
 		return nil
 	})
+}
+
+// isWhole reports whether all that a start needs was made: its Deployment tells of
+// it, and its Secret, which may come after the Deployment, is there.
+func (t *term) isWhole(ctx context.Context, i *instance, s *start) (bool, error) {
+	d := t.view.deployment(i.id)
+	if d == nil || objects.Generation(d.Labels) != s.Generation || d.Spec.Replicas == nil || *d.Spec.Replicas == 0 {
+		return false, nil
+	}
+	secret, err := t.secretUID(ctx, objects.SecretName(i.id, s.Generation))
+	return secret != "", err
 }
 
 // windUp has nothing run of an instance that is not to, and tells of its end.

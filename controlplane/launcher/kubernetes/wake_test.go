@@ -11,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
@@ -191,6 +192,49 @@ func TestAWakeThatMayNotBeIsTakenBack(t *testing.T) {
 	}
 	if got := r.take(); !slices.Equal(got, []string{"PATCH deployments"}) {
 		t.Errorf("that it is scaled to 0 is asked for by %q", got)
+	}
+}
+
+// Who led before may have died at any step of a start.
+func TestWhichStartsANewLeaderGoesOnWith(t *testing.T) {
+	secret := metav1.Status{TypeMeta: meta("v1", "Status"), Status: metav1.StatusSuccess, Details: &metav1.StatusDetails{UID: "secret"}}
+	none := metav1.Status{TypeMeta: meta("v1", "Status"), Status: metav1.StatusFailure, Code: http.StatusNotFound, Reason: metav1.StatusReasonNotFound}
+	of := func(generation string, replicas int32) *appsv1.Deployment {
+		d := deploymentOf("one", 1, replicas)
+		d.Labels[objects.LabelGeneration] = generation
+		return d
+	}
+	for _, c := range []struct {
+		name       string
+		pod        types.UID // that was let run
+		deployment *appsv1.Deployment
+		secret     metav1.Status
+		goesOn     bool
+	}{
+		{"all is made", "", of("2", 1), secret, true},
+		{"its pod was let run", "pod", nil, none, true},
+		{"no Deployment is made", "", nil, secret, false},
+		{"the Deployment is an earlier start's", "", of("1", 1), secret, false},
+		{"the Deployment is a skeleton", "", of("2", 0), secret, false},
+		{"the Secret, made last, is not", "", of("2", 1), none, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rec := record{Generation: 2, Start: &start{ID: "it", Generation: 2, Pod: c.pod}}
+			own := leader(t, server(t, func(string) {}, map[string]any{"PUT configmaps": *ownerOf(t, "one", rec), "DELETE secrets": c.secret}))
+			if c.deployment != nil {
+				if err := own.view.deployments.GetStore().Add(c.deployment); err != nil {
+					t.Fatal(err)
+				}
+			}
+			i := own.instance("one")
+			i.owner, i.rec = ownerOf(t, i.id, rec), rec
+			if err := own.takeOver(t.Context(), i); err != nil {
+				t.Fatal(err)
+			}
+			if i.rec.Epoch != own.epoch || i.rec.Start.runs() != c.goesOn {
+				t.Errorf("the record is %+v", i.rec)
+			}
+		})
 	}
 }
 
