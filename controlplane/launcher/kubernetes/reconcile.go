@@ -176,7 +176,7 @@ func (t *term) let(ctx context.Context, i *instance, pods []*corev1.Pod) error {
 		case dead(p):
 		case p.UID == i.rec.last() || !gated(p):
 			waits = true
-		case objects.Generation(p.Labels) == s.Generation && p.DeletionTimestamp == nil && (next == nil || next.CreationTimestamp.Before(&p.CreationTimestamp)):
+		case objects.Generation(p.Labels) == s.Generation && !i.isEnding(p) && (next == nil || next.CreationTimestamp.Before(&p.CreationTimestamp)):
 			next = p
 		}
 	}

@@ -281,6 +281,22 @@ func TestNothingIsAskedForAgainBeforeItIsHeardOf(t *testing.T) {
 	}
 }
 
+// A start begun again has the generation of the one that was called off, and so
+// have the pods of that one, which it has deleted.
+func TestAPodThatIsToEndIsNotLetRun(t *testing.T) {
+	own := leader(t, server(t, func(request string) { t.Errorf("%s is asked for", request) }, nil))
+	i := own.instance("one")
+	i.rec = record{Epoch: 1, Generation: 2, Start: &start{ID: "it", Generation: 2, At: time.Now()}}
+	i.owner = ownerOf(t, i.id, i.rec)
+	called := podOf("one", "called-off")
+	called.Labels[objects.LabelGeneration] = "2"
+	called.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: objects.Gate}}
+	i.ends(called.UID)
+	if err := own.let(t.Context(), i, []*corev1.Pod{called}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A visitor waits for the fact that an instance is ready; nobody for its note.
 func TestTheNoteThatItIsReadyComesAfterTheFact(t *testing.T) {
 	for name, resigns := range map[string]bool{"it leads on": false, "the lead is given up": true} {
