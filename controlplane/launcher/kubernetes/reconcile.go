@@ -112,28 +112,22 @@ func (t *term) takeOver(ctx context.Context, i *instance) error {
 		if rec.Epoch == t.epoch {
 			return errSame
 		}
-		if s := rec.Start; s.runs() && s.Pod == "" {
-			whole, err := t.isWhole(ctx, i, s)
-			if err != nil {
-				return err
-			}
-			if !whole {
-				rec.Start = nil
-			}
+		if s := rec.Start; s.runs() && s.Pod == "" && !t.isWhole(ctx, i, s) {
+			rec.Start = nil
 		}
 		return nil
 	})
 }
 
-// isWhole reports whether all that a start needs was made: its Deployment tells of
-// it, and its Secret, which may come after the Deployment, is there.
-func (t *term) isWhole(ctx context.Context, i *instance, s *start) (bool, error) {
+// isWhole reports whether all that a start needs is known to be made: its Deployment
+// tells of it, and its Secret, which may come after the Deployment, is there.
+func (t *term) isWhole(ctx context.Context, i *instance, s *start) bool {
 	d := t.view.deployment(i.id)
 	if d == nil || objects.Generation(d.Labels) != s.Generation || d.Spec.Replicas == nil || *d.Spec.Replicas == 0 {
-		return false, nil
+		return false
 	}
 	secret, err := t.secretUID(ctx, objects.SecretName(i.id, s.Generation))
-	return secret != "", err
+	return err == nil && secret != ""
 }
 
 // windUp has nothing run of an instance that is not to, and tells of its end.

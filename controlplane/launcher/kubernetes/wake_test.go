@@ -199,6 +199,7 @@ func TestAWakeThatMayNotBeIsTakenBack(t *testing.T) {
 func TestWhichStartsANewLeaderGoesOnWith(t *testing.T) {
 	secret := metav1.Status{TypeMeta: meta("v1", "Status"), Status: metav1.StatusSuccess, Details: &metav1.StatusDetails{UID: "secret"}}
 	none := metav1.Status{TypeMeta: meta("v1", "Status"), Status: metav1.StatusFailure, Code: http.StatusNotFound, Reason: metav1.StatusReasonNotFound}
+	refused := metav1.Status{TypeMeta: meta("v1", "Status"), Status: metav1.StatusFailure, Code: http.StatusBadRequest, Reason: metav1.StatusReasonBadRequest}
 	of := func(generation string, replicas int32) *appsv1.Deployment {
 		d := deploymentOf("one", 1, replicas)
 		d.Labels[objects.LabelGeneration] = generation
@@ -217,6 +218,7 @@ func TestWhichStartsANewLeaderGoesOnWith(t *testing.T) {
 		{"the Deployment is an earlier start's", "", of("1", 1), secret, false},
 		{"the Deployment is a skeleton", "", of("2", 0), secret, false},
 		{"the Secret, made last, is not", "", of("2", 1), none, false},
+		{"a webhook hides whether the Secret is", "", of("2", 1), refused, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			rec := record{Generation: 2, Start: &start{ID: "it", Generation: 2, Pod: c.pod}}
