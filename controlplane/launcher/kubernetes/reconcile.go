@@ -142,9 +142,10 @@ func (t *term) windUp(ctx context.Context, i *instance) error {
 		switch {
 		case i.isEnding(p):
 			t.keepRest(i, p)
-		case gated(p) && settled > 0:
+		case gated(p) && (settled > 0 || undone != nil):
 			// It was never let run, and its ReplicaSet takes it away. It may have come in
-			// place of a pod that was deleted, and so would another in its place.
+			// place of a pod that was deleted, and so would another in its place: without
+			// an end where the Deployment cannot be scaled.
 		default:
 			left = append(left, p)
 		}
