@@ -123,7 +123,7 @@ func (t *term) takeOver(ctx context.Context, i *instance) error {
 // tells of it, and its Secret, which may come after the Deployment, is there.
 func (t *term) isWhole(ctx context.Context, i *instance, s *start) bool {
 	d := t.view.deployment(i.id)
-	if d == nil || objects.Generation(d.Labels) != s.Generation || d.Spec.Replicas == nil || *d.Spec.Replicas == 0 {
+	if d == nil || !s.made(d.Labels) || d.Spec.Replicas == nil || *d.Spec.Replicas == 0 {
 		return false
 	}
 	secret, err := t.secretUID(ctx, objects.SecretName(i.id, s.Generation))
@@ -171,7 +171,7 @@ func (t *term) let(ctx context.Context, i *instance, pods []*corev1.Pod) error {
 		case dead(p):
 		case p.UID == i.rec.last() || !gated(p):
 			waits = true
-		case objects.Generation(p.Labels) == s.Generation && !i.isEnding(p) && (next == nil || next.CreationTimestamp.Before(&p.CreationTimestamp)):
+		case s.made(p.Labels) && !i.isEnding(p) && (next == nil || next.CreationTimestamp.Before(&p.CreationTimestamp)):
 			next = p
 		}
 	}

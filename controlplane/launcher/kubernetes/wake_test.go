@@ -205,6 +205,8 @@ func TestWhichStartsANewLeaderGoesOnWith(t *testing.T) {
 		d.Labels[objects.LabelGeneration] = generation
 		return d
 	}
+	late := of("2", 1)
+	late.Labels[objects.LabelEpoch] = "0"
 	for _, c := range []struct {
 		name       string
 		pod        types.UID // that was let run
@@ -216,12 +218,13 @@ func TestWhichStartsANewLeaderGoesOnWith(t *testing.T) {
 		{"its pod was let run", "pod", nil, none, true},
 		{"no Deployment is made", "", nil, secret, false},
 		{"the Deployment is an earlier start's", "", of("1", 1), secret, false},
+		{"the Deployment is of the same generation, of the leader before", "", late, secret, false},
 		{"the Deployment is a skeleton", "", of("2", 0), secret, false},
 		{"the Secret, made last, is not", "", of("2", 1), none, false},
 		{"a webhook hides whether the Secret is", "", of("2", 1), refused, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			rec := record{Generation: 2, Start: &start{ID: "it", Generation: 2, Pod: c.pod}}
+			rec := record{Generation: 2, Start: &start{ID: "it", Generation: 2, Epoch: 1, Pod: c.pod}}
 			own := leader(t, server(t, func(string) {}, map[string]any{"PUT configmaps": *ownerOf(t, "one", rec), "DELETE secrets": c.secret}))
 			if c.deployment != nil {
 				if err := own.view.deployments.GetStore().Add(c.deployment); err != nil {
@@ -284,18 +287,41 @@ func TestNothingIsAskedForAgainBeforeItIsHeardOf(t *testing.T) {
 }
 
 // A start begun again has the generation of the one that was called off, and so
-// have the pods of that one, which it has deleted.
-func TestAPodThatIsToEndIsNotLetRun(t *testing.T) {
-	own := leader(t, server(t, func(request string) { t.Errorf("%s is asked for", request) }, nil))
-	i := own.instance("one")
-	i.rec = record{Epoch: 1, Generation: 2, Start: &start{ID: "it", Generation: 2, At: time.Now()}}
-	i.owner = ownerOf(t, i.id, i.rec)
-	called := podOf("one", "called-off")
-	called.Labels[objects.LabelGeneration] = "2"
-	called.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: objects.Gate}}
-	i.ends(called.UID)
-	if err := own.let(t.Context(), i, []*corev1.Pod{called}); err != nil {
-		t.Fatal(err)
+// have the pods of that one.
+func TestWhichPodIsLetRun(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		epoch string // of who made it
+		ends  bool
+		runs  bool
+	}{
+		{"the start's own", "1", false, true},
+		{"one that was asked to end", "1", true, false},
+		{"one of another leader's start", "2", false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rec := record{Epoch: 1, Generation: 2, Start: &start{ID: "it", Generation: 2, Epoch: 1, At: time.Now()}}
+			r := &requests{}
+			own := leader(t, server(t, r.see, map[string]any{"PUT configmaps": *ownerOf(t, "one", rec), "PATCH pods": *podOf("one", "pod")}))
+			i := own.instance("one")
+			i.owner, i.rec = ownerOf(t, i.id, rec), rec
+			p := podOf("one", "pod")
+			p.Labels[objects.LabelGeneration], p.Labels[objects.LabelEpoch] = "2", c.epoch
+			p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: objects.Gate}}
+			if c.ends {
+				i.ends(p.UID)
+			}
+			if err := own.let(t.Context(), i, []*corev1.Pod{p}); err != nil {
+				t.Fatal(err)
+			}
+			want := []string{"PATCH pods", "PUT configmaps"}
+			if !c.runs {
+				want = nil
+			}
+			if got := r.take(); !slices.Equal(got, want) {
+				t.Errorf("asked for %q, want %q", got, want)
+			}
+		})
 	}
 }
 
