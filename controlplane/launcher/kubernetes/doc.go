@@ -27,8 +27,8 @@
 // again where the record does not have them run; pods are deleted by their UID;
 // Secrets are of one start. Whoever creates an owner looks at the epoch
 // afterwards: either that shows a newer leader, or the newer leader lists the
-// owner. A start that is in the record and has no Deployment yet is called off
-// by the next leader, and begun again by who asks for it.
+// owner. A start that is in the record and lacks its Deployment or its Secret is
+// called off by the next leader, and begun again by who asks for it.
 //
 // # At most one pod
 //

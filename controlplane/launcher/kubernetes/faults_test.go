@@ -120,6 +120,25 @@ func TestAnEndGoesAsFarAsItCan(t *testing.T) {
 	}
 }
 
+// Where the cluster refuses to scale a Deployment, each pod that is deleted is
+// replaced.
+func TestAPodThatDoesNotRunIsLeftToItsDeployment(t *testing.T) {
+	denied := metav1.Status{TypeMeta: meta("v1", "Status"), Status: metav1.StatusFailure, Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden}
+	r := &requests{}
+	own := leader(t, server(t, r.see, map[string]any{"PATCH deployments": denied}))
+	waits := podOf("one", "waits")
+	waits.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: objects.Gate}}
+	if err := errors.Join(own.view.deployments.GetStore().Add(deploymentOf("one", 3, 1)), own.view.pods.GetStore().Add(waits)); err != nil {
+		t.Fatal(err)
+	}
+	if err := own.windUp(t.Context(), own.instance("one")); err == nil {
+		t.Error("that it is to be scaled again is not said")
+	}
+	if got := r.take(); !slices.Equal(got, []string{"PATCH deployments"}) {
+		t.Errorf("asked for %q", got)
+	}
+}
+
 // What answers at an address may be another pod by the time that it does.
 func TestWhoseTheAddressIs(t *testing.T) {
 	running := corev1.PodStatus{PodIP: "198.18.0.7", ContainerStatuses: []corev1.ContainerStatus{{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}}

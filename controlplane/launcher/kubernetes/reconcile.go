@@ -97,9 +97,8 @@ func (t *term) lose(i *instance) {
 	t.drop(i)
 }
 
-// takeOver makes the record this leader's. A start of which the Deployment does
-// not tell is one that came no further: it is called off, and begun again by who
-// asks for it.
+// takeOver makes the record this leader's. A start that was not made whole is
+// called off, and begun again by who asks for it.
 func (t *term) takeOver(ctx context.Context, i *instance) error {
 	if i.owner == nil {
 		if err := t.present(ctx, i); err != nil {
@@ -113,14 +112,22 @@ func (t *term) takeOver(ctx context.Context, i *instance) error {
 		if rec.Epoch == t.epoch {
 			return errSame
 		}
-		if s := rec.Start; s.runs() && s.Pod == "" {
-			d := t.view.deployment(i.id)
-			if d == nil || objects.Generation(d.Labels) != s.Generation || d.Spec.Replicas == nil || *d.Spec.Replicas == 0 {
-				rec.Start = nil
-			}
+		if s := rec.Start; s.runs() && s.Pod == "" && !t.isWhole(ctx, i, s) {
+			rec.Start = nil
 		}
 		return nil
 	})
+}
+
+// isWhole reports whether all that a start needs is known to be made: its Deployment
+// tells of it, and its Secret, which may come after the Deployment, is there.
+func (t *term) isWhole(ctx context.Context, i *instance, s *start) bool {
+	d := t.view.deployment(i.id)
+	if d == nil || !s.made(d.Labels) || d.Spec.Replicas == nil || *d.Spec.Replicas == 0 {
+		return false
+	}
+	secret, err := t.secretUID(ctx, objects.SecretName(i.id, s.Generation))
+	return err == nil && secret != ""
 }
 
 // windUp has nothing run of an instance that is not to, and tells of its end.
@@ -135,9 +142,10 @@ func (t *term) windUp(ctx context.Context, i *instance) error {
 		switch {
 		case i.isEnding(p):
 			t.keepRest(i, p)
-		case gated(p) && settled > 0:
+		case gated(p) && (settled > 0 || undone != nil):
 			// It was never let run, and its ReplicaSet takes it away. It may have come in
-			// place of a pod that was deleted, and so would another in its place.
+			// place of a pod that was deleted, and so would another in its place: without
+			// an end where the Deployment cannot be scaled.
 		default:
 			left = append(left, p)
 		}
@@ -163,7 +171,7 @@ func (t *term) let(ctx context.Context, i *instance, pods []*corev1.Pod) error {
 		case dead(p):
 		case p.UID == i.rec.last() || !gated(p):
 			waits = true
-		case objects.Generation(p.Labels) == s.Generation && p.DeletionTimestamp == nil && (next == nil || next.CreationTimestamp.Before(&p.CreationTimestamp)):
+		case s.made(p.Labels) && !i.isEnding(p) && (next == nil || next.CreationTimestamp.Before(&p.CreationTimestamp)):
 			next = p
 		}
 	}

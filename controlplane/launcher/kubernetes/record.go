@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 )
 
 // recordKey is where the owner of an instance keeps its record.
@@ -31,6 +32,7 @@ type record struct {
 type start struct {
 	ID            string        `json:"id"` // tells it from others of its generation
 	Generation    int64         `json:"generation"`
+	Epoch         int64         `json:"epoch"` // of who began it
 	At            time.Time     `json:"at"`
 	Port          int           `json:"port"`
 	HealthPath    string        `json:"health_path,omitempty"`
@@ -57,6 +59,12 @@ type run struct {
 
 // runs reports whether the start is to run.
 func (s *start) runs() bool { return s != nil && s.End == nil }
+
+// made reports whether an object with these labels was made for the start. Another
+// leader's start may have its generation.
+func (s *start) made(labels map[string]string) bool {
+	return objects.Generation(labels) == s.Generation && objects.Epoch(labels) == s.Epoch
+}
 
 // clone is a copy that shares nothing that is changed.
 func (r record) clone() record {

@@ -36,7 +36,7 @@ func (t *term) start(ctx context.Context, w launcher.Workload) error {
 	}
 	defer i.unlock()
 	next := &start{
-		ID: uuid.NewString(), Generation: w.Generation, At: time.Now(), Port: set.Port,
+		ID: uuid.NewString(), Generation: w.Generation, Epoch: t.epoch, At: time.Now(), Port: set.Port,
 		HealthPath: w.HealthPath(), HealthTimeout: w.HealthTimeout, Warnings: set.Warnings,
 	}
 	early, err := t.wake(ctx, i, set, w.Generation)

@@ -11,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
@@ -194,6 +195,54 @@ func TestAWakeThatMayNotBeIsTakenBack(t *testing.T) {
 	}
 }
 
+// Who led before may have died at any step of a start.
+func TestWhichStartsANewLeaderGoesOnWith(t *testing.T) {
+	secret := metav1.Status{TypeMeta: meta("v1", "Status"), Status: metav1.StatusSuccess, Details: &metav1.StatusDetails{UID: "secret"}}
+	none := metav1.Status{TypeMeta: meta("v1", "Status"), Status: metav1.StatusFailure, Code: http.StatusNotFound, Reason: metav1.StatusReasonNotFound}
+	refused := metav1.Status{TypeMeta: meta("v1", "Status"), Status: metav1.StatusFailure, Code: http.StatusBadRequest, Reason: metav1.StatusReasonBadRequest}
+	of := func(generation string, replicas int32) *appsv1.Deployment {
+		d := deploymentOf("one", 1, replicas)
+		d.Labels[objects.LabelGeneration] = generation
+		return d
+	}
+	late := of("2", 1)
+	late.Labels[objects.LabelEpoch] = "0"
+	for _, c := range []struct {
+		name       string
+		pod        types.UID // that was let run
+		deployment *appsv1.Deployment
+		secret     metav1.Status
+		goesOn     bool
+	}{
+		{"all is made", "", of("2", 1), secret, true},
+		{"its pod was let run", "pod", nil, none, true},
+		{"no Deployment is made", "", nil, secret, false},
+		{"the Deployment is an earlier start's", "", of("1", 1), secret, false},
+		{"the Deployment is of the same generation, of the leader before", "", late, secret, false},
+		{"the Deployment is a skeleton", "", of("2", 0), secret, false},
+		{"the Secret, made last, is not", "", of("2", 1), none, false},
+		{"a webhook hides whether the Secret is", "", of("2", 1), refused, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rec := record{Generation: 2, Start: &start{ID: "it", Generation: 2, Epoch: 1, Pod: c.pod}}
+			own := leader(t, server(t, func(string) {}, map[string]any{"PUT configmaps": *ownerOf(t, "one", rec), "DELETE secrets": c.secret}))
+			if c.deployment != nil {
+				if err := own.view.deployments.GetStore().Add(c.deployment); err != nil {
+					t.Fatal(err)
+				}
+			}
+			i := own.instance("one")
+			i.owner, i.rec = ownerOf(t, i.id, rec), rec
+			if err := own.takeOver(t.Context(), i); err != nil {
+				t.Fatal(err)
+			}
+			if i.rec.Epoch != own.epoch || i.rec.Start.runs() != c.goesOn {
+				t.Errorf("the record is %+v", i.rec)
+			}
+		})
+	}
+}
+
 // Informers tell of what was asked for after a while.
 func TestNothingIsAskedForAgainBeforeItIsHeardOf(t *testing.T) {
 	r := &requests{}
@@ -234,6 +283,45 @@ func TestNothingIsAskedForAgainBeforeItIsHeardOf(t *testing.T) {
 	}
 	if len(i.ending) != 1 {
 		t.Errorf("%d pods are remembered, one is there", len(i.ending))
+	}
+}
+
+// A start begun again has the generation of the one that was called off, and so
+// have the pods of that one.
+func TestWhichPodIsLetRun(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		epoch string // of who made it
+		ends  bool
+		runs  bool
+	}{
+		{"the start's own", "1", false, true},
+		{"one that was asked to end", "1", true, false},
+		{"one of another leader's start", "2", false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rec := record{Epoch: 1, Generation: 2, Start: &start{ID: "it", Generation: 2, Epoch: 1, At: time.Now()}}
+			r := &requests{}
+			own := leader(t, server(t, r.see, map[string]any{"PUT configmaps": *ownerOf(t, "one", rec), "PATCH pods": *podOf("one", "pod")}))
+			i := own.instance("one")
+			i.owner, i.rec = ownerOf(t, i.id, rec), rec
+			p := podOf("one", "pod")
+			p.Labels[objects.LabelGeneration], p.Labels[objects.LabelEpoch] = "2", c.epoch
+			p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: objects.Gate}}
+			if c.ends {
+				i.ends(p.UID)
+			}
+			if err := own.let(t.Context(), i, []*corev1.Pod{p}); err != nil {
+				t.Fatal(err)
+			}
+			want := []string{"PATCH pods", "PUT configmaps"}
+			if !c.runs {
+				want = nil
+			}
+			if got := r.take(); !slices.Equal(got, want) {
+				t.Errorf("asked for %q, want %q", got, want)
+			}
+		})
 	}
 }
 

@@ -158,6 +158,45 @@ func TestALeaderIsHeldUpBetweenRecordAndDeployment(t *testing.T) {
 	}
 }
 
+// A leader is cut off once the record and the Deployment of a wake are there, and its
+// Secret is not. The next one is asked for the same start.
+func TestALeaderDiesBeforeTheSecretOfAWake(t *testing.T) {
+	slipwaytest.NeedsCluster(t)
+	t.Parallel()
+	y, w := newYard(t), &wire{}
+	first := y.lead(t, w.over)
+	o := launchertest.Observe(t, first)
+	start(t, first, y.workload(id, 1, launchertest.Serves))
+	o.Ready(id, 1)
+	if err := first.Stop(t.Context(), id, 1, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	cut := make(chan struct{})
+	once := sync.OnceFunc(func() { close(cut) })
+	w.happens(func(r *http.Request) error {
+		if r.Method == http.MethodPost && resource(r) == "secrets" {
+			once()
+			return errCut
+		}
+		return nil
+	}, nil)
+	began := make(chan error, 1)
+	go func() { began <- first.Start(t.Context(), y.workload(id, 2, launchertest.Serves)) }()
+	<-cut
+	second := y.lead(t)
+	o = launchertest.Observe(t, second)
+	start(t, second, y.workload(id, 2, launchertest.Serves))
+	if f := o.Ready(id, 2); !answers(f.Endpoint) {
+		t.Errorf("nothing answers at %s", f.Endpoint)
+	}
+	if err := <-began; !errors.Is(err, launcher.ErrFenced) {
+		t.Errorf("the start that was cut off says %v", err)
+	}
+	if over := y.census.Overlaps(); len(over) > 0 {
+		t.Error(over)
+	}
+}
+
 // holdUp holds a leader up at the first write of a start that is such a one, by its
 // name and number, has another one lead and start the next generation, and lets
 // the first go on. It says which write that is; empty: there is none.
