@@ -32,7 +32,7 @@ else
 	SLIPWAY_E2E=all go test -count=1 -p 1 -timeout 20m ./test/...
 endif
 
-cluster: ## The tests on a real Kubernetes, which it brings up and takes down (needs root and Debian)
+cluster: ## The tests on a real Kubernetes, which it brings up, and takes down where they pass (needs root and Debian)
 	test/cluster/up
 	CGO_ENABLED=0 $(MAKE) image TAG=slipway.test/slipway:chart
 	CGO_ENABLED=0 SLIPWAY_E2E=all SLIPWAY_FAULTS=all SLIPWAY_BINARY=$(CURDIR)/slipway SLIPWAY_IMAGE=$(CURDIR)/dist/slipway.tar \

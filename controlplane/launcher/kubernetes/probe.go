@@ -57,7 +57,7 @@ func (t *term) probePod(ctx context.Context, i *instance, p *corev1.Pod, endpoin
 		}
 		if w.probe(ctx) == nil {
 			if holds, _ := t.holds(ctx, w); holds {
-				t.becomesReady(ctx, i, w)
+				t.becomesReady(i, w)
 				return
 			}
 		}
@@ -146,7 +146,7 @@ func (t *term) await(i *instance, w *prober) {
 				holds = t.insistsHolds(w)
 			}
 			if holds {
-				t.becomesReady(w.ctx, i, w)
+				t.becomesReady(i, w)
 				return
 			}
 			w.opened = false // it was another's port
@@ -185,7 +185,7 @@ func (t *term) await(i *instance, w *prober) {
 const noteAfter = 100 * time.Millisecond
 
 // becomesReady tells of it, and notes it for those who lead later.
-func (t *term) becomesReady(ctx context.Context, i *instance, w *prober) {
+func (t *term) becomesReady(i *instance, w *prober) {
 	t.tell(i, w, w.ready())
 	note := func() {
 		first := time.NewTimer(noteAfter)

@@ -336,7 +336,7 @@ func TestTheNoteThatItIsReadyComesAfterTheFact(t *testing.T) {
 			i.owner, i.rec = ownerOf(t, i.id, rec), rec
 			i.prober = &prober{start: *rec.Start, endpoint: "192.0.2.1:80"}
 			began := time.Now()
-			own.becomesReady(t.Context(), i, i.prober)
+			own.becomesReady(i, i.prober)
 			if i.fact.State != launcher.Ready {
 				t.Errorf("the fact is %+v", i.fact)
 			}
