@@ -155,7 +155,7 @@ func (p *KubernetesPlacement) validate(of string) error {
 		}
 	}
 	if c := p.RuntimeClass; c != "" && len(validation.IsDNS1123Subdomain(c)) > 0 {
-		add("runtime_class %q is not the name of anything in Kubernetes", c)
+		add("runtime_class %q is not a name in Kubernetes: it has lower-case letters, digits, '-' and '.', and begins and ends with a letter or digit", c)
 	}
 	if r := string(p.Resource); r != "" && (len(validation.IsQualifiedName(r)) > 0 || !strings.Contains(r, "/")) {
 		add("resource %q is not one of a device, such as nvidia.com/gpu", r)

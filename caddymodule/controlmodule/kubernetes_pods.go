@@ -189,9 +189,14 @@ func (k *KubernetesPods) validate(namespace string) error {
 	if !slices.Contains(accessModes, k.AccessMode) {
 		add("access_mode %s is none of ReadWriteOnce, ReadWriteOncePod and ReadWriteMany", k.AccessMode)
 	}
-	for _, name := range append(slices.Clone(k.PullSecrets), k.ServiceAccount, k.StorageClass) {
-		if name != "" && len(validation.IsDNS1123Subdomain(name)) > 0 {
-			add("%q is not the name of anything in Kubernetes", name)
+	type named struct{ setting, name string }
+	names := []named{{"service_account", k.ServiceAccount}, {"storage_class", k.StorageClass}}
+	for _, secret := range k.PullSecrets {
+		names = append(names, named{"pull_secret", secret})
+	}
+	for _, n := range names {
+		if n.name != "" && len(validation.IsDNS1123Subdomain(n.name)) > 0 {
+			add("%s %q is not a name in Kubernetes: it has lower-case letters, digits, '-' and '.', and begins and ends with a letter or digit", n.setting, n.name)
 		}
 	}
 	if k.Pods != nil {

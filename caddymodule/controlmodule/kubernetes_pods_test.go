@@ -149,7 +149,9 @@ func TestPodSettingsThatCannotBe(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"service_account":                                "wrong argument count",
-		"service_account A_B":                            `"A_B" is not the name`,
+		"service_account A_B":                            `service_account "A_B" is not a name`,
+		"storage_class A_B":                              `storage_class "A_B" is not a name`,
+		"pull_secret a B":                                `pull_secret "B" is not a name`,
 		"pull_secret":                                    "wrong argument count",
 		"user nobody":                                    `"nobody" is not the number of a user`,
 		"user 0":                                         "root is not allowed",

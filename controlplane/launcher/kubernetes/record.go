@@ -91,12 +91,13 @@ func (r *record) last() types.UID {
 	return r.Runs[0].Pod
 }
 
+// readRecord reads the record of an owner. One that has none has an empty one.
 func readRecord(owner *corev1.ConfigMap) (r record, err error) {
 	if owner == nil || owner.Data[recordKey] == "" {
 		return r, nil
 	}
 	if err := json.Unmarshal([]byte(owner.Data[recordKey]), &r); err != nil {
-		return r, fmt.Errorf("read the record in ConfigMap %s: %w", owner.Name, err)
+		return record{}, fmt.Errorf("read the record in ConfigMap %s: %w", owner.Name, err)
 	}
 	return r, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -107,7 +108,10 @@ func (t *term) load(ctx context.Context, i *instance) error {
 func (t *term) know(i *instance, owner *corev1.ConfigMap) error {
 	rec, err := readRecord(owner)
 	if err != nil {
-		return err
+		// One instance's must not keep the others from being led. A pod that was let
+		// run tells of itself by having no gate, so that none runs beside it.
+		t.cfg.Log.Error("a record that somebody has changed is taken for an empty one, and written anew: what runs of the instance ends, and is started again if it is to run",
+			zap.String("instance", i.id), zap.Error(err))
 	}
 	if rec.Epoch > t.epoch {
 		return t.depose()

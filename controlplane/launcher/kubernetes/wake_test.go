@@ -354,3 +354,28 @@ func TestTheNoteThatItIsReadyComesAfterTheFact(t *testing.T) {
 		})
 	}
 }
+
+// A record that somebody has broken is as one that somebody has emptied: neither
+// that instance nor the others wait for whoever mends it.
+func TestABrokenRecordIsWrittenAnew(t *testing.T) {
+	for name, text := range map[string]string{
+		"emptied": "", "no JSON": "garbage{", "an epoch that is no number": `{"epoch":"one"}`, "a start that is none, and a later epoch": `{"epoch":7,"start":[]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := &requests{}
+			own := leader(t, server(t, asked.see, map[string]any{"PUT configmaps": ownerOf(t, "one", record{Epoch: 1})}))
+			broken := ownerOf(t, "one", record{})
+			broken.Labels, broken.Data[recordKey] = map[string]string{objects.LabelInstance: "one"}, text
+			if err := own.view.owners.GetStore().Add(broken); err != nil {
+				t.Fatal(err)
+			}
+			i := newInstance("one")
+			if err := own.takeOver(t.Context(), i); err != nil {
+				t.Fatal(err)
+			}
+			if all := asked.take(); !slices.Equal(all, []string{"PUT configmaps"}) || i.rec.Epoch != 1 || i.rec.Start != nil {
+				t.Errorf("it asked for %v, and the record is %+v", all, i.rec)
+			}
+		})
+	}
+}

@@ -173,6 +173,8 @@ func unrunnable(message string) *controlplane.Reason {
 		return reason(controlplane.ImageInvalid, "the image's working directory cannot be entered by the user that the app runs as; check WORKDIR and its rights")
 	case has(message, "container init was oom-killed", "oom-kill"):
 		return reason(controlplane.OOM, "the app's memory limit is too low for it to start at all; raise Runtime.MemoryLimit in app.toml")
+	case has(message, "cannot start a stopped process"): // the kernel has killed what was to become it
+		return reason(controlplane.OOM, "the app's memory limit is most likely too low for it to start at all; raise Runtime.MemoryLimit in app.toml")
 	}
 	return nil
 }

@@ -77,9 +77,9 @@ func evicted(message string) *controlplane.Reason {
 	}
 	switch {
 	case has(message, "ephemeral local storage", "local ephemeral storage limit"):
-		return reason(controlplane.Crashed, "the app wrote more to its temporary disk than its limit%s; write less, or keep it in its volume (App.VolumeMount)", limit)
+		return reason(controlplane.Crashed, "the app wrote more to its temporary disk than its limit%s; write less, or keep it in its volume (Runtime.VolumeMount)", limit)
 	case has(message, "usage of emptydir volume"):
-		return reason(controlplane.Crashed, "the app wrote more to one of its temporary folders, or to its shared memory, than the limit%s; write less, or keep it in its volume (App.VolumeMount)", limit)
+		return reason(controlplane.Crashed, "the app wrote more to one of its temporary folders, or to its shared memory, than the limit%s; write less, or keep it in its volume (Runtime.VolumeMount)", limit)
 	}
 	what := "resources"
 	switch resource := between(message, "low on resource: ", "."); resource {

@@ -107,6 +107,8 @@ func TestTold(t *testing.T) {
 		{"shared memory", told{app: terminated("OOMKilled", 137, ""), limit: true, shm: true}, want{stage: starting, ended: true, code: controlplane.OOM, says: []string{"shared memory count"}}},
 		{"too little memory to start", told{app: terminated("StartError", 128, "failed to create containerd task: OCI runtime create failed: container init was OOM-killed (memory limit too low?)")},
 			want{stage: starting, ended: true, code: controlplane.OOM, says: []string{"too low"}}},
+		{"too little memory to begin", told{app: terminated("StartError", 128, "failed to start containerd task: cannot start a stopped process: unknown")},
+			want{stage: starting, ended: true, code: controlplane.OOM, says: []string{"most likely too low", "Runtime.MemoryLimit"}}},
 		{"words of another kind", told{app: terminated("Error", 1, `{"code":"quota","text":"pay"}`)}, want{stage: starting, ended: true, code: controlplane.Crashed, says: []string{"exit code 1"}}},
 
 		{"an older Kubernetes tells of a pull by event alone", told{app: waiting("ImagePullBackOff", `Back-off pulling image "r.test/policy/not-found:1"`),
@@ -143,7 +145,7 @@ func TestTold(t *testing.T) {
 		{"a node short of memory", told{status: failed("Evicted", "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. Container app was using 80Mi, request is 0, has larger consumption of memory. "), app: terminated("Error", 137, "")},
 			want{stage: starting, ended: true, code: controlplane.NoCapacity, says: []string{"ran out of memory"}}},
 		{"a node short of disk", told{status: failed("Evicted", "The node was low on resource: ephemeral-storage. ")}, want{stage: starting, ended: true, code: controlplane.NoCapacity, says: []string{"ran out of disk"}}},
-		{"a container's own disk", told{status: failed("Evicted", `Container app exceeded its local ephemeral storage limit "10Mi". `)}, want{stage: starting, ended: true, code: controlplane.Crashed, says: []string{"10Mi"}}},
+		{"a container's own disk", told{status: failed("Evicted", `Container app exceeded its local ephemeral storage limit "10Mi". `)}, want{stage: starting, ended: true, code: controlplane.Crashed, says: []string{"10Mi", "Runtime.VolumeMount"}}},
 		{"a node that shut down", told{status: failed("Terminated", "Pod was terminated in response to imminent node shutdown."), app: terminated("Error", 143, "")}, want{stage: starting, ended: true, code: controlplane.NoCapacity, says: []string{"shut down"}}},
 		{"a pod that ended without a word", told{status: failed("", "")}, want{stage: starting, ended: true, code: controlplane.Crashed, says: []string{"does not say why"}}},
 		{"deleted while it ends", told{deleted: true, app: terminated("Error", 143, "")}, want{stage: starting, ended: true, code: controlplane.Crashed, says: []string{"somebody deleted"}}},
