@@ -10,7 +10,9 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	appsv1 "k8s.io/client-go/kubernetes/typed/apps/v1"
 	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -18,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
+	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/lead"
 )
 
@@ -103,6 +106,18 @@ func insist(ctx context.Context, call func(context.Context) error) error {
 		}
 		return err
 	})
+}
+
+// patcher is a client of one kind of objects.
+type patcher[T any] interface {
+	Patch(ctx context.Context, name string, kind types.PatchType, body []byte, o metav1.PatchOptions, sub ...string) (T, error)
+}
+
+// apply applies an object by Slipway's own field manager, which takes over what
+// others have written.
+func apply[T any](ctx context.Context, to patcher[T], name string, body []byte) (T, error) {
+	force := true
+	return to.Patch(ctx, name, types.ApplyPatchType, body, metav1.PatchOptions{FieldManager: objects.Manager, Force: &force})
 }
 
 // faultError is a fault of the API server that did not pass.

@@ -63,9 +63,8 @@ func (t *term) raiseService(ctx context.Context, i *instance, set *objects.Set) 
 	if err != nil || same {
 		return err
 	}
-	force := true
 	return refused("apply service", insist(ctx, func(ctx context.Context) error {
-		_, err := t.api.core.Services(t.api.namespace).Patch(ctx, set.Service.Name, types.ApplyPatchType, body, metav1.PatchOptions{FieldManager: objects.Manager, Force: &force})
+		_, err := apply(ctx, t.api.core.Services(t.api.namespace), set.Service.Name, body)
 		return err
 	}))
 }

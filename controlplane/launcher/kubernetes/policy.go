@@ -51,9 +51,8 @@ func (t *term) applyPolicy(ctx context.Context) (state policyState, err error) {
 	if err != nil {
 		return state, err
 	}
-	force := true
 	err = insist(ctx, func(ctx context.Context) error {
-		made, err := policies.Patch(ctx, policy.Name, types.ApplyPatchType, body, metav1.PatchOptions{FieldManager: objects.Manager, Force: &force})
+		made, err := apply(ctx, policies, policy.Name, body)
 		if err == nil {
 			state = stateOf(made)
 		}

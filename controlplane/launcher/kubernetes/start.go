@@ -138,7 +138,7 @@ func (t *term) apply(ctx context.Context, i *instance, d *appsv1.Deployment) err
 			if err != nil {
 				return err
 			}
-			made, err := t.patchDeployment(ctx, d.Name, body)
+			made, err := apply(ctx, t.api.deployments(), d.Name, body)
 			if err == nil {
 				i.wrote(made)
 			}

@@ -6,7 +6,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
@@ -53,7 +52,7 @@ func (t *term) wake(ctx context.Context, i *instance, set *objects.Set, generati
 	go func() {
 		defer close(w.done)
 		w.err = insist(ctx, func(ctx context.Context) (err error) {
-			w.made, err = t.patchDeployment(ctx, known.Name, body)
+			w.made, err = apply(ctx, t.api.deployments(), known.Name, body)
 			return err
 		})
 	}()
@@ -93,11 +92,6 @@ func applied(d, known *appsv1.Deployment) ([]byte, error) {
 	d = d.DeepCopy()
 	d.ResourceVersion, d.UID = known.ResourceVersion, known.UID
 	return json.Marshal(d)
-}
-
-func (t *term) patchDeployment(ctx context.Context, name string, body []byte) (*appsv1.Deployment, error) {
-	yes := true
-	return t.api.deployments().Patch(ctx, name, types.ApplyPatchType, body, metav1.PatchOptions{FieldManager: objects.Manager, Force: &yes})
 }
 
 // deployment is the Deployment of an instance, whose turn the caller has: as
