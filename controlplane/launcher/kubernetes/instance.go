@@ -41,7 +41,9 @@ type instance struct {
 	kept   map[types.UID]*keeping // the logs that are being read
 	read   types.UID              // the pod whose log was begun to be read last, in this term
 	ending map[types.UID]bool     // pods that were asked to end, while informers have them
-	heard  heard                  // of the step of its pod that brings or installs it
+	// lingers is until when a pod that is no more may still run.
+	lingers time.Time
+	heard   heard // of the step of its pod that brings or installs it
 }
 
 func newInstance(id string) *instance {
@@ -115,6 +117,13 @@ func (i *instance) forgetEnded(there []*corev1.Pod) {
 	maps.DeleteFunc(i.ending, func(uid types.UID, _ bool) bool {
 		return !slices.ContainsFunc(there, func(p *corev1.Pod) bool { return p.UID == uid })
 	})
+}
+
+// mayLinger reports whether a pod may still run that is no more.
+func (i *instance) mayLinger() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return time.Now().Before(i.lingers)
 }
 
 // wakeAt has the instance be looked at again at a time.

@@ -334,3 +334,24 @@ func TestObjectsAreTrimmed(t *testing.T) {
 		t.Error("what is looked at is lost")
 	}
 }
+
+func TestHowLongAPodMayRunThatIsNoMore(t *testing.T) {
+	now := time.Now()
+	grace := int64(7)
+	for _, test := range []struct {
+		name string
+		pod  corev1.Pod
+		want time.Duration // 0: not at all
+	}{
+		{"it was never let run", corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodPending}}, 0},
+		{"it ended in order", corev1.Pod{Spec: corev1.PodSpec{NodeName: "a"}, Status: corev1.PodStatus{Phase: corev1.PodFailed}}, 0},
+		{"it was done", corev1.Pod{Spec: corev1.PodSpec{NodeName: "a"}, Status: corev1.PodStatus{Phase: corev1.PodSucceeded}}, 0},
+		{"it ran", corev1.Pod{Spec: corev1.PodSpec{NodeName: "a", TerminationGracePeriodSeconds: &grace}, Status: corev1.PodStatus{Phase: corev1.PodRunning}}, 7*time.Second + endSlack},
+		{"its node had it", corev1.Pod{Spec: corev1.PodSpec{NodeName: "a"}, Status: corev1.PodStatus{Phase: corev1.PodPending}}, 30*time.Second + endSlack},
+	} {
+		until := lingers(&test.pod, now)
+		if test.want == 0 && !until.IsZero() || test.want > 0 && !until.Equal(now.Add(test.want)) {
+			t.Errorf("%s: until %v after it was deleted, want %v", test.name, until.Sub(now), test.want)
+		}
+	}
+}

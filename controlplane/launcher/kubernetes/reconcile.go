@@ -134,7 +134,7 @@ func (t *term) isWhole(ctx context.Context, i *instance, s *start) bool {
 func (t *term) windUp(ctx context.Context, i *instance) error {
 	t.unprobe(i)
 	settled, undone := t.scaleDown(ctx, i)
-	runs := false
+	runs := i.mayLinger()
 	var left []*corev1.Pod
 	pods := t.view.podsOf(i.id)
 	i.forgetEnded(pods)
@@ -176,10 +176,17 @@ func (t *term) let(ctx context.Context, i *instance, pods []*corev1.Pod) error {
 		}
 	}
 	v := diagnose.Start(diagnose.Objects{Deployment: t.view.deployment(i.id)})
-	if waits {
+	switch {
+	case waits:
 		v = diagnose.Verdict{
 			Stage: controlplane.StageQueued, Text: "it waits for the end of what ran before",
 			Reason: reason(controlplane.NoCapacity, "what ran before is on a node that does not answer; it can be started once the cluster has given that node up, or the pod is deleted by force"),
+		}
+	case i.mayLinger():
+		waits = true
+		v = diagnose.Verdict{
+			Stage: controlplane.StageQueued, Text: "it waits until what ran before has ended for sure: somebody deleted it by force",
+			Reason: reason(controlplane.NoCapacity, "somebody deleted by force what ran before, which may run on for stop_grace; the app can be started once that is over"),
 		}
 	}
 	if next == nil || waits {

@@ -46,7 +46,9 @@ func (t *term) stop(ctx context.Context, id string, generation int64, grace time
 		return err
 	}
 	t.changed(id)
-	err = t.awaitEnd(ctx, i, func() bool { return t.quiet(id, generation, settled) && i.toldEnd(started) && !i.isKeeping() })
+	err = t.awaitEnd(ctx, i, func() bool {
+		return t.quiet(id, generation, settled) && !i.mayLinger() && i.toldEnd(started) && !i.isKeeping()
+	})
 	if err == nil && started != nil { // by an earlier stop that was cut short, perhaps
 		t.dropSecret(ctx, i, started.Generation)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 
@@ -41,7 +42,7 @@ func newTerm(l *Launcher, epoch int64) (*term, error) {
 		t.queue.ShutDown()
 	})
 	var err error
-	t.view, err = newView(t.api, t.changed, t.gone, func(epoch int64) {
+	t.view, err = newView(t.api, t.changed, t.gone, t.left, func(epoch int64) {
 		if epoch > t.epoch {
 			t.Depose()
 		}
@@ -222,6 +223,22 @@ func (t *term) gone(id string, uid types.UID) {
 	i.gone = uid
 	i.mu.Unlock()
 	i.pulse()
+}
+
+// left notes a pod that is no more, if it may still run, and has its instance be
+// looked at once it does not.
+func (t *term) left(p *corev1.Pod) {
+	until := lingers(p, time.Now())
+	if until.IsZero() {
+		return
+	}
+	i := t.instance(instanceOf(p))
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if until.After(i.lingers) {
+		i.lingers = until
+	}
+	t.queue.AddAfter(i.id, time.Until(until))
 }
 
 func (t *term) work() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -36,8 +37,9 @@ const (
 )
 
 // newView makes the informers. changed is told the instance of whatever changes,
-// on gone an owner that is no more, led the epoch of who leads.
-func newView(a *api, changed func(instanceID string), gone func(instanceID string, uid types.UID), led func(epoch int64)) (*view, error) {
+// gone an owner that is no more, left a pod that is no more, led the epoch of who
+// leads.
+func newView(a *api, changed func(instanceID string), gone func(instanceID string, uid types.UID), left func(*corev1.Pod), led func(epoch int64)) (*view, error) {
 	managed := labels.SelectorFromSet(labels.Set{objects.LabelManagedBy: objects.Manager})
 	core, apps := a.core.RESTClient(), a.apps.RESTClient()
 	v := &view{
@@ -64,8 +66,11 @@ func newView(a *api, changed func(instanceID string), gone func(instanceID strin
 		if id == "" {
 			return
 		}
-		if c, ok := o.(*corev1.ConfigMap); ok {
-			gone(id, c.UID)
+		switch o := o.(type) {
+		case *corev1.ConfigMap:
+			gone(id, o.UID)
+		case *corev1.Pod:
+			left(o)
 		}
 		changed(id)
 	}
@@ -268,4 +273,22 @@ func gated(p *corev1.Pod) bool {
 // dead reports whether nothing of a pod runs or will run any more.
 func dead(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+}
+
+// endSlack is how much longer than its grace a pod may run that its node has to
+// learn of the deletion of: the node's watch, and the kill.
+const endSlack = 5 * time.Second
+
+// lingers is until when a pod that is no more in the cluster, as it was last, may
+// still run: one that was deleted by force (a grace of 0) is forgotten before its
+// node has ended it. Zero: it has ended, as those that end in order say last.
+func lingers(p *corev1.Pod, now time.Time) (until time.Time) {
+	if p.Spec.NodeName == "" || dead(p) {
+		return until
+	}
+	grace := time.Duration(corev1.DefaultTerminationGracePeriodSeconds) * time.Second
+	if s := p.Spec.TerminationGracePeriodSeconds; s != nil {
+		grace = time.Duration(*s) * time.Second
+	}
+	return now.Add(grace + endSlack)
 }

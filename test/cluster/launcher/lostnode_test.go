@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,21 +30,39 @@ func typedStart(err error) (*launcher.StartError, bool) {
 // TestAPodIsNoMoreAtOnce ends ready pods in ways that leave nothing to ask, or
 // from within, and starts the instance again.
 func TestAPodIsNoMoreAtOnce(t *testing.T) {
+	const (
+		grace  = 4 * time.Second
+		before = "somebody deleted it by force" // where the next start waits
+	)
 	tests := []struct {
-		name string
-		end  func(*testing.T, *yard, *corev1.Pod, launcher.Fact)
-		code controlplane.ReasonCode
-		says string
+		name  string
+		runs  launchertest.Behaviour
+		end   func(*testing.T, *yard, *corev1.Pod, launcher.Fact)
+		code  controlplane.ReasonCode
+		says  string
+		waits bool // for what may run on
 	}{
-		{"deleted by force", func(t *testing.T, y *yard, p *corev1.Pod, _ launcher.Fact) {
+		{"deleted by force", launchertest.Stubborn, func(t *testing.T, y *yard, p *corev1.Pod, _ launcher.Fact) {
 			now := int64(0)
 			if err := y.core.Pods(y.space).Delete(t.Context(), p.Name, metav1.DeleteOptions{GracePeriodSeconds: &now}); err != nil {
 				t.Fatal(err)
 			}
-		}, controlplane.Crashed, "somebody deleted"},
-		{"crashed", func(t *testing.T, _ *yard, _ *corev1.Pod, f launcher.Fact) {
+		}, controlplane.Crashed, "somebody deleted", true},
+		{"deleted by force while it ends", launchertest.Stubborn, func(t *testing.T, y *yard, p *corev1.Pod, _ launcher.Fact) {
+			for _, grace := range []*int64{nil, new(int64)} {
+				if err := y.core.Pods(y.space).Delete(t.Context(), p.Name, metav1.DeleteOptions{GracePeriodSeconds: grace}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}, controlplane.Crashed, "somebody deleted", true},
+		{"deleted", launchertest.Stubborn, func(t *testing.T, y *yard, p *corev1.Pod, _ launcher.Fact) {
+			if err := y.core.Pods(y.space).Delete(t.Context(), p.Name, metav1.DeleteOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}, controlplane.Crashed, "somebody deleted", false},
+		{"crashed", launchertest.Serves, func(t *testing.T, _ *yard, _ *corev1.Pod, f launcher.Fact) {
 			exit(f.Endpoint, 9)
-		}, controlplane.Crashed, "exit code 9"},
+		}, controlplane.Crashed, "exit code 9", false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -52,13 +72,24 @@ func TestAPodIsNoMoreAtOnce(t *testing.T) {
 			l := y.lead(t, func(cfg *kubernetes.Config) { cfg.DataDir = t.TempDir() })
 			w := watch(t, l)
 			for generation := int64(1); generation <= 2; generation++ {
-				work := y.workload(id, generation, launchertest.Serves)
-				work.StopGrace = 2 * time.Second
+				work := y.workload(id, generation, test.runs)
+				work.StopGrace = grace
 				if err := l.Start(t.Context(), work); err != nil {
 					t.Fatal(err)
 				}
 				f, _ := w.until(t, generation, time.Minute, ready)
 				if generation == 2 {
+					waited := slices.ContainsFunc(w.all(), func(f launcher.Fact) bool { return f.Generation == 2 && strings.Contains(f.Text, before) })
+					if waited != test.waits {
+						t.Errorf("the next start waited for a pod deleted by force: %t", waited)
+					}
+					test.end(t, y, y.pod(t, id), f)
+					if err := l.Stop(t.Context(), id, generation, grace); err != nil {
+						t.Error(err)
+					}
+					if answers(f.Endpoint) {
+						t.Error("it is stopped, and answers")
+					}
 					break
 				}
 				test.end(t, y, y.pod(t, id), f)
