@@ -2,7 +2,6 @@ package controlmodule
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -60,14 +59,9 @@ func (c *candidate) follow(leader string) {
 func (c *candidate) lead(ctx context.Context, l controlplane.Leadership) error {
 	c.followed = ""
 	defer c.settled.open()
-	if err := c.takePlaces(ctx, l.Store); err != nil {
-		return err
-	}
 	defer c.resign()
-	for name, launcher := range c.launchers {
-		if err := launcher.Lead(ctx, l.Epoch); err != nil {
-			return fmt.Errorf("take over from the last leader: launcher %s: %w", name, err)
-		}
+	if err := c.takeOver(ctx, l); err != nil {
+		return err
 	}
 	c.log.Info("this control plane leads", zap.Int64("epoch", l.Epoch))
 	manager := lifecycle.New(lifecycle.Config{

@@ -3,6 +3,7 @@ package controlmodule
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -71,6 +72,51 @@ func TestWhoCannotLeadLeavesItToOthers(t *testing.T) {
 	}
 	if got := whole.leader(t); got != "whole" {
 		t.Errorf("%s leads", got)
+	}
+}
+
+// Who waits for a start is told while nobody can begin it.
+func TestThatNobodyActsIsTold(t *testing.T) {
+	for name, hinder := range map[string]func(*house){
+		"the launcher fails": func(h *house) { h.yard.fails = errors.New("its rights are gone") },
+		"the launcher hangs": func(h *house) { h.yard.hangs = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, "one", "here")
+			hinder(h)
+			said := func(status controlplane.Status, p controlplane.Progress) func() string {
+				in := instance(t, h.Store, "yard")
+				update(t, h.Store, func(tx controlplane.Tx) error {
+					in, err := tx.Instance(in.ID)
+					if err != nil {
+						return err
+					}
+					in.Status, p.Generation = status, in.Generation
+					tx.PutProgress(in.ID, &p)
+					return tx.Put(in)
+				})
+				return func() (text string) {
+					update(t, h.Store, func(tx controlplane.Tx) error {
+						p, err := tx.Progress(in.ID)
+						text = p.Text
+						return err
+					})
+					return text
+				}
+			}
+			starts := said(controlplane.Resuming, controlplane.Progress{Stage: controlplane.StageQueued})
+			speaks := said(controlplane.Pending, controlplane.Progress{Stage: controlplane.StageQueued, Text: "loading", Said: time.Now()})
+			sleeps := said(controlplane.Suspended, controlplane.Progress{})
+			h.run(t)
+			eventually(t, "it is told", func() bool { return starts() == nobodyActs })
+			if got := speaks(); got != "loading" {
+				t.Errorf("in place of the app's own words: %q", got)
+			}
+			if got := sleeps(); got != "" {
+				t.Errorf("of one that sleeps is told %q", got)
+			}
+		})
 	}
 }
 

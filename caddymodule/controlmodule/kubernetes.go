@@ -73,8 +73,12 @@ func (k *Kubernetes) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
+	given := settings{}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		var err error
+		err := given.once(d, "pull_secret", "gpu", "runtime", "profile")
+		if err != nil {
+			return err
+		}
 		switch name := d.Val(); name {
 		case "namespace":
 			err = word(d, &k.Namespace)

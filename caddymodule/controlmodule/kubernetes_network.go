@@ -63,9 +63,6 @@ type KubernetesReach struct {
 //		deny NETWORK …
 //	}
 func (k *KubernetesPods) network(d *caddyfile.Dispenser) error {
-	if k.Network != nil {
-		return d.Err("network is given twice")
-	}
 	n := &KubernetesNetwork{}
 	k.Network = n
 	if d.NextArg() {

@@ -41,7 +41,11 @@ type KubernetesPlacement struct {
 //		resource NAME
 //	}
 func readPlacement(d *caddyfile.Dispenser, of string) (p KubernetesPlacement, err error) {
+	given := settings{}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := given.once(d, "node_selector", "toleration"); err != nil {
+			return p, err
+		}
 		switch d.Val() {
 		case "node_selector":
 			var label, value string

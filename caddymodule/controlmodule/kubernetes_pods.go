@@ -107,9 +107,6 @@ func (k *KubernetesPods) setting(d *caddyfile.Dispenser) (known bool, err error)
 	case "scratch":
 		return true, size(d, &k.Scratch)
 	case "pods":
-		if k.Pods != nil {
-			return true, d.Err("pods is given twice")
-		}
 		if d.NextArg() {
 			return true, d.ArgErr()
 		}

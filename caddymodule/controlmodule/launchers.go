@@ -102,7 +102,11 @@ func (p *Process) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
+	given := settings{}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := given.once(d, "hide"); err != nil {
+			return err
+		}
 		switch d.Val() {
 		case "data":
 			if !d.Args(&p.Data) || d.NextArg() {

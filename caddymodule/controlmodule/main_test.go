@@ -34,6 +34,7 @@ type yard struct {
 	place string
 	lost  error // of Place
 	fails error // of Lead
+	hangs bool  // so does Lead
 
 	mu      sync.Mutex
 	hub     *facts.Hub // nil: it does not lead
@@ -44,7 +45,11 @@ type yard struct {
 
 func (y *yard) Place(context.Context) (string, error) { return y.place, y.lost }
 
-func (y *yard) Lead(_ context.Context, epoch int64) error {
+func (y *yard) Lead(ctx context.Context, epoch int64) error {
+	if y.hangs {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	y.epochs = append(y.epochs, epoch)

@@ -102,19 +102,28 @@ func (c *candidate) checkPlaces(ctx context.Context, store controlplane.Store, t
 }
 
 // hasInstances reports whether the records have an instance of a launcher.
-func (c *candidate) hasInstances(ctx context.Context, launcher string) (bool, error) {
+func (c *candidate) hasInstances(ctx context.Context, launcher string) (has bool, err error) {
+	err = c.eachInstance(ctx, func(in *controlplane.Instance) (bool, error) {
+		has = in.Launcher == launcher
+		return !has, nil
+	})
+	return has, err
+}
+
+// eachInstance calls look with all instances, until it returns false or fails.
+func (c *candidate) eachInstance(ctx context.Context, look func(*controlplane.Instance) (bool, error)) error {
 	for page := (controlplane.Page{Limit: 1000}); ; {
 		list, err := c.Store.Instances(ctx, page)
 		if err != nil {
-			return false, err
+			return err
 		}
 		for _, in := range list.Items {
-			if in.Launcher == launcher {
-				return true, nil
+			if more, err := look(in); err != nil || !more {
+				return err
 			}
 		}
 		if list.NextAfter == "" {
-			return false, nil
+			return nil
 		}
 		page.After, page.Revision = list.NextAfter, list.Revision
 	}

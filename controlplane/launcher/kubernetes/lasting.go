@@ -19,12 +19,12 @@ import (
 // or a later Slipway wants otherwise is changed by the next start, as far as the
 // cluster changes it.
 
-// annotationService is where the Deployment says which Service was applied before
-// it, so that a start need not ask.
+// annotationService is where the Service says what it was applied from, so that a
+// start need not ask.
 const annotationService = "slipway/service"
 
 // lasts reports whether the Service and the volumes are as the start wants them,
-// as far as it is known here. The Deployment is told which Service it has.
+// as far as it is known here.
 func (t *term) lasts(i *instance, set *objects.Set) (bool, error) {
 	_, same, err := t.service(i, set)
 	if err != nil || !same {
@@ -40,8 +40,8 @@ func (t *term) lasts(i *instance, set *objects.Set) (bool, error) {
 	return true, nil
 }
 
-// service is how the Service is applied, and whether that one was applied last.
-// The Deployment is told of it.
+// service is how the Service is applied, and whether the one that is there was
+// applied so.
 func (t *term) service(i *instance, set *objects.Set) (body []byte, same bool, err error) {
 	body, err = json.Marshal(set.Service)
 	if err != nil {
@@ -49,11 +49,12 @@ func (t *term) service(i *instance, set *objects.Set) (body []byte, same bool, e
 	}
 	sum := sha256.Sum256(body)
 	digest := hex.EncodeToString(sum[:8])
-	if set.Deployment.Annotations == nil {
-		set.Deployment.Annotations = map[string]string{}
+	told := set.Service.DeepCopy()
+	metav1.SetMetaDataAnnotation(&told.ObjectMeta, annotationService, digest)
+	if body, err = json.Marshal(told); err != nil {
+		return nil, false, fmt.Errorf("apply service: %w", err)
 	}
-	set.Deployment.Annotations[annotationService] = digest
-	known := t.deployment(i)
+	known := t.view.service(i.id)
 	return body, known != nil && known.Annotations[annotationService] == digest, nil
 }
 

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -54,12 +55,11 @@ func TestVolumesGrow(t *testing.T) {
 			i.owner = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: objects.Name("one"), UID: "owner"}}
 			i.rec = record{Epoch: 1, Generation: 1, Start: &start{ID: "start", Generation: 1, Warnings: []string{"before"}}}
 			set := &objects.Set{Service: &corev1.Service{}, Deployment: &appsv1.Deployment{}, Claims: []*corev1.PersistentVolumeClaim{claim(c.wants)}}
-			if _, _, err := own.service(i, set); err != nil {
+			body, _, err := own.service(i, set)
+			if err != nil {
 				t.Fatal(err)
 			}
-			known := deploymentOf("one", 1, 0)
-			known.Annotations = set.Deployment.Annotations
-			if err := own.view.deployments.GetStore().Add(known); err != nil {
+			if err := own.view.services.GetStore().Add(seenService(t, body)); err != nil {
 				t.Fatal(err)
 			}
 			if lasts, err := own.lasts(i, set); err != nil || lasts != (len(c.asked) == 0) {
@@ -79,7 +79,22 @@ func TestVolumesGrow(t *testing.T) {
 	}
 }
 
-// A start asks for the Service only where the one before applied another.
+// seenService is what informers tell of a Service that was applied so.
+func seenService(t *testing.T, body []byte) *corev1.Service {
+	t.Helper()
+	s := new(corev1.Service)
+	if err := json.Unmarshal(body, s); err != nil {
+		t.Fatal(err)
+	}
+	s.Labels = map[string]string{objects.LabelInstance: "one"}
+	if _, err := trim(s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// A start asks for the Service only where the one before applied another, or
+// where somebody deleted it.
 func TestTheServiceIsAppliedWhereItChanges(t *testing.T) {
 	n := 0
 	own := leader(t, server(t, func(string) { n++ }, map[string]any{"PATCH services": corev1.Service{TypeMeta: meta("v1", "Service")}}))
@@ -87,23 +102,26 @@ func TestTheServiceIsAppliedWhereItChanges(t *testing.T) {
 	for _, step := range []struct {
 		name string
 		port int32
+		gone bool
 		want int
-	}{{"the first start", 80, 1}, {"the next one", 80, 1}, {"another Slipway's", 81, 2}} {
-		set := &objects.Set{Service: &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "i-one"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: step.port}}}}, Deployment: &appsv1.Deployment{}}
+	}{{"the first start", 80, false, 1}, {"the next one", 80, false, 1}, {"it was deleted", 80, true, 2}, {"another Slipway's", 81, false, 3}} {
+		set := &objects.Set{Service: &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "i-one"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: step.port}}}}}
+		if step.gone {
+			if err := own.view.services.GetStore().Replace(nil, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		body, _, err := own.service(i, set)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := own.raiseService(t.Context(), i, set); err != nil {
 			t.Fatal(err)
 		}
 		if n != step.want {
 			t.Errorf("%s: %d requests so far, want %d", step.name, n, step.want)
 		}
-		set.Deployment.ObjectMeta = metav1.ObjectMeta{
-			Name: "i-one", Namespace: "apps", Labels: map[string]string{objects.LabelInstance: "one"}, Annotations: set.Deployment.Annotations,
-		}
-		seen, err := trim(set.Deployment)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := own.view.deployments.GetStore().Add(seen); err != nil {
+		if err := own.view.services.GetStore().Add(seenService(t, body)); err != nil {
 			t.Fatal(err)
 		}
 	}

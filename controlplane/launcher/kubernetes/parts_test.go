@@ -321,7 +321,8 @@ func TestObjectsAreTrimmed(t *testing.T) {
 	}}
 	deployment := &appsv1.Deployment{ObjectMeta: meta, Spec: appsv1.DeploymentSpec{Template: corev1.PodTemplateSpec{Spec: pod.Spec}}}
 	event := &corev1.Event{ObjectMeta: meta, Message: large}
-	for _, o := range []any{pod, deployment, event} {
+	service := &corev1.Service{ObjectMeta: meta, Spec: corev1.ServiceSpec{ExternalName: large}}
+	for _, o := range []any{pod, deployment, service, event} {
 		trimmed, err := trim(o)
 		if err != nil {
 			t.Fatal(err)

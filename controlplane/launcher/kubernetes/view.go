@@ -25,6 +25,7 @@ import (
 type view struct {
 	owners      cache.SharedIndexInformer // and the ConfigMap of the leader
 	deployments cache.SharedIndexInformer
+	services    cache.SharedIndexInformer
 	pods        cache.SharedIndexInformer
 	claims      cache.SharedIndexInformer
 	events      cache.SharedIndexInformer
@@ -45,6 +46,7 @@ func newView(a *api, changed func(instanceID string), gone func(instanceID strin
 	v := &view{
 		owners:      informer(core, a.namespace, "configmaps", &corev1.ConfigMap{}, managed),
 		deployments: informer(apps, a.namespace, "deployments", &appsv1.Deployment{}, objects.Selector()),
+		services:    informer(core, a.namespace, "services", &corev1.Service{}, objects.Selector()),
 		pods:        informer(core, a.namespace, "pods", &corev1.Pod{}, objects.Selector()),
 		claims:      informer(core, a.namespace, "persistentvolumeclaims", &corev1.PersistentVolumeClaim{}, objects.Selector()),
 		events:      informer(core, a.namespace, "events", &corev1.Event{}, labels.Everything()),
@@ -165,12 +167,11 @@ func trim(o any) (any, error) {
 		}
 		o.Spec.Affinity, o.Spec.Tolerations = nil, nil
 	case *appsv1.Deployment:
-		if service, known := o.Annotations[annotationService]; known {
-			o.Annotations = map[string]string{annotationService: service}
-		} else {
-			o.Annotations = nil
-		}
+		o.Annotations = nil
 		o.Spec = appsv1.DeploymentSpec{Replicas: o.Spec.Replicas}
+	case *corev1.Service:
+		o.Annotations = map[string]string{annotationService: o.Annotations[annotationService]}
+		o.Spec = corev1.ServiceSpec{}
 	case *corev1.Event:
 		*o = corev1.Event{
 			ObjectMeta: metav1.ObjectMeta{
@@ -197,7 +198,7 @@ func (v *view) run(ctx context.Context) {
 }
 
 func (v *view) all() []cache.SharedIndexInformer {
-	return []cache.SharedIndexInformer{v.owners, v.deployments, v.pods, v.claims, v.events}
+	return []cache.SharedIndexInformer{v.owners, v.deployments, v.services, v.pods, v.claims, v.events}
 }
 
 // sync waits for the lists.
@@ -216,6 +217,10 @@ func (v *view) owner(id string) *corev1.ConfigMap {
 
 func (v *view) deployment(id string) *appsv1.Deployment {
 	return only[*appsv1.Deployment](v.deployments, byInstance, id)
+}
+
+func (v *view) service(id string) *corev1.Service {
+	return only[*corev1.Service](v.services, byInstance, id)
 }
 
 func (v *view) pod(namespace, name string) *corev1.Pod {

@@ -73,7 +73,8 @@ type nobody struct{}
 
 func (nobody) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New("no registry") }
 
-// wakes starts an instance of which this is known.
+// wakes starts an instance of which this is known, and of its Service, unless one
+// is given, that it is as it is to be.
 func wakes(t *testing.T, own *term, rec record, known ...any) (*instance, error) {
 	t.Helper()
 	own.l.images = images.New(images.Config{Transport: nobody{}})
@@ -85,16 +86,20 @@ func wakes(t *testing.T, own *term, rec record, known ...any) (*instance, error)
 	}
 	owner := ownerOf(t, "one", rec)
 	set.OwnedBy(owner.UID)
-	if _, _, err := own.service(own.instance("one"), set); err != nil {
-		t.Fatal(err)
+	if !slices.ContainsFunc(known, func(o any) bool { _, is := o.(*corev1.Service); return is }) {
+		body, _, err := own.service(own.instance("one"), set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		known = append(known, seenService(t, body))
 	}
 	for _, o := range known {
 		store := own.view.pods.GetStore()
-		if d, is := o.(*appsv1.Deployment); is {
+		switch o.(type) {
+		case *appsv1.Deployment:
 			store = own.view.deployments.GetStore()
-			if d.Annotations == nil { // it has the Service that it is to have
-				d.Annotations = set.Deployment.Annotations
-			}
+		case *corev1.Service:
+			store = own.view.services.GetStore()
 		}
 		if err := store.Add(o); err != nil {
 			t.Fatal(err)
@@ -113,15 +118,19 @@ func TestWhatWaitsForTheRecord(t *testing.T) {
 	crashed.Start = &start{ID: "before", Generation: 1}
 	older := asleep
 	older.Epoch = 0
-	anothers := deploymentOf("one", 3, 0)
-	anothers.Annotations = map[string]string{annotationService: "another"}
+	serviceOf := func(id string) *corev1.Service {
+		return &corev1.Service{ObjectMeta: metav1.ObjectMeta{
+			Namespace: "apps", Name: objects.Name(id), Labels: map[string]string{objects.LabelInstance: id}, Annotations: map[string]string{annotationService: "another"},
+		}}
+	}
 	for name, c := range map[string]struct {
 		rec   record
 		known []any
 		waits bool
 	}{
 		"it sleeps":                          {rec: asleep, known: []any{deploymentOf("one", 3, 0)}},
-		"its Service is to be another":       {rec: asleep, known: []any{anothers}, waits: true},
+		"its Service is to be another":       {rec: asleep, known: []any{deploymentOf("one", 3, 0), serviceOf("one")}, waits: true},
+		"its Service is no more":             {rec: asleep, known: []any{deploymentOf("one", 3, 0), serviceOf("two")}, waits: true},
 		"its Deployment has a pod":           {rec: asleep, known: []any{deploymentOf("one", 3, 1)}, waits: true},
 		"a pod is left":                      {rec: asleep, known: []any{deploymentOf("one", 3, 0), podOf("one", "left")}, waits: true},
 		"another start runs":                 {rec: crashed, known: []any{deploymentOf("one", 3, 0)}, waits: true},

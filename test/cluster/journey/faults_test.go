@@ -50,7 +50,7 @@ func away(a answer) bool {
 func TestAPodIsDeletedByHand(t *testing.T) {
 	for name, grace := range map[string]*int64{"with its grace": nil, "at once": new(int64)} {
 		t.Run(name, func(t *testing.T) {
-			h := newHarbour(t, 1)
+			h := newHarbour(t, 1, func(_ *harbour, p *plane) { p.config += "\n\t\tstop_grace 2s" }) // which the next pod may have to wait for
 			p, pods := h.planes[0], h.watchPods(t)
 			in := h.run(h.imports("app", "DOMAIN", "", nil))
 			was := p.visit(in.URL).said(t)

@@ -25,7 +25,7 @@ var rare = func() map[string]string {
 		"patch persistentvolumeclaims":             "a volume grows when its app asks for more",
 		"create networkpolicies.networking.k8s.io": "an apply of what is not there is asked for as patch, and needs this right too",
 	}
-	for _, r := range []string{"configmaps", "deployments.apps", "pods", "persistentvolumeclaims", "events", "networkpolicies.networking.k8s.io slipway-instances"} {
+	for _, r := range []string{"configmaps", "deployments.apps", "pods", "services", "persistentvolumeclaims", "events", "networkpolicies.networking.k8s.io slipway-instances"} {
 		why["list "+r] = "informers list where the API server does not send what there is as a watch"
 	}
 	return why

@@ -182,6 +182,10 @@ func (s *nodes) start(ctx context.Context, p *corev1.Pod) error {
 			Name: c.Name, Image: c.Image, Ready: true, Started: &yes, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: now}},
 		})
 	}
+	return s.say(ctx, p, status)
+}
+
+func (s *nodes) say(ctx context.Context, p *corev1.Pod, status corev1.PodStatus) error {
 	body, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": p.UID}, "status": status})
 	if err != nil {
 		return err
@@ -190,7 +194,11 @@ func (s *nodes) start(ctx context.Context, p *corev1.Pod) error {
 	return err
 }
 
+// end says that the pod has ended before it is no more, as kubelets do.
 func (s *nodes) end(ctx context.Context, p *corev1.Pod) error {
 	now := int64(0)
+	if err := s.say(ctx, p, corev1.PodStatus{Phase: corev1.PodFailed}); err != nil {
+		return err
+	}
 	return s.cluster.CoreV1().Pods(s.space).Delete(ctx, p.Name, metav1.DeleteOptions{GracePeriodSeconds: &now, Preconditions: &metav1.Preconditions{UID: &p.UID}})
 }

@@ -1,0 +1,72 @@
+package controlmodule
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/seed-dbc68772/slipway/controlplane"
+)
+
+// slowTakeOver is how long a take-over may last before those who wait are told,
+// and how often they are from there on.
+const slowTakeOver = 5 * time.Second
+
+// nobodyActs is what they are told: of operators' affairs no more than whom to ask.
+const nobodyActs = "the control plane cannot start anything at the moment; its operators find why in its log"
+
+// takeOver makes the launchers' workloads this control plane's. While that lasts,
+// and where it fails, nobody starts anything, and those who wait for a start are
+// told so.
+func (c *candidate) takeOver(ctx context.Context, l controlplane.Leadership) error {
+	waiting, over := context.WithCancel(ctx)
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		for pause(waiting, slowTakeOver); waiting.Err() == nil; pause(waiting, slowTakeOver) {
+			c.tellThatNobodyActs(waiting, l.Store)
+		}
+	})
+	err := c.takeLaunchers(ctx, l)
+	over()
+	telling.Wait()
+	if err != nil && ctx.Err() == nil {
+		c.tellThatNobodyActs(ctx, l.Store)
+	}
+	return err
+}
+
+func (c *candidate) takeLaunchers(ctx context.Context, l controlplane.Leadership) error {
+	if err := c.takePlaces(ctx, l.Store); err != nil {
+		return err
+	}
+	for name, launcher := range c.launchers {
+		if err := launcher.Lead(ctx, l.Epoch); err != nil {
+			return fmt.Errorf("take over from the last leader: launcher %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (c *candidate) tellThatNobodyActs(ctx context.Context, store controlplane.Store) {
+	err := c.eachInstance(ctx, func(in *controlplane.Instance) (bool, error) {
+		if !in.Status.Starting() {
+			return true, nil
+		}
+		_, err := store.Update(ctx, func(tx controlplane.Tx) error {
+			p, err := tx.Progress(in.ID)
+			if err != nil || p == nil || p.Generation != in.Generation || p.Text == nobodyActs || !p.Said.IsZero() {
+				return err
+			}
+			p.Text = nobodyActs
+			tx.PutProgress(in.ID, p)
+			return nil
+		})
+		return true, err
+	})
+	if err != nil && ctx.Err() == nil {
+		c.log.Warn("those who wait for a start could not be told that nobody can begin it", zap.Error(err))
+	}
+}
