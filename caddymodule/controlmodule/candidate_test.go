@@ -99,7 +99,9 @@ func TestThatNobodyActsIsTold(t *testing.T) {
 				return func() (text string) {
 					update(t, h.Store, func(tx controlplane.Tx) error {
 						p, err := tx.Progress(in.ID)
-						text = p.Text
+						if err == nil && p != nil {
+							text = p.Text
+						}
 						return err
 					})
 					return text
@@ -108,7 +110,7 @@ func TestThatNobodyActsIsTold(t *testing.T) {
 			starts := said(controlplane.Resuming, controlplane.Progress{Stage: controlplane.StageQueued})
 			speaks := said(controlplane.Pending, controlplane.Progress{Stage: controlplane.StageQueued, Text: "loading", Said: time.Now()})
 			sleeps := said(controlplane.Suspended, controlplane.Progress{})
-			h.run(t)
+			stop := h.run(t)
 			eventually(t, "it is told", func() bool { return starts() == nobodyActs })
 			if got := speaks(); got != "loading" {
 				t.Errorf("in place of the app's own words: %q", got)
@@ -116,6 +118,11 @@ func TestThatNobodyActsIsTold(t *testing.T) {
 			if got := sleeps(); got != "" {
 				t.Errorf("of one that sleeps is told %q", got)
 			}
+
+			stop()
+			next := newHouse(t, "two", "here")
+			next.run(t)
+			eventually(t, "it is taken back", func() bool { return starts() == "" })
 		})
 	}
 }

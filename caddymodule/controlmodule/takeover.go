@@ -51,22 +51,27 @@ func (c *candidate) takeLaunchers(ctx context.Context, l controlplane.Leadership
 }
 
 func (c *candidate) tellThatNobodyActs(ctx context.Context, store controlplane.Store) {
-	err := c.eachInstance(ctx, func(in *controlplane.Instance) (bool, error) {
+	if err := c.tellStarts(ctx, store, "", nobodyActs); err != nil && ctx.Err() == nil {
+		c.log.Warn("those who wait for a start could not be told that nobody can begin it", zap.Error(err))
+	}
+}
+
+// tellStarts changes the words on all starts that are under way, where they are
+// before; empty is any, but for an app's own.
+func (c *candidate) tellStarts(ctx context.Context, store controlplane.Store, before, text string) error {
+	return c.eachInstance(ctx, func(in *controlplane.Instance) (bool, error) {
 		if !in.Status.Starting() {
 			return true, nil
 		}
 		_, err := store.Update(ctx, func(tx controlplane.Tx) error {
 			p, err := tx.Progress(in.ID)
-			if err != nil || p == nil || p.Generation != in.Generation || p.Text == nobodyActs || !p.Said.IsZero() {
+			if err != nil || p == nil || !p.Said.IsZero() || p.Text == text || before != "" && p.Text != before {
 				return err
 			}
-			p.Text = nobodyActs
+			p.Text = text
 			tx.PutProgress(in.ID, p)
 			return nil
 		})
 		return true, err
 	})
-	if err != nil && ctx.Err() == nil {
-		c.log.Warn("those who wait for a start could not be told that nobody can begin it", zap.Error(err))
-	}
 }

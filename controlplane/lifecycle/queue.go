@@ -188,9 +188,6 @@ func (m *Manager) tellPlace(ctx context.Context, p newPlace) error {
 			return err
 		}
 		shown.Queue = p.place
-		if shown.Said.IsZero() { // what there was is of before it could wait here
-			shown.Text = ""
-		}
 		tx.PutProgress(p.id, shown)
 		return nil
 	})
