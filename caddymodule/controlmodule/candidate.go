@@ -125,7 +125,7 @@ func (c *candidate) chores(ctx context.Context, store controlplane.Store) {
 	config.Store = store
 	service := controlplane.NewService(config)
 	c.insist(ctx, "publish settings", func(ctx context.Context) error { return c.publish(ctx, store) })
-	c.insist(ctx, "take back that nobody acts", func(ctx context.Context) error { return c.tellStarts(ctx, store, nobodyActs, "") })
+	c.insist(ctx, "take back that nobody starts anything", func(ctx context.Context) error { return c.tellStarts(ctx, store, "") })
 	c.insist(ctx, "finish changes of tags", service.MendTags)
 	c.sweep(ctx, store)
 }

@@ -77,14 +77,18 @@ func TestWhoCannotLeadLeavesItToOthers(t *testing.T) {
 
 // Who waits for a start is told while nobody can begin it.
 func TestThatNobodyActsIsTold(t *testing.T) {
-	for name, hinder := range map[string]func(*house){
-		"the launcher fails": func(h *house) { h.yard.fails = errors.New("its rights are gone") },
-		"the launcher hangs": func(h *house) { h.yard.hangs = true },
+	for _, c := range []struct {
+		name   string
+		hinder func(*house)
+		told   string
+	}{
+		{"the launcher fails", func(h *house) { h.yard.fails = errors.New("its rights are gone") }, nobodyActs},
+		{"the launcher hangs", func(h *house) { h.yard.hangs = true }, takingOver},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t, "one", "here")
-			hinder(h)
+			c.hinder(h)
 			said := func(status controlplane.Status, p controlplane.Progress) func() string {
 				in := instance(t, h.Store, "yard")
 				update(t, h.Store, func(tx controlplane.Tx) error {
@@ -111,7 +115,7 @@ func TestThatNobodyActsIsTold(t *testing.T) {
 			speaks := said(controlplane.Pending, controlplane.Progress{Stage: controlplane.StageQueued, Text: "loading", Said: time.Now()})
 			sleeps := said(controlplane.Suspended, controlplane.Progress{})
 			stop := h.run(t)
-			eventually(t, "it is told", func() bool { return starts() == nobodyActs })
+			eventually(t, "it is told", func() bool { return starts() == c.told })
 			if got := speaks(); got != "loading" {
 				t.Errorf("in place of the app's own words: %q", got)
 			}

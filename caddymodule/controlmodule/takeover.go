@@ -15,8 +15,11 @@ import (
 // and how often they are from there on.
 const slowTakeOver = 5 * time.Second
 
-// nobodyActs is what they are told: of operators' affairs no more than whom to ask.
-const nobodyActs = "the control plane cannot start anything at the moment; its operators find why in its log"
+// What they are told: of operators' affairs no more than whom to ask.
+const (
+	takingOver = "a control plane is taking over; starts begin once it has"
+	nobodyActs = "the control plane cannot start anything at the moment; its operators find why in its log"
+)
 
 // takeOver makes the launchers' workloads this control plane's. While that lasts,
 // and where it fails, nobody starts anything, and those who wait for a start are
@@ -26,14 +29,14 @@ func (c *candidate) takeOver(ctx context.Context, l controlplane.Leadership) err
 	var telling sync.WaitGroup
 	telling.Go(func() {
 		for pause(waiting, slowTakeOver); waiting.Err() == nil; pause(waiting, slowTakeOver) {
-			c.tellThatNobodyActs(waiting, l.Store)
+			c.tryTell(waiting, l.Store, takingOver)
 		}
 	})
 	err := c.takeLaunchers(ctx, l)
 	over()
 	telling.Wait()
-	if err != nil && ctx.Err() == nil {
-		c.tellThatNobodyActs(ctx, l.Store)
+	if err != nil {
+		c.tryTell(ctx, l.Store, nobodyActs)
 	}
 	return err
 }
@@ -50,22 +53,22 @@ func (c *candidate) takeLaunchers(ctx context.Context, l controlplane.Leadership
 	return nil
 }
 
-func (c *candidate) tellThatNobodyActs(ctx context.Context, store controlplane.Store) {
-	if err := c.tellStarts(ctx, store, "", nobodyActs); err != nil && ctx.Err() == nil {
-		c.log.Warn("those who wait for a start could not be told that nobody can begin it", zap.Error(err))
+func (c *candidate) tryTell(ctx context.Context, store controlplane.Store, text string) {
+	if err := c.tellStarts(ctx, store, text); err != nil && ctx.Err() == nil {
+		c.log.Warn("those who wait for a start could not be told that nobody begins it", zap.Error(err))
 	}
 }
 
-// tellStarts changes the words on all starts that are under way, where they are
-// before; empty is any, but for an app's own.
-func (c *candidate) tellStarts(ctx context.Context, store controlplane.Store, before, text string) error {
+// tellStarts puts words on all starts that are under way, in place of all but an
+// app's own. Empty ones take back those of a take-over alone.
+func (c *candidate) tellStarts(ctx context.Context, store controlplane.Store, text string) error {
 	return c.eachInstance(ctx, func(in *controlplane.Instance) (bool, error) {
 		if !in.Status.Starting() {
 			return true, nil
 		}
 		_, err := store.Update(ctx, func(tx controlplane.Tx) error {
 			p, err := tx.Progress(in.ID)
-			if err != nil || p == nil || !p.Said.IsZero() || p.Text == text || before != "" && p.Text != before {
+			if err != nil || p == nil || !p.Said.IsZero() || p.Text == text || text == "" && p.Text != takingOver && p.Text != nobodyActs {
 				return err
 			}
 			p.Text = text
