@@ -16,25 +16,30 @@ var asleep = page{status: http.StatusServiceUnavailable, code: "asleep", retryAf
 	text: "The app does not run, and is not woken for this. Nothing reached it."}
 
 // pageOfWait is the answer to a visitor who waited in vain, with what is known of
-// the start; nil: nothing.
-func pageOfWait(err error, s *waitingpage.State) page {
+// the start; nil: nothing. arrived: an earlier run of the app may have received
+// the request.
+func pageOfWait(err error, s *waitingpage.State, arrived bool) page {
 	p := page{status: http.StatusServiceUnavailable, start: s}
+	reached := "Nothing reached it"
+	if arrived {
+		reached = "It may have received the request before it ended"
+	}
 	if limited, ok := errors.AsType[*hold.LimitedError](err); ok {
 		p.status, p.code = http.StatusTooManyRequests, "too_many_starts"
 		p.retryAfter = jittered(secondsOf(time.Until(limited.Until)))
-		p.text = "The app sleeps, and you or your network have started too many for now. Nothing reached it."
+		p.text = "The app sleeps, and you or your network have started too many for now. " + reached + "."
 		return p
 	}
 	if full, ok := errors.AsType[*hold.FullError](err); ok {
 		p.code, p.retryAfter = "too_many_waiters", jittered(2)
 		switch full.Taken {
 		case hold.PlacesOfInstance:
-			p.text = "Too many requests wait for this app. Nothing reached it; try again."
+			p.text = "Too many requests wait for this app. " + reached + "; try again."
 		case hold.PlacesOfEdge:
-			p.text = "Too many requests wait here. Nothing reached the app; try again."
+			p.text = "Too many requests wait here for this app and others. " + reached + "; try again."
 		case hold.PlacesOfSource:
 			p.status = http.StatusTooManyRequests
-			p.text = "Too many requests of you or your network wait here. Nothing reached the app; try again."
+			p.text = "Too many requests of you or your network wait here for this app and others. " + reached + "; try again."
 		}
 		return p
 	}
@@ -43,7 +48,7 @@ func pageOfWait(err error, s *waitingpage.State) page {
 		return notFound
 	case errors.Is(err, hold.ErrFailed):
 		p.code, p.retryAfter = "start_failed", retryAfter(s)
-		p.text = "The app failed to start. Nothing reached it. "
+		p.text = "The app failed to start. " + reached + ". "
 		if s != nil && s.Reason != nil {
 			p.text += s.Reason.Text
 		} else {
@@ -51,18 +56,18 @@ func pageOfWait(err error, s *waitingpage.State) page {
 		}
 	case errors.Is(err, hold.ErrTimeout):
 		p.code, p.retryAfter = "still_starting", retryAfter(s)
-		p.text = "The app is still starting. Nothing reached it; try again."
+		p.text = "The app is still starting. " + reached + "; try again."
 	case errors.Is(err, hold.ErrMayNotWake):
 		p.code, p.retryAfter = "wake_not_allowed", jittered(30)
-		p.text = "The app sleeps, and no visit wakes it. Nothing reached it. Its owner can start it: slipway instance resume"
+		p.text = "The app sleeps, and no visit wakes it. " + reached + ". Its owner can start it: slipway instance resume"
 		if s != nil && s.OwnerWakes {
-			p.text = "The app sleeps, and only its owner's visit wakes it. Nothing reached it. Ask the owner to open it."
+			p.text = "The app sleeps, and only its owner's visit wakes it. " + reached + ". Ask the owner to open it."
 		}
 	case errors.Is(err, context.Canceled):
 		return visitorLeft
 	default:
 		p.code, p.retryAfter = "wake_unavailable", jittered(3)
-		p.text = "The app sleeps and cannot be woken right now. Nothing reached it; try again."
+		p.text = "The app sleeps and cannot be woken right now. " + reached + "; try again."
 	}
 	return p
 }

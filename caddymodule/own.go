@@ -104,7 +104,7 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request, v *visit, d rou
 		return s.send("event: state\ndata: " + string(body) + "\n\n")
 	})
 	if !s.begun && err != nil {
-		return h.end(w, r, v, outcomeOfWait(err), pageOfWait(err, nil))
+		return h.end(w, r, v, outcomeOfWait(err), pageOfWait(err, nil, false))
 	}
 	if err == nil || errors.Is(err, hold.ErrGone) || isLimited(err) {
 		_ = s.send("event: load\ndata:\n\n") // a visitor who left needs none

@@ -55,7 +55,7 @@ func (h *Handler) wait(w http.ResponseWriter, r *http.Request, d routing.Decisio
 	case errors.Is(err, hold.ErrAccepted):
 		return nil, h.accepted(w, r, v, s)
 	}
-	p := pageOfWait(err, s)
+	p := pageOfWait(err, s, v.out != nil && v.out.MayHaveArrived())
 	if k == kindGRPC && p.status >= http.StatusTooManyRequests && p != visitorLeft {
 		return nil, h.endGRPC(w, r, v, p)
 	}
@@ -84,7 +84,7 @@ func (h *Handler) atOnce(r *http.Request, d routing.Decision, webSocket bool) (p
 	if err == nil {
 		return page{}, false
 	}
-	return pageOfWait(err, h.stateOf(d.Instance.ID, known)), true
+	return pageOfWait(err, h.stateOf(d.Instance.ID, known), false), true
 }
 
 // await waits in the room, and notes for how long. Nothing of a body is read

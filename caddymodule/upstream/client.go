@@ -113,8 +113,13 @@ type Request struct {
 	// answer's first byte.
 	Waited time.Duration
 
-	cutting cutting
+	unanswered int // how often it was sent and nothing came back
+	cutting    cutting
 }
+
+// MayHaveArrived reports whether the app may have received the request, though nothing
+// came back.
+func (r *Request) MayHaveArrived() bool { return r.unanswered > 0 }
 
 // Identity is the values of the X-Slipway headers. Empty ones are not sent.
 type Identity struct {
@@ -126,8 +131,13 @@ type Forwarded struct {
 	For, Host, Proto string
 }
 
+// mostSent is how often a request is sent of which nothing comes back, whichever
+// run of the app gets it: what ends an app is not to end each next one.
+const mostSent = 2
+
 // Serve sends the request to the instance, and its answer to w. It returns
 // when the answer is complete; a WebSocket over HTTP/1.1 goes on without it.
+// It may be called again after ErrConnect.
 func (c *Client) Serve(w http.ResponseWriter, r *Request, in *routing.Instance) error {
 	if !token(r.Method) {
 		return ErrRequest
@@ -136,13 +146,16 @@ func (c *Client) Serve(w http.ResponseWriter, r *Request, in *routing.Instance) 
 		return c.serveGRPC(w, r, in)
 	}
 	repeatable := idempotent(r.Method) && !hasBody(r)
-	for again := false; ; again = true {
-		conn, err := c.connection(r, in, again, repeatable)
+	for {
+		conn, err := c.connection(r, in, repeatable)
 		if err != nil {
 			return err
 		}
 		err = c.exchange(w, r, conn)
-		if !errors.Is(err, ErrNoAnswer) || again || !repeatable {
+		if !errors.Is(err, ErrNoAnswer) {
+			return err
+		}
+		if r.unanswered++; r.unanswered == mostSent || !repeatable {
 			return err
 		}
 	}
@@ -151,9 +164,9 @@ func (c *Client) Serve(w http.ResponseWriter, r *Request, in *routing.Instance) 
 // connection takes one from the pool or opens one. An app may close an idle
 // connection in the same moment as a request goes out on it; a request that
 // cannot be repeated gets one that was idle for a moment only.
-func (c *Client) connection(r *Request, in *routing.Instance, again, repeatable bool) (*conn, error) {
+func (c *Client) connection(r *Request, in *routing.Instance, repeatable bool) (*conn, error) {
 	p := c.pools.of(in)
-	if !again && !r.WebSocket {
+	if r.unanswered == 0 && !r.WebSocket {
 		if conn := p.take(!repeatable); conn != nil {
 			return conn, nil
 		}

@@ -194,3 +194,58 @@ func TestWhoCannotBeReachedIsToldApart(t *testing.T) {
 		}
 	}
 }
+
+// mortal is a run of an app that a request ends, and with it its port.
+func mortal(t *testing.T, received *atomic.Int32) *routing.Instance {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { // ends with the listener
+		defer close(done)
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+			received.Add(1)
+		}
+		l.Close()
+		conn.Close()
+	}()
+	t.Cleanup(func() { l.Close(); <-done })
+	return instance(t, l.Addr().String(), 1)
+}
+
+// A request that ends each run of an app that it comes to is sent twice, if it
+// may be repeated, and not held for one run after the other.
+func TestWhatEndsAnAppIsSentTwiceAtMost(t *testing.T) {
+	for method, want := range map[string][]error{
+		"GET":    {upstream.ErrConnect, upstream.ErrNoAnswer}, // by run
+		"DELETE": {upstream.ErrConnect, upstream.ErrNoAnswer},
+		"POST":   {upstream.ErrNoAnswer},
+	} {
+		t.Run(method, func(t *testing.T) {
+			client := upstream.New(upstream.Config{})
+			defer client.Close()
+			r := request(httptest.NewRequest(method, "/", nil), "")
+			if r.MayHaveArrived() {
+				t.Error("it has not been sent, and may have arrived")
+			}
+			var received atomic.Int32
+			for run, want := range want {
+				if err := client.Serve(httptest.NewRecorder(), r, mortal(t, &received)); !errors.Is(err, want) {
+					t.Errorf("run %d: %v, want %v", run+1, err, want)
+				}
+				if !r.MayHaveArrived() {
+					t.Error("it was received, and is told as if it could not have been")
+				}
+			}
+			if n := received.Load(); n != int32(len(want)) {
+				t.Errorf("it was received %d times", n)
+			}
+		})
+	}
+}
