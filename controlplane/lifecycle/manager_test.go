@@ -182,6 +182,9 @@ func TestALife(t *testing.T) {
 	}
 	p.ask(p.service.TerminateInstance, id)
 	p.becomes(id, "")
+	if p.yard.killed[id] {
+		t.Error("it was terminated without its grace")
+	}
 	if generation, _, _ := p.yard.state(id); generation != 0 || p.yard.kept[id] {
 		t.Errorf("terminated, and generation %d runs, files kept %v", generation, p.yard.kept[id])
 	}

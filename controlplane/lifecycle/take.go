@@ -273,12 +273,20 @@ func (m *Manager) suspend(t *task, v view) error {
 		return fmt.Errorf("suspend instance: launcher %q is not configured here", v.record.Launcher)
 	}
 	if v.fact == nil || v.runs() {
-		err := l.Stop(m.ctx, v.record.ID, v.record.Generation, m.cfg.StopGrace)
-		if err != nil && !errors.Is(err, launcher.ErrFenced) {
+		if err := m.halt(l, v); err != nil {
 			return fmt.Errorf("suspend instance: %w", err)
 		}
 	}
 	return m.record(t, v, suspend, nil)
+}
+
+// halt ends the workload within its grace.
+func (m *Manager) halt(l launcher.Launcher, v view) error {
+	err := l.Stop(m.ctx, v.record.ID, v.record.Generation, m.cfg.StopGrace)
+	if errors.Is(err, launcher.ErrFenced) {
+		return nil
+	}
+	return err
 }
 
 // stop ends a workload that should not run, and keeps its files: a record that
@@ -303,6 +311,11 @@ func (m *Manager) remove(t *task, v view) error {
 	l := m.launcherOf(v.record)
 	if l == nil {
 		return fmt.Errorf("terminate instance: launcher %q, which has its files, is not configured here", v.record.Launcher)
+	}
+	if v.runs() { // Remove would give it no time to put down what it has outside
+		if err := m.halt(l, v); err != nil {
+			return fmt.Errorf("terminate instance: %w", err)
+		}
 	}
 	if err := l.Remove(m.ctx, v.record.ID); err != nil {
 		return fmt.Errorf("terminate instance: %w", err)

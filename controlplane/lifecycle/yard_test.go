@@ -24,6 +24,7 @@ type yard struct {
 	starts map[string][]int64  // generations, in their order
 	kept   map[string]bool     // whose files are there
 	placed map[string]string   // launch profiles
+	killed map[string]bool     // what Remove found alive
 	// ready is how long a start takes to be ready; an hour: until answer.
 	ready time.Duration
 	// refuse, if set, types why nothing can be started.
@@ -47,7 +48,7 @@ func newYard() *yard {
 	return &yard{
 		hub: facts.New(), seen: map[string]int64{}, runs: map[string]*running{},
 		starts: map[string][]int64{}, kept: map[string]bool{},
-		placed: map[string]string{}, ready: time.Millisecond,
+		placed: map[string]string{}, killed: map[string]bool{}, ready: time.Millisecond,
 	}
 }
 
@@ -153,6 +154,7 @@ func (y *yard) Remove(ctx context.Context, id string) error {
 		return err
 	}
 	if r := y.runs[id]; r != nil {
+		y.killed[id] = true
 		delete(y.runs, id)
 		y.tell(launcher.Fact{InstanceID: id, Generation: r.generation, State: launcher.Ended})
 	}
