@@ -19,6 +19,9 @@ type Actor struct {
 	Instance string
 	// Scopes bound what the credential is good for; nil: everything.
 	Scopes []Scope
+	// NotAsAdmin says that the user is an admin and their token lacks ScopeAdmin:
+	// Admin is false then.
+	NotAsAdmin bool
 	// Credential is the ID of the session or the personal token, and Epoch the
 	// user's when their rights were read: what is issued for this actor ends
 	// with either (see Revocation).

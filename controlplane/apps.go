@@ -158,7 +158,7 @@ func (s *Service) refuseDelete(ctx context.Context, actor Actor, busy *hasInstan
 		return refused.WithHint("terminate them first: slipway instance terminate %s", busy.ids[0])
 	}
 	if !s.unbound(actor) {
-		return Errorf(CodeForbidden, "only admins delete an app with its instances").WithHint("terminate the instances first")
+		return forAdmins(actor, Errorf(CodeForbidden, "only admins delete an app with its instances").WithHint("terminate the instances first"))
 	}
 	for _, id := range busy.ids {
 		if _, err := s.TerminateInstance(unconditional(ctx), actor, id); err != nil && CodeOf(err) != CodeNotFound {

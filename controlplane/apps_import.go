@@ -199,8 +199,8 @@ func (s *Service) insertApp(tx Tx, actor Actor, app *App) (warnings []Fault, err
 		return nil, err
 	}
 	if owner != "" && owner != actor.User && !s.unbound(actor) {
-		return nil, Errorf(CodeForbidden, "the app name %s belongs to somebody else", app.Name).
-			WithHint("choose another App.Name in app.toml, or ask an admin to import it")
+		return nil, forAdmins(actor, Errorf(CodeForbidden, "the app name %s belongs to somebody else", app.Name).
+			WithHint("choose another App.Name in app.toml, or ask an admin to import it"))
 	}
 	existing, err := tx.AppByName(app.Name, app.Version)
 	if err != nil {

@@ -124,10 +124,13 @@ func (s *Service) InstanceForLogs(ctx context.Context, actor Actor, id string) (
 	return in, err
 }
 
+// terminate is the verb of TerminateInstance.
+const terminate = "terminate"
+
 // TerminateInstance removes an instance with its volumes. Aliases that lead to
 // it stay, inactive.
 func (s *Service) TerminateInstance(ctx context.Context, actor Actor, id string) (*Instance, error) {
-	return s.change(ctx, actor, id, "terminate", func(_ Tx, in *Instance) (string, error) {
+	return s.change(ctx, actor, id, terminate, func(_ Tx, in *Instance) (string, error) {
 		before := in.Status
 		in.Status, in.Stage, in.PrimaryAlias = Terminating, "", ""
 		in.Endpoint, in.Identity = "", ""
@@ -136,8 +139,8 @@ func (s *Service) TerminateInstance(ctx context.Context, actor Actor, id string)
 }
 
 // change applies f to an instance that the actor may change. f tells what it
-// changed; without that nothing is written. What is being terminated stays as
-// it is.
+// changed; without that nothing is written. What is being terminated comes back
+// by no change: to terminate it once more is none, and all else is CodeConflict.
 func (s *Service) change(ctx context.Context, actor Actor, id, verb string, f func(Tx, *Instance) (detail string, err error)) (in *Instance, err error) {
 	found, err := s.Instance(ctx, actor, id)
 	if err != nil {
@@ -150,8 +153,12 @@ func (s *Service) change(ctx context.Context, actor Actor, id, verb string, f fu
 		if err := unchanged(ctx, in.Revision); err != nil {
 			return err
 		}
-		if in.Status == Terminating {
+		switch {
+		case in.Status != Terminating:
+		case verb == terminate:
 			return nil
+		default:
+			return beingTerminated(in).WithHint("slipway app run %s starts another one", in.AppID)
 		}
 		detail, err := f(tx, in)
 		if err != nil || detail == "" {
@@ -162,4 +169,8 @@ func (s *Service) change(ctx context.Context, actor Actor, id, verb string, f fu
 		return tx.Put(in)
 	})
 	return in, err
+}
+
+func beingTerminated(in *Instance) *Error {
+	return Errorf(CodeConflict, "instance %s is being terminated", in.ID)
 }

@@ -88,7 +88,7 @@ func (s *Service) own(ctx context.Context, actor Actor, f func(Tx, *Instance) (c
 			return err
 		}
 		if in.Status == Terminating {
-			return Errorf(CodeConflict, "instance %s is being terminated", in.ID)
+			return beingTerminated(in)
 		}
 		changed, err := f(tx, in)
 		if err != nil || !changed {

@@ -17,11 +17,11 @@ func TestStatusesOfWhatIsAskedFor(t *testing.T) {
 	for verb, moves := range map[string]map[controlplane.Status]controlplane.Status{
 		suspend: {
 			pending: suspending, deployed: suspending, suspending: suspending, suspended: suspended,
-			resuming: suspending, failed: suspended, unknown: suspending, terminating: terminating,
+			resuming: suspending, failed: suspended, unknown: suspending,
 		},
 		resume: {
 			pending: pending, deployed: deployed, suspending: resuming, suspended: resuming,
-			resuming: resuming, failed: resuming, unknown: unknown, terminating: terminating,
+			resuming: resuming, failed: resuming, unknown: unknown,
 		},
 		terminateVerb: {
 			pending: terminating, deployed: terminating, suspending: terminating, suspended: terminating,
@@ -85,6 +85,38 @@ func TestStatusesOfWhatIsAskedFor(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestWhatIsBeingTerminatedComesBackByNoChange(t *testing.T) {
+	in := install(t)
+	run := in.mustRun(ada, in.mustImport(ada, demo("d", "1", "", "")))
+	in.set(run.ID, func(r *controlplane.Instance) {
+		r.Status, r.Visibility = controlplane.Terminating, controlplane.Private
+	})
+	public, private := controlplane.Public, controlplane.Private
+	for name, c := range map[string]struct {
+		do   func() (*controlplane.Instance, error)
+		code controlplane.Code
+	}{
+		"suspend":  {func() (*controlplane.Instance, error) { return in.SuspendInstance(t.Context(), ada, run.ID) }, controlplane.CodeConflict},
+		"resume":   {func() (*controlplane.Instance, error) { return in.ResumeInstance(t.Context(), ada, run.ID) }, controlplane.CodeConflict},
+		"restart":  {func() (*controlplane.Instance, error) { return in.RestartInstance(t.Context(), ada, run.ID) }, controlplane.CodeConflict},
+		"redeploy": {func() (*controlplane.Instance, error) { return in.RedeployInstance(t.Context(), admin, run.ID) }, controlplane.CodeConflict},
+		"update": {func() (*controlplane.Instance, error) {
+			return in.UpdateInstance(t.Context(), ada, run.ID, controlplane.InstanceChange{Visibility: &public})
+		}, controlplane.CodeConflict},
+		"update to what it is": {func() (*controlplane.Instance, error) {
+			return in.UpdateInstance(t.Context(), ada, run.ID, controlplane.InstanceChange{Visibility: &private})
+		}, controlplane.CodeConflict},
+		"terminate": {func() (*controlplane.Instance, error) { return in.TerminateInstance(t.Context(), ada, run.ID) }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := in.revision()
+			_, err := c.do()
+			wantCode(t, err, c.code, "is being terminated", "slipway app run "+run.AppID)
+			same(t, "revision", in.revision(), before)
+		})
 	}
 }
 

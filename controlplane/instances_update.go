@@ -16,7 +16,7 @@ type InstanceChange struct {
 // UpdateInstance changes who may open an instance, whose visits wake it, and
 // whether it goes to sleep by itself.
 func (s *Service) UpdateInstance(ctx context.Context, actor Actor, id string, c InstanceChange) (*Instance, error) {
-	in, err := s.change(ctx, actor, id, "update", func(tx Tx, in *Instance) (string, error) {
+	return s.change(ctx, actor, id, "update", func(tx Tx, in *Instance) (string, error) {
 		var changed []string
 		if c.Visibility != nil && *c.Visibility != in.Visibility {
 			if !c.Visibility.Valid() {
@@ -38,7 +38,7 @@ func (s *Service) UpdateInstance(ctx context.Context, actor Actor, id string, c 
 		}
 		if c.NoAutosuspend != nil && *c.NoAutosuspend != in.NoAutosuspend {
 			if !s.unbound(actor) {
-				return "", Errorf(CodeForbidden, "whether an instance goes to sleep by itself is for admins to say").WithHint("ask an admin")
+				return "", forAdmins(actor, Errorf(CodeForbidden, "whether an instance goes to sleep by itself is for admins to say").WithHint("ask an admin"))
 			}
 			changed = append(changed, fmt.Sprintf("no_autosuspend %t → %t", in.NoAutosuspend, *c.NoAutosuspend))
 			in.NoAutosuspend = *c.NoAutosuspend
@@ -50,17 +50,6 @@ func (s *Service) UpdateInstance(ctx context.Context, actor Actor, id string, c 
 		tx.AddEvent(in.ID, Event{Time: s.now(), Type: EventChanged, Text: detail + " by " + actor.User})
 		return detail, nil
 	})
-	if err == nil && !c.holds(in) {
-		err = Errorf(CodeConflict, "instance %s is being terminated", in.ID)
-	}
-	return in, err
-}
-
-// holds reports whether an instance is as the change wants it.
-func (c InstanceChange) holds(in *Instance) bool {
-	return (c.Visibility == nil || *c.Visibility == in.Visibility) &&
-		(c.Wake == nil || *c.Wake == in.wake()) &&
-		(c.NoAutosuspend == nil || *c.NoAutosuspend == in.NoAutosuspend)
 }
 
 func (in *Instance) wake() WakePolicy {

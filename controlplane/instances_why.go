@@ -7,9 +7,10 @@ import (
 
 // The reasons of Why, beside those of SuspendAfter and the causes of Sleep.
 const (
-	WhyStarting   = "starting"
-	WhySuspending = "suspending" // Sleep says why
-	WhyFailed     = "failed"     // Reason says why
+	WhyStarting    = "starting"
+	WhySuspending  = "suspending" // Sleep says why
+	WhyFailed      = "failed"     // Reason says why
+	WhyTerminating = "terminating"
 )
 
 // Why is why an instance is awake or asleep (spec instances.md §4). What it
@@ -77,6 +78,7 @@ var becauseWords = map[string]string{
 	WhyStarting:    "it is being started",
 	WhySuspending:  "it goes to sleep",
 	WhyFailed:      "its start failed",
+	WhyTerminating: "it is being terminated",
 	SleepIdle:      "nobody used it",
 	SleepAsked:     "it was suspended",
 }
@@ -126,6 +128,8 @@ func (s *Service) why(in *Instance) Why {
 		w.Awake, w.Because = true, WhySuspending
 	case Failed:
 		w.Because = WhyFailed
+	case Terminating:
+		w.Because = WhyTerminating
 	case Suspended:
 		w.Because = SleepAsked
 		if in.Sleep != nil {

@@ -76,7 +76,7 @@ func (s *Service) setProfile(_ Tx, _ Actor, app *App, c AppChange) (detail strin
 func (s *Service) RedeployInstance(ctx context.Context, actor Actor, id string) (*Instance, error) {
 	return s.change(ctx, actor, id, "redeploy", func(tx Tx, in *Instance) (string, error) {
 		if !s.unbound(actor) {
-			return "", Errorf(CodeForbidden, "instances are redeployed by admins").WithHint("ask an admin; slipway instance restart %s starts it anew as it is", in.ID)
+			return "", forAdmins(actor, Errorf(CodeForbidden, "instances are redeployed by admins").WithHint("ask an admin; slipway instance restart %s starts it anew as it is", in.ID))
 		}
 		app, err := tx.App(in.AppID)
 		if err != nil {

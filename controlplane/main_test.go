@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -220,4 +221,10 @@ func wantCode(t *testing.T, err error, code controlplane.Code, says ...string) {
 }
 
 // explain is everything that an error says.
-func explain(err error) string { return fmt.Sprintf("%v %+v", err, err) }
+func explain(err error) string {
+	said := fmt.Sprintf("%v %+v", err, err)
+	if e, ok := errors.AsType[*controlplane.Error](err); ok {
+		said += "; hint: " + e.Hint
+	}
+	return said
+}

@@ -20,9 +20,35 @@ func (s *Service) allow(actor Actor, do Action, of *Resource, absent error) erro
 	case SignIn:
 		return signIn()
 	case Forbidden:
-		return forbidden(do)
+		return s.asNoAdmin(actor, do, of)
 	}
 	return absent
+}
+
+// asNoAdmin is why somebody may not do that, of whose thing they may know. To
+// an admin it is their token alone that is in the way.
+func (s *Service) asNoAdmin(actor Actor, do Action, of *Resource) error {
+	whole := actor
+	whole.Admin, whole.Full = true, true
+	if actor.NotAsAdmin && s.Access.Decide(&whole, do, of) == Allowed {
+		return LacksScope(ScopeAdmin)
+	}
+	return forbidden(do)
+}
+
+// forAdmins is refused, or what an admin reads in its place whose token is not
+// good for what admins do.
+func forAdmins(actor Actor, refused *Error) error {
+	if actor.NotAsAdmin {
+		return LacksScope(ScopeAdmin)
+	}
+	return refused
+}
+
+// LacksScope is what a token is refused with that is not good for an operation.
+func LacksScope(scope Scope) *Error {
+	return Errorf(CodeForbidden, "this token is not good for that: it lacks the scope %q", scope).
+		WithHint("make a token with that scope, or sign in with: slipway login")
 }
 
 func signIn() error {

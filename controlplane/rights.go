@@ -44,7 +44,8 @@ func (s *Service) Authenticate(ctx context.Context, hash string) (a Actor, err e
 		if a.Scopes == nil {
 			a.Scopes = []Scope{} // of a token, nil would be everything
 		}
-		a.Admin = a.Admin && a.May(ScopeAdmin)
+		a.NotAsAdmin = a.Admin && !a.May(ScopeAdmin)
+		a.Admin = a.Admin && !a.NotAsAdmin
 		return nil
 	})
 	if CodeOf(err) == CodeNotFound {

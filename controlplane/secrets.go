@@ -153,7 +153,7 @@ func (s *Service) RevealSecret(ctx context.Context, actor Actor, id SecretID) (s
 		return nil, nil, err
 	}
 	if !actor.May(ScopeWrite) {
-		return nil, nil, Errorf(CodeForbidden, "this token is not good for that: it lacks the scope %q", ScopeWrite).
+		return nil, nil, LacksScope(ScopeWrite).
 			WithHint("a token that only reads does not read secrets; make one with that scope: slipway token create")
 	}
 	var sealed []byte

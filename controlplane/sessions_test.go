@@ -41,9 +41,9 @@ func TestASignOutEndsOneSessionOrAll(t *testing.T) {
 func TestATokenSignsItselfOut(t *testing.T) {
 	in := people(t)
 	ada := in.actor(in.signIn(controlplane.Identity{Subject: "1", Username: "ada"}))
-	_, err := in.CreateToken(t.Context(), ada, controlplane.NewToken{ID: "t1", Hash: "h1"})
+	_, err := in.CreateToken(t.Context(), ada, controlplane.NewToken{ID: "t1", Hash: "h1", Name: "ci"})
 	wantCode(t, err, "")
-	_, err = in.CreateToken(t.Context(), ada, controlplane.NewToken{ID: "t2", Hash: "h2"})
+	_, err = in.CreateToken(t.Context(), ada, controlplane.NewToken{ID: "t2", Hash: "h2", Name: "ci"})
 	wantCode(t, err, "")
 	a, err := in.Authenticate(t.Context(), "h1")
 	wantCode(t, err, "")

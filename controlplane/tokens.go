@@ -30,6 +30,10 @@ func (s *Service) CreateToken(ctx context.Context, a Actor, n NewToken) (token *
 	if err := s.Allow(a, HaveTokens); err != nil {
 		return nil, err
 	}
+	if n.Name = strings.TrimSpace(shortened(n.Name)); n.Name == "" {
+		return nil, Errorf(CodeInvalid, "the token has no name, by which you tell it from others when you revoke one").
+			WithHint("name it after where it is used, such as ci")
+	}
 	if n.Scopes == nil {
 		n.Scopes = []Scope{ScopeRead, ScopeOpen}
 	}
@@ -50,7 +54,7 @@ func (s *Service) CreateToken(ctx context.Context, a Actor, n NewToken) (token *
 		return nil, TokenLifeTooLong()
 	}
 	_, err = s.Store.Update(ctx, func(tx Tx) error {
-		token = &Token{Hash: n.Hash, ID: n.ID, User: a.User, Name: shortened(n.Name), Scopes: scopes, CreatedAt: s.now()}
+		token = &Token{Hash: n.Hash, ID: n.ID, User: a.User, Name: n.Name, Scopes: scopes, CreatedAt: s.now()}
 		token.ExpiresAt = token.CreatedAt.Add(n.Life)
 		if a.Scopes != nil {
 			token.Parent = a.Credential
@@ -129,13 +133,53 @@ func (s *Service) Tokens(ctx context.Context, a Actor, p Page) (list List[*Token
 	return list, nil
 }
 
-// RevokeToken ends a token of the actor's, what was issued for it, and then the
-// tokens that were made with it: whoever stole it keeps nothing.
+// RevokeToken ends a token of the actor's, by its ID or a unique prefix of 6
+// characters or more of it (spec interfaces.md §1), what was issued for it, and
+// then the tokens that were made with it: whoever stole it keeps nothing. The
+// errors are CodeNotFound, and CodeInvalid for a prefix of several.
 func (s *Service) RevokeToken(ctx context.Context, a Actor, id string) error {
 	if err := s.Allow(a, HaveTokens); err != nil {
 		return err
 	}
+	var tokens []*Token
+	_, err := s.Store.Update(ctx, func(tx Tx) (err error) {
+		tokens, err = tx.TokensOf(a.User)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if id, err = tokenID(tokens, id); err != nil {
+		return err
+	}
 	return s.revoke(ctx, a, id)
+}
+
+// tokenID is the ID of the one token that is meant by it or by a prefix of it.
+func tokenID(tokens []*Token, id string) (string, error) {
+	var found []string
+	for _, t := range tokens {
+		if t.ID == id {
+			return id, nil
+		}
+		if len(id) >= minIDPrefix && strings.HasPrefix(t.ID, strings.ToLower(id)) {
+			found = append(found, t.ID)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return "", Errorf(CodeInvalid, "%q begins the IDs of several tokens: %s", id, strings.Join(found, ", ")).
+			WithHint("give more of the ID; slipway token list shows them")
+	case len(id) < minIDPrefix:
+		return "", noToken(id).WithHint("give its ID, or at least the first %d characters of it; slipway token list shows them", minIDPrefix)
+	}
+	return "", noToken(id)
+}
+
+func noToken(id string) *Error {
+	return Errorf(CodeNotFound, "no token %q", id).WithHint("slipway token list shows them")
 }
 
 func (s *Service) revoke(ctx context.Context, a Actor, id string) error {
@@ -147,7 +191,7 @@ func (s *Service) revoke(ctx context.Context, a Actor, id string) error {
 			return err
 		}
 		if token == nil {
-			return Errorf(CodeNotFound, "no token %q", id)
+			return noToken(id)
 		}
 		s.audit(tx, a, "token.revoke", "token/"+id, token.Name)
 		return nil

@@ -16,7 +16,7 @@ func TestATokenMakesNoneThatMayMoreThanItself(t *testing.T) {
 	made := 0
 	create := func(a controlplane.Actor, life time.Duration, scopes ...controlplane.Scope) (*controlplane.Token, error) {
 		made++
-		return in.CreateToken(t.Context(), a, controlplane.NewToken{ID: fmt.Sprint("t", made), Hash: fmt.Sprint("h", made), Scopes: scopes, Life: life})
+		return in.CreateToken(t.Context(), a, controlplane.NewToken{ID: fmt.Sprint("t", made), Hash: fmt.Sprint("h", made), Name: "ci", Scopes: scopes, Life: life})
 	}
 	token, err := create(session, 0)
 	wantCode(t, err, "")
@@ -48,6 +48,96 @@ func TestATokenMakesNoneThatMayMoreThanItself(t *testing.T) {
 	for _, nobody := range []controlplane.Actor{{}, {Instance: "x"}} {
 		if _, err = create(nobody, 0, "read"); err == nil {
 			t.Errorf("%+v has a token", nobody)
+		}
+	}
+}
+
+func TestATokenHasAName(t *testing.T) {
+	in := people(t)
+	ada := in.actor(in.signIn(controlplane.Identity{Subject: "1", Username: "ada"}))
+	for _, name := range []string{"", " ", "\t\u202e\n"} {
+		_, err := in.CreateToken(t.Context(), ada, controlplane.NewToken{ID: "t1", Hash: "h1", Name: name})
+		wantCode(t, err, controlplane.CodeInvalid, "has no name", "such as ci")
+	}
+	token, err := in.CreateToken(t.Context(), ada, controlplane.NewToken{ID: "t1", Hash: "h1", Name: " my laptop "})
+	wantCode(t, err, "")
+	same(t, "name", token.Name, "my laptop")
+}
+
+func TestATokenIsMeantByAUniquePrefix(t *testing.T) {
+	in := people(t)
+	ada, bob := in.actor(in.signIn(controlplane.Identity{Subject: "1", Username: "ada"})), in.actor(in.signIn(controlplane.Identity{Subject: "2", Username: "bob"}))
+	for actor, ids := range map[*controlplane.Actor][]string{&ada: {"abcdef22", "abcdef33", "ghijkl"}, &bob: {"ghijkl77"}} {
+		for _, id := range ids {
+			_, err := in.CreateToken(t.Context(), *actor, controlplane.NewToken{ID: id, Hash: "hash of " + id, Name: "ci"})
+			wantCode(t, err, "")
+		}
+	}
+	for _, c := range []struct {
+		id    string
+		code  controlplane.Code
+		says  []string
+		audit string
+	}{
+		{"abcdef", controlplane.CodeInvalid, []string{"abcdef22, abcdef33", "slipway token list"}, ""},
+		{"abcde", controlplane.CodeNotFound, []string{"the first 6 characters", "slipway token list"}, ""},
+		{"", controlplane.CodeNotFound, []string{"slipway token list"}, ""},
+		{"abcdef4", controlplane.CodeNotFound, []string{`no token "abcdef4"`, "slipway token list"}, ""},
+		{"ghijkl7", controlplane.CodeNotFound, nil, ""}, // somebody else's
+		{"ABCDEF2", "", nil, "ada token.revoke token/abcdef22"},
+		{"abcdef", "", nil, "ada token.revoke token/abcdef33"},
+		{"ghijkl", "", nil, "ada token.revoke token/ghijkl"},
+	} {
+		wantCode(t, in.RevokeToken(t.Context(), ada, c.id), c.code, c.says...)
+		if c.audit != "" && !slices.Contains(in.audit(), c.audit) {
+			t.Errorf("audit %q lacks %s", in.audit(), c.audit)
+		}
+	}
+	_, err := in.Authenticate(t.Context(), "hash of ghijkl77")
+	wantCode(t, err, "")
+}
+
+// An admin whose token is not good for what admins do is told that, and nobody
+// else is.
+func TestAnAdminsTokenLacksTheScope(t *testing.T) {
+	in := people(t)
+	app := in.mustImport(bob, demo("demo", "1", "", ""))
+	in.show(app)
+	run := in.mustRun(ada, in.mustImport(ada, demo("mine", "1", "", "")))
+	const lacks = `it lacks the scope "admin"`
+	does := map[string]struct {
+		do    func(a controlplane.Actor) error
+		other string // what somebody reads who is no admin
+	}{
+		"users": {func(a controlplane.Actor) error {
+			_, err := in.Users(t.Context(), a, controlplane.Page{})
+			return err
+		}, "this is for admins"},
+		"somebody else's app": {func(a controlplane.Actor) error {
+			_, err := in.UpdateApp(t.Context(), a, app.ID, controlplane.AppChange{Tags: &[]string{}})
+			return err
+		}, "belongs to somebody else"},
+		"an instance's sleep": {func(a controlplane.Actor) error {
+			a.User = ada.User // whoever may change it at all
+			on := true
+			_, err := in.UpdateInstance(t.Context(), a, run.ID, controlplane.InstanceChange{NoAutosuspend: &on})
+			return err
+		}, "for admins to say"},
+	}
+	for who, roles := range map[string][]string{"root": {"root"}, "eve": {"full"}} {
+		session := in.actor(in.signIn(controlplane.Identity{Subject: who, Username: who, Roles: roles}))
+		token, err := in.CreateToken(t.Context(), session, controlplane.NewToken{ID: "of " + who, Hash: "hash of " + who, Name: "ci", Scopes: []controlplane.Scope{"write"}})
+		wantCode(t, err, "")
+		a, err := in.Authenticate(t.Context(), token.Hash)
+		wantCode(t, err, "")
+		for name, c := range does {
+			t.Run(who+", "+name, func(t *testing.T) {
+				says := c.other
+				if who == "root" {
+					says = lacks
+				}
+				wantCode(t, c.do(a), controlplane.CodeForbidden, says)
+			})
 		}
 	}
 }
@@ -86,7 +176,7 @@ func TestATokenTakesThoseThatWereMadeWithIt(t *testing.T) {
 			session := in.actor(in.signIn(controlplane.Identity{Subject: "1", Username: "ada"}))
 			make := func(by controlplane.Actor, id string) controlplane.Actor {
 				t.Helper()
-				token, err := in.CreateToken(t.Context(), by, controlplane.NewToken{ID: id, Hash: "h" + id, Scopes: []controlplane.Scope{"write"}})
+				token, err := in.CreateToken(t.Context(), by, controlplane.NewToken{ID: id, Hash: "h" + id, Name: "ci", Scopes: []controlplane.Scope{"write"}})
 				wantCode(t, err, "")
 				a, err := in.Authenticate(t.Context(), token.Hash)
 				wantCode(t, err, "")
@@ -117,7 +207,7 @@ func TestAUserHasSoManyTokens(t *testing.T) {
 	var err error
 	n := 0
 	for ; err == nil && n < 200; n++ {
-		_, err = in.CreateToken(t.Context(), ada, controlplane.NewToken{ID: fmt.Sprint("t", n), Hash: fmt.Sprint("h", n)})
+		_, err = in.CreateToken(t.Context(), ada, controlplane.NewToken{ID: fmt.Sprint("t", n), Hash: fmt.Sprint("h", n), Name: "ci"})
 	}
 	wantCode(t, err, controlplane.CodeConflict)
 	same(t, "tokens", n-1, 100)

@@ -224,9 +224,18 @@ func (s *Service) User(ctx context.Context, a Actor, name string) (user *User, e
 		return nil, err
 	}
 	_, err = s.Store.Update(ctx, func(tx Tx) error {
-		user, err = tx.User(name)
+		user, err = anyUser(tx, name)
 		return err
 	})
+	return user, err
+}
+
+// anyUser is a user whom an admin asked for by name.
+func anyUser(tx Tx, name string) (*User, error) {
+	user, err := tx.User(name)
+	if CodeOf(err) == CodeNotFound {
+		return nil, Errorf(CodeNotFound, "no user %q", name).WithHint("slipway admin user list shows who has signed in")
+	}
 	return user, err
 }
 
@@ -249,7 +258,7 @@ func (s *Service) DisableUser(ctx context.Context, a Actor, name string, disable
 		return nil, err
 	}
 	_, err = s.Store.Update(ctx, func(tx Tx) error {
-		if user, err = tx.User(name); err != nil {
+		if user, err = anyUser(tx, name); err != nil {
 			return err
 		}
 		if err := unchanged(ctx, user.Revision); err != nil || user.Disabled == disabled {

@@ -50,8 +50,7 @@ func (s *server) authorize(r *http.Request, pattern string) (controlplane.Actor,
 			WithHint("use a personal token: slipway token create")
 	}
 	if scope := scopeOf(r.Method, pattern); actor.Instance == "" && scope != "" && !actor.May(scope) {
-		return actor, controlplane.Errorf(controlplane.CodeForbidden, "this token is not good for that: it lacks the scope %q", scope).
-			WithHint("make a token with that scope, or sign in with: slipway login")
+		return actor, controlplane.LacksScope(scope)
 	}
 	return actor, nil
 }

@@ -58,7 +58,7 @@ func (s *server) registerLogin(api huma.API) {
 	}, func(ctx context.Context, in *struct{ Body logoutRequest }) (*struct{}, error) {
 		actor := actorOf(ctx)
 		if in.Body.Everywhere && !actor.May(controlplane.ScopeWrite) {
-			return nil, s.fail(ctx, controlplane.Errorf(controlplane.CodeForbidden, "this token is not good for that: it lacks the scope %q", controlplane.ScopeWrite).WithHint("without everywhere it ends itself"))
+			return nil, s.fail(ctx, controlplane.LacksScope(controlplane.ScopeWrite).WithHint("without everywhere it ends itself"))
 		}
 		_, err := s.Service.SignOut(ctx, actor, in.Body.Everywhere)
 		if err != nil {

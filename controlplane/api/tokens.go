@@ -53,13 +53,13 @@ func (s *server) registerTokens(api huma.API) {
 	})
 	huma.Register(api, huma.Operation{
 		OperationID: "revoke-token", Method: http.MethodDelete, Path: "/api/v1/tokens/{id}", Tags: []string{"identity"}, DefaultStatus: http.StatusNoContent,
-		Summary: "End a personal token, and what was issued for it", Description: `The ID "current" is the token that the call is made with, whatever its scopes.`,
+		Summary: "End a personal token, and what was issued for it", Description: `By its ID or a unique prefix of it of 6 characters or more. The ID "current" is the token that the call is made with, whatever its scopes.`,
 	}, func(ctx context.Context, in *ByID) (*struct{}, error) {
 		actor := actorOf(ctx)
 		if in.ID == "current" || in.ID == actor.Credential {
 			in.ID = actor.Credential
 		} else if !actor.May(controlplane.ScopeWrite) {
-			return nil, s.fail(ctx, controlplane.Errorf(controlplane.CodeForbidden, "this token is not good for that: it lacks the scope %q", controlplane.ScopeWrite).WithHint("it can end itself: current"))
+			return nil, s.fail(ctx, controlplane.LacksScope(controlplane.ScopeWrite).WithHint("it can end itself: current"))
 		}
 		if err := s.Service.RevokeToken(ctx, actor, in.ID); err != nil {
 			return nil, s.fail(ctx, err)

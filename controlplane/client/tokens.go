@@ -26,8 +26,8 @@ func (c *Client) CreateToken(ctx context.Context, r v1.TokenRequest) (*v1.NewTok
 	return send[v1.NewToken](ctx, c, call{method: http.MethodPost, path: []string{"tokens"}, body: r})
 }
 
-// RevokeToken ends a token, by ID or CurrentToken, and all that was issued for
-// it.
+// RevokeToken ends a token, by ID, a unique prefix of it of 6 characters or more
+// or CurrentToken, and all that was issued for it.
 func (c *Client) RevokeToken(ctx context.Context, id string) error {
 	return c.do(ctx, call{method: http.MethodDelete, path: []string{"tokens", id}}, nil)
 }

@@ -116,7 +116,8 @@ func (p *program) appDelete() *cobra.Command {
 	c := &cobra.Command{Use: "delete ID", Short: "Delete an app", Args: takes(1, 1, "the app's ID")}
 	p.outputFlag(c)
 	force := c.Flags().Bool("force", false, "terminate its instances first (admins)")
-	timeout := c.Flags().Duration("timeout", defaultTimeout, "with --force, how long to wait for the end of the instances")
+	timeout := new(defaultTimeout)
+	waitLimitFlag(c, timeout, "timeout", "with --force, how long to wait for the end of the instances")
 	yes := yesFlag(c)
 	wait := p.edgeWaitFlags(c, onEdges)
 	c.RunE = func(c *cobra.Command, args []string) error {

@@ -56,18 +56,24 @@ func (p *program) config() (located, error) {
 // ownConfig is that of slipway. The file is the first of --config,
 // SLIPWAY_CONFIG, ./.slipway/cli.toml and ~/.slipway/config.toml; of these the
 // last two need not exist. SLIPWAY_ENDPOINT and SLIPWAY_TOKEN override what
-// the file says, and need none.
+// the file says, and need none: with both the file of SLIPWAY_CONFIG need not
+// exist either, and with the first no file needs contexts.
 //
 // A file's token is for the file's endpoint: where SLIPWAY_ENDPOINT names
 // another origin it is not sent there.
 func (p *program) ownConfig() (located, error) {
 	var l located
+	whole := p.Env("SLIPWAY_ENDPOINT") != "" && p.Env("SLIPWAY_TOKEN") != ""
 	file, asked := p.ownConfigPath()
 	if l.file = file; file != "" {
 		var err error
-		if l.name, l.Context, err = p.readConfig(file); errors.Is(err, fs.ErrNotExist) && asked {
+		l.name, l.Context, err = p.readConfig(file)
+		absent := errors.Is(err, fs.ErrNotExist)
+		switch {
+		case absent && asked && (p.configFile != "" || !whole):
 			return l, p.noFile(file)
-		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		case err == nil, absent, errors.Is(err, errNoContexts) && p.Env("SLIPWAY_ENDPOINT") != "":
+		default:
 			return l, err
 		}
 	}
@@ -204,6 +210,8 @@ func (f *contextFile) current(path string) (string, Context, error) {
 	}
 	c, ok := f.Contexts[name]
 	switch {
+	case len(names) == 0:
+		return "", c, noContexts(path)
 	case ok && c.Endpoint == "":
 		return name, c, controlplane.Errorf(controlplane.CodeInvalid, "read configuration %s: context %q has no endpoint", path, name)
 	case ok:
@@ -215,7 +223,19 @@ func (f *contextFile) current(path string) (string, Context, error) {
 	return "", c, noContext(path, name, names)
 }
 
+// errNoContexts is the cause where a configuration file has none.
+var errNoContexts = errors.New("it has no contexts")
+
+func noContexts(path string) error {
+	e := controlplane.Errorf(controlplane.CodeInvalid, "read configuration %s: %v", path, errNoContexts)
+	e.Cause = errNoContexts
+	return e.WithHint("slipway login URL or slipway config setup makes one; SLIPWAY_ENDPOINT and SLIPWAY_TOKEN need none")
+}
+
 func noContext(path, name string, names []string) error {
+	if len(names) == 0 {
+		return noContexts(path)
+	}
 	return controlplane.Errorf(controlplane.CodeInvalid, "read configuration %s: no context %q", path, name).
 		WithHint("it has the contexts: %s", strings.Join(names, ", "))
 }

@@ -11,10 +11,11 @@ import (
 
 // yesFlag adds -y to a command that asks before it destroys something.
 func yesFlag(c *cobra.Command) *bool {
-	return c.Flags().BoolP("yes", "y", false, "do not ask")
+	return c.Flags().BoolP("yes", "y", false, "do not ask; nothing is asked either where stdin, stdout or stderr is no terminal, as in scripts")
 }
 
-// asks reports whether somebody is there to be asked.
+// asks reports whether somebody is there to be asked: scripts have said what they
+// want.
 func (p *program) asks(yes bool) bool {
 	if _, file := p.In.(*os.File); file {
 		if _, terminal := p.terminal(); !terminal {

@@ -62,10 +62,10 @@ const onEdges = "until the change is on every live edge"
 
 // edgeWaitFlags adds the flags; wait is what --wait waits for.
 func (p *program) edgeWaitFlags(c *cobra.Command, wait string) *edgeWait {
-	w := &edgeWait{}
+	w := &edgeWait{timeout: defaultEdgeTimeout}
 	c.Flags().BoolVar(&w.wait, "wait", p.OutTTY, "wait "+wait+" (the default on a terminal)")
 	c.Flags().BoolVar(&w.not, "no-wait", false, "do not wait; goes before --wait")
-	c.Flags().DurationVar(&w.timeout, "wait-timeout", defaultEdgeTimeout, "how long to wait for the edges")
+	waitLimitFlag(c, &w.timeout, "wait-timeout", "how long to wait for the edges")
 	return w
 }
 

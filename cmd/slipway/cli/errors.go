@@ -58,7 +58,11 @@ func flagError(c *cobra.Command, err error) error {
 		return unknownCommand(c, rest[0])
 	}
 	if bad, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		kind := bad.GetFlag().Value.Type()
+		value := bad.GetFlag().Value
+		if own, ok := value.(interface{ takes() string }); ok {
+			return usageError(c, "--%s %q is not %s", bad.GetFlag().Name, bad.GetValue(), own.takes())
+		}
+		kind := value.Type()
 		// A flag of ours says what it takes in words of its own.
 		if _, parsed := errors.AsType[*strconv.NumError](err); parsed || kind == "duration" {
 			return usageError(c, "--%s %q is not %s", bad.GetFlag().Name, bad.GetValue(), flagKinds[kind])

@@ -205,7 +205,7 @@ func (f *fakeAPI) revokeToken(r *http.Request) (any, error) {
 			return nil, nil
 		}
 	}
-	return nil, controlplane.Errorf(controlplane.CodeNotFound, "no token %q", r.PathValue("id"))
+	return nil, controlplane.Errorf(controlplane.CodeNotFound, "no token %q", r.PathValue("id")).WithHint("slipway token list shows them")
 }
 
 func (f *fakeAPI) user(r *http.Request) (*v1.User, error) {

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -38,17 +39,24 @@ func (f *filters) text(flag, parameter, usage string) {
 
 // picked is what the flags ask for. Whose they are the flag says that names an
 // owner; without one and without -a they are the caller's own.
-func (f *filters) picked() client.Filter {
+// One that is given empty, as a variable of a script that is not set makes it,
+// is a usage error: it would pick everything.
+func (f *filters) picked() (client.Filter, error) {
 	out := client.Filter{}
-	for flag, parameter := range f.names {
-		if v := f.c.Flags().Lookup(flag); v.Changed {
-			out[parameter] = v.Value.String()
+	for _, flag := range slices.Sorted(maps.Keys(f.names)) {
+		v := f.c.Flags().Lookup(flag)
+		if !v.Changed {
+			continue
 		}
+		if strings.TrimSpace(v.Value.String()) == "" {
+			return nil, usageError(f.c, "--%s is empty: give a value, or leave the flag out", flag)
+		}
+		out[f.names[flag]] = v.Value.String()
 	}
 	if f.all != nil && !*f.all && out["owner"] == "" {
 		out["mine"] = "true"
 	}
-	return out
+	return out, nil
 }
 
 func (p *program) appList(own bool) *cobra.Command {
@@ -77,7 +85,10 @@ func (p *program) appList(own bool) *cobra.Command {
 	var by string
 	c.Flags().Var(&choice{to: &by, from: []string{"title", "name", "owner", "created", "updated"}}, "sort", "the order: `title` (default), name, owner, created or updated (newest first)")
 	return p.showing(c, func(ctx context.Context, api *client.Client, _ []string) (view, error) {
-		picked := f.picked()
+		picked, err := f.picked()
+		if err != nil {
+			return view{}, err
+		}
 		if v := picked["visibility"]; v != "" {
 			picked["visibility"] = strings.ToUpper(v)
 		}
@@ -190,7 +201,10 @@ func (p *program) instanceList(own bool) *cobra.Command {
 	f.text("status", "status", "in this `STATUS`, such as DEPLOYED")
 	f.text("visibility", "visibility", "of this `VISIBILITY`: PRIVATE, ALL_USERS or PUBLIC")
 	return p.showing(c, func(ctx context.Context, api *client.Client, args []string) (view, error) {
-		picked := f.picked()
+		picked, err := f.picked()
+		if err != nil {
+			return view{}, err
+		}
 		for _, name := range []string{"status", "visibility"} {
 			if v := picked[name]; v != "" {
 				picked[name] = strings.ToUpper(v)

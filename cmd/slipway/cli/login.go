@@ -106,6 +106,9 @@ func (p *program) loginLink(ctx context.Context) error {
 
 // signIn gets a token for an endpoint and saves both as a context.
 func (p *program) signIn(c *cobra.Command, args []string, f *loginFlags) error {
+	if c.Flags().Changed("scopes") && len(f.scopes) == 0 {
+		return emptyScopes(c)
+	}
 	endpoint, err := p.loginEndpoint(c, args)
 	if err != nil {
 		return err

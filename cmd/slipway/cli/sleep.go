@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -215,13 +216,17 @@ func (p *program) instanceWait() *cobra.Command {
 		Use:   "wait ID",
 		Short: "Wait until an instance runs, sleeps, has failed or is gone",
 		Long: `Wait until an instance is as --for says, and change nothing. What cannot come
-about any more ends the wait with code 1, and --timeout with code 7.`,
+about any more ends the wait with code 1, and --timeout with code 7.
+
+What is gone already is terminated, too: give its whole ID then, for a part of
+one may be mistyped, and ends the wait with code 3.`,
 		Example: `  slipway instance wait 2efe9e --for=deployed --timeout 2m`,
 		Args:    takes(1, 1, "the instance's ID"),
 	}
 	p.outputFlag(c)
 	want := c.Flags().String("for", "deployed", strings.Join(names[:3], ", ")+" or "+names[3]+"; status=DEPLOYED and the like are the same")
-	timeout := c.Flags().Duration("timeout", defaultTimeout, "how long to wait")
+	timeout := new(defaultTimeout)
+	waitLimitFlag(c, timeout, "timeout", "how long to wait")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		name, _ := strings.CutPrefix(strings.ToLower(*want), "status=")
 		g, ok := conditions[name]
@@ -236,6 +241,9 @@ about any more ends the wait with code 1, and --timeout with code 7.`,
 			return err
 		}
 		in, err := api.Instance(c.Context(), args[0])
+		if name == "terminated" && client.CodeOf(err) == controlplane.CodeNotFound {
+			return p.goneAlready(args[0], err)
+		}
 		if err != nil {
 			return err
 		}
@@ -246,6 +254,20 @@ about any more ends the wait with code 1, and --timeout with code 7.`,
 		return p.print(p.instanceView(last))
 	}
 	return c
+}
+
+// wholeID is the ID of an instance.
+var wholeID = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+
+// goneAlready is what a wait for the end of an instance comes to that is not
+// there. By its whole ID it has ended; what else was given may be mistyped.
+func (p *program) goneAlready(id string, absent error) error {
+	if wholeID.MatchString(id) {
+		p.say("instance %s is gone", id)
+		return nil
+	}
+	return controlplane.Errorf(controlplane.CodeNotFound, "%v", absent).
+		WithHint("if it is gone already, only its whole ID tells; slipway instance list shows those that are there")
 }
 
 // disableAutosuspend is the command of that name of admins, as the App Store

@@ -1,16 +1,15 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"math"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-dbc68772/slipway/controlplane"
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/controlplane/client"
 )
@@ -61,6 +60,12 @@ It is good for read and open without --scopes, and for 30 days without
 	c.Flags().StringSliceVar(&scopes, "scopes", nil, "what it is good for: `SCOPES` of read, write, open, admin")
 	c.Flags().Var(&life, "expires-in", "how long it is good for, e.g. 12h or 90d")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		switch {
+		case strings.TrimSpace(args[0]) == "":
+			return usageError(c, "the token's name is empty, by which you tell it from others: name it after where it is used, such as ci")
+		case c.Flags().Changed("scopes") && len(scopes) == 0:
+			return emptyScopes(c)
+		}
 		api, err := p.client()
 		if err != nil {
 			return err
@@ -78,48 +83,33 @@ It is good for read and open without --scopes, and for 30 days without
 			until = "until " + stamp(t.ExpiresAt) + " UTC"
 		}
 		p.say("token %s is good for %s, %s; it is shown this once", oneLine(t.ID), oneLine(strings.Join(t.Scopes, ", ")), until)
-		return p.print(view{value: t, text: func(w io.Writer, _ bool) error {
+		err = p.print(view{value: t, text: func(w io.Writer, _ bool) error {
 			_, err := fmt.Fprintln(w, oneLine(t.Secret))
 			return err
 		}})
+		if err != nil {
+			// Nobody has it, and it is good still.
+			return controlplane.Errorf(controlplane.CodeInternal, "token %s was made, and could not be shown: %v", t.ID, err).
+				WithHint("slipway token revoke %s ends it", t.ID)
+		}
+		return nil
 	}
 	return c
 }
 
-// days is a duration above 0 that may be in days.
-type days time.Duration
-
-func (d *days) Type() string { return "duration" }
-
-func (d *days) String() string {
-	if *d == 0 {
-		return ""
-	}
-	return time.Duration(*d).String()
-}
-
-func (d *days) Set(s string) error {
-	life, err := time.ParseDuration(s)
-	if n, found := strings.CutSuffix(s, "d"); found {
-		var count float64
-		if count, err = strconv.ParseFloat(n, 64); err == nil && (math.IsNaN(count) || math.Abs(count) > 36500) {
-			err = errors.New("too long")
-		}
-		life = time.Duration(count * float64(24*time.Hour))
-	}
-	if err != nil || life <= 0 {
-		return errors.New("it is a time such as 12h or 90d")
-	}
-	*d = days(life)
-	return nil
+// emptyScopes is what --scopes "" is refused with: a script whose variable is not
+// set would get the default instead.
+func emptyScopes(c *cobra.Command) error {
+	return usageError(c, "--scopes is empty: give some of read, write, open and admin, or leave it out for the default")
 }
 
 func (p *program) tokenRevoke() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "revoke ID",
 		Short: "End a token, and all that was issued for it",
-		Long: `End a token, and all that was issued for it. "current" is the one that this
-command uses; slipway logout ends that, too, and forgets it.`,
+		Long: `End a token, by its ID or the first 6 characters or more of it, and all that was
+issued for it. "current" is the one that this command uses; slipway logout ends
+that, too, and forgets it.`,
 		Args: takes(1, 1, "the token's ID"),
 	}
 	wait := p.edgeWaitFlags(c, onEdges)

@@ -24,7 +24,8 @@ commands that do it. A second Ctrl-C changes nothing of that, a third gives up.`
 		Args: takes(0, 1),
 	}
 	v := visibilityFlag(c, "who may see the app and open the instance")
-	timeout := c.Flags().Duration("timeout", defaultTimeout, "how long the start may take")
+	timeout := new(defaultTimeout)
+	waitLimitFlag(c, timeout, "timeout", "how long the start may take")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		api, err := p.client()
 		if err != nil {

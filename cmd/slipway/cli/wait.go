@@ -28,7 +28,8 @@ type waitFlags struct {
 
 func (p *program) waitFlags(c *cobra.Command) *waitFlags {
 	w := &waitFlags{edgeWait: p.edgeWaitFlags(c, "until it is done, and on every live edge")}
-	c.Flags().DurationVar(&w.timeout, "timeout", defaultTimeout, "how long to wait until it is done")
+	w.timeout = defaultTimeout
+	waitLimitFlag(c, &w.timeout, "timeout", "how long to wait until it is done")
 	return w
 }
 

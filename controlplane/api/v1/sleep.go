@@ -18,7 +18,7 @@ type InstanceStatus struct {
 type Why struct {
 	Status     string     `json:"status"`
 	Awake      bool       `json:"awake" doc:"it runs, starts or goes to sleep"`
-	Because    string     `json:"because" doc:"activity, presence, busy, never or protected of what runs; starting, suspending, failed; idle or asked of what sleeps"`
+	Because    string     `json:"because" doc:"activity, presence, busy, never or protected of what runs; starting, suspending, failed, terminating; idle or asked of what sleeps"`
 	Since      time.Time  `json:"since"`
 	Begun      *Beginning `json:"begun" doc:"what woke it, or what led to its last run"`
 	ExtendedAt *time.Time `json:"extended_at" doc:"when it was used last"`
