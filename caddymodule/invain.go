@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/seed-dbc68772/slipway/caddymodule/hold"
@@ -50,7 +51,7 @@ func pageOfWait(err error, s *waitingpage.State, arrived bool) page {
 		p.code, p.retryAfter = "start_failed", retryAfter(s)
 		p.text = "The app failed to start. " + reached + ". "
 		if s != nil && s.Reason != nil {
-			p.text += s.Reason.Text
+			p.text += sentence(s.Reason.Text)
 		} else {
 			p.text += "Its owner finds the reason with: slipway instance get"
 		}
@@ -70,6 +71,16 @@ func pageOfWait(err error, s *waitingpage.State, arrived bool) page {
 		p.text = "The app sleeps and cannot be woken right now. " + reached + "; try again."
 	}
 	return p
+}
+
+// sentence is a reason's text with a capital, to follow a full stop. What begins
+// with a name, as of a file or in quotes, keeps that.
+func sentence(text string) string {
+	word, _, _ := strings.Cut(text, " ")
+	if word == "" || strings.Trim(word, "abcdefghijklmnopqrstuvwxyz") != "" {
+		return text
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
 }
 
 // outcomeOfWait is what becomes of a request that waited in vain.

@@ -111,7 +111,8 @@ func (s *Service) Instances(ctx context.Context, actor Actor, p Page) (List[*Ins
 	return s.FindInstances(ctx, actor, InstanceFilter{}, p)
 }
 
-// FindInstances lists those instances of them that the filter picks.
+// FindInstances lists those instances of them that the filter picks. Why one
+// failed is told as by Instance.
 func (s *Service) FindInstances(ctx context.Context, actor Actor, f InstanceFilter, p Page) (out List[*Instance], err error) {
 	if err := s.mayList(actor, SeeInstance); err != nil {
 		return out, err
@@ -127,7 +128,11 @@ func (s *Service) FindInstances(ctx context.Context, actor Actor, f InstanceFilt
 		return out, err
 	}
 	p.Revision = max(p.Revision, v.owned.Revision) // both of one revision
-	return visible(ctx, v.instances().only(func(in *Instance) (bool, error) { return f.picks(actor, in), nil }), p)
+	out, err = visible(ctx, v.instances().only(func(in *Instance) (bool, error) { return f.picks(actor, in), nil }), p)
+	for i, found := range out.Items {
+		out.Items[i] = v.told(found)
+	}
+	return out, err
 }
 
 func allStatuses() string {

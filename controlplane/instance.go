@@ -30,44 +30,6 @@ func (s Status) Live() bool { return s != "" && s != Terminating }
 // Starting reports whether a start is under way.
 func (s Status) Starting() bool { return s == Pending || s == Resuming }
 
-// ReasonCode types why an app is not runnable or a start failed.
-type ReasonCode string
-
-// The typed reasons of spec instances.md §2.
-const (
-	NoCapacity          ReasonCode = "no_capacity"
-	ImagePull           ReasonCode = "image_pull"
-	ImageNotAllowed     ReasonCode = "image_not_allowed"
-	ImageInvalid        ReasonCode = "image_invalid"
-	MissingSecret       ReasonCode = "missing_secret"
-	BadBundle           ReasonCode = "bad_bundle"
-	Dependencies        ReasonCode = "dependencies"
-	WaveServerMissing   ReasonCode = "wave_server_missing"
-	NeedsMountNamespace ReasonCode = "needs_mount_namespace"
-	PortInUse           ReasonCode = "port_in_use"
-	Crashed             ReasonCode = "crashed"
-	OOM                 ReasonCode = "oom"
-	PortNeverOpened     ReasonCode = "port_never_opened"
-	HealthTimeout       ReasonCode = "health_timeout"
-	Quota               ReasonCode = "quota"
-	LauncherDown        ReasonCode = "launcher_down"
-)
-
-// ReasonCodes are all of them.
-var ReasonCodes = []ReasonCode{
-	NoCapacity, ImagePull, ImageNotAllowed, ImageInvalid, MissingSecret, BadBundle, Dependencies, WaveServerMissing,
-	NeedsMountNamespace, PortInUse, Crashed, OOM, PortNeverOpened, HealthTimeout, Quota, LauncherDown,
-}
-
-// Reason is a typed reason with one sentence for people: what is wrong and,
-// where there is one, the command or the line of app.toml that mends it.
-type Reason struct {
-	Code ReasonCode `json:"code"`
-	Text string     `json:"text"`
-}
-
-func (r Reason) String() string { return string(r.Code) + ": " + r.Text }
-
 // Stage is how far a start has come (spec instances.md §3).
 type Stage string
 

@@ -41,7 +41,7 @@ func (s *Service) RunAppAs(ctx context.Context, actor Actor, appID string, how R
 		if err != nil {
 			return err
 		}
-		if err := s.runnable(tx, app); err != nil {
+		if err := s.runnable(tx, actor, app); err != nil {
 			return err
 		}
 		if err := s.mayBe(v, app.RoutingMode); err != nil {
@@ -83,7 +83,7 @@ func (s *Service) mayBe(v Visibility, mode RoutingMode) error {
 		WithHint("give the app RoutingMode DOMAIN, or ask an admin, whose setting base_url_sharing is")
 }
 
-func (s *Service) runnable(tx Tx, app *App) error {
+func (s *Service) runnable(tx Tx, actor Actor, app *App) error {
 	if app.Lifecycle == Link {
 		return Errorf(CodeConflict, "app %s is a link to %s and has no instances", app.Label(), app.Link).WithHint("open the link itself")
 	}
@@ -91,7 +91,7 @@ func (s *Service) runnable(tx Tx, app *App) error {
 	if err != nil {
 		return err
 	}
-	reasons := s.reasons(app, missing)
+	reasons := s.toldOf(actor, app, s.reasons(app, missing))
 	if len(reasons) == 0 {
 		return nil
 	}
@@ -102,13 +102,18 @@ func (s *Service) runnable(tx Tx, app *App) error {
 	return refused.WithHint("slipway app get %s shows every reason", app.ID)
 }
 
-// Instance finds an instance by its ID or a unique prefix of it.
+// Instance finds an instance by its ID or a unique prefix of it. Why it failed
+// is told in full to who may read its logs; see Reason.ForOthers.
 func (s *Service) Instance(ctx context.Context, actor Actor, id string) (*Instance, error) {
 	v, err := s.viewer(ctx, actor)
 	if err != nil {
 		return nil, err
 	}
-	return find(ctx, actor, v.instances(), id)
+	found, err := find(ctx, actor, v.instances(), id)
+	if err != nil {
+		return nil, err
+	}
+	return v.told(found), nil
 }
 
 // InstanceForLogs finds an instance whose logs and events the actor may read.

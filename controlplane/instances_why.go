@@ -37,7 +37,8 @@ type Why struct {
 }
 
 // InstanceProgress is an instance and how far its start is, nil where none is
-// under way.
+// under way. The words on it are for who sees the waiting page too, or may read
+// the logs: they name packages.
 func (s *Service) InstanceProgress(ctx context.Context, actor Actor, id string) (*Instance, *Progress, error) {
 	in, err := s.Instance(ctx, actor, id)
 	if err != nil || !in.Status.Starting() {
@@ -45,8 +46,18 @@ func (s *Service) InstanceProgress(ctx context.Context, actor Actor, id string) 
 	}
 	var p *Progress
 	_, err = s.Store.Update(ctx, func(tx Tx) error {
-		p, err = tx.Progress(in.ID)
-		return err
+		if p, err = tx.Progress(in.ID); err != nil || p == nil || p.Text == "" {
+			return err
+		}
+		of, err := instanceResource(tx, in)
+		if err != nil {
+			return err
+		}
+		may := func(do Action) bool { return s.Access.Decide(&actor, do, of) == Allowed }
+		if !may(OpenInstance) && !may(ReadLogs) {
+			p.Text = ""
+		}
+		return nil
 	})
 	if p != nil && p.Generation != in.Generation {
 		p = nil

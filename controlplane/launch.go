@@ -82,7 +82,7 @@ func (s *Service) RedeployInstance(ctx context.Context, actor Actor, id string) 
 		if err != nil {
 			return "", err
 		}
-		if err := s.runnable(tx, app); err != nil {
+		if err := s.runnable(tx, actor, app); err != nil {
 			return "", err
 		}
 		if s.checkProfile(in.LaunchProfile) != nil {

@@ -22,6 +22,30 @@ func (s *Service) Reasons(ctx context.Context, apps ...*App) ([][]Reason, error)
 	return reasons, nil
 }
 
+// ReasonsFor is Reasons as they are told to somebody: the details to who may read
+// the manifest, which they quote, and to others each code with its sentence (see
+// Reason.ForOthers).
+func (s *Service) ReasonsFor(ctx context.Context, actor Actor, apps ...*App) ([][]Reason, error) {
+	reasons, err := s.Reasons(ctx, apps...)
+	for i := range reasons {
+		reasons[i] = s.toldOf(actor, apps[i], reasons[i])
+	}
+	return reasons, err
+}
+
+func (s *Service) toldOf(actor Actor, app *App, reasons []Reason) []Reason {
+	if len(reasons) == 0 || s.Access.Decide(&actor, DownloadApp, ResourceOfApp(app, nil)) == Allowed {
+		return reasons
+	}
+	var told []Reason
+	for _, r := range reasons {
+		if short := r.ForOthers(); !slices.Contains(told, short) {
+			told = append(told, short)
+		}
+	}
+	return told
+}
+
 // reasons adds to what missingSecrets has found of an app. It is the one place
 // that knows. A link runs nothing and lacks nothing.
 func (s *Service) reasons(app *App, missing []Reason) []Reason {

@@ -88,8 +88,8 @@ func (s *Service) missingSecrets(tx Tx, app *App) (reasons []Reason, err error) 
 	return reasons, nil
 }
 
-// lack says what is not there; empty: it is. Whoever sees the app reads it, so it
-// tells nothing of the secret that the manifest does not.
+// lack says what is not there; empty: it is. The app's owner reads it, admins, and
+// who may read the log of an instance that failed for it.
 func (r secretRef) lack(secret *Secret) string {
 	switch {
 	case secret == nil:

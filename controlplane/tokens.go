@@ -3,6 +3,7 @@ package controlplane
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -207,6 +208,42 @@ func (s *Service) revoke(ctx context.Context, a Actor, id string) error {
 func (s *Service) revokeAll(ctx context.Context, a Actor, ids []string) error {
 	for _, id := range ids {
 		if err := s.revoke(ctx, a, id); err != nil && CodeOf(err) != CodeNotFound { // it was revoked meanwhile
+			return err
+		}
+	}
+	return nil
+}
+
+// endTokensOf deletes the tokens of a user while that is disabled. They are good
+// for nothing then; gone, they stay so when the user is let in again. Of those
+// that the record of the disabling does not account for, each leaves one of its
+// own.
+func (s *Service) endTokensOf(ctx context.Context, a Actor, name string, accounted bool) error {
+	const atOnce = 10 // all of a user's are more than one transaction holds
+	for more := true; more; {
+		_, err := s.Store.Update(ctx, func(tx Tx) error {
+			more = false
+			user, err := anyUser(tx, name)
+			if err != nil || !user.Disabled {
+				return err
+			}
+			tokens, err := tx.TokensOf(user.Name)
+			if err != nil {
+				return err
+			}
+			more = len(tokens) > atOnce
+			for _, t := range tokens[:min(len(tokens), atOnce)] {
+				if !accounted {
+					s.audit(tx, a, "token.revoke", "token/"+t.ID, t.Name)
+				}
+				tx.RevokeCredential(t.ID)
+				if err := tx.Delete(t); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
 			return err
 		}
 	}

@@ -251,13 +251,21 @@ func (s *Service) Me(ctx context.Context, a Actor) (user *User, err error) {
 	return user, err
 }
 
-// DisableUser ends everything that a user has, and lets them in no more; or
-// takes that back.
+// DisableUser ends everything that a user has, personal tokens too, and lets them
+// in no more; or lets them in again, to sign in anew. The own tokens of their
+// instances go on.
 func (s *Service) DisableUser(ctx context.Context, a Actor, name string, disabled bool) (user *User, err error) {
 	if err := s.Allow(a, ManageUsers); err != nil {
 		return nil, err
 	}
+	if !disabled { // what an earlier call did not come to end, or was made meanwhile
+		if err := s.endTokensOf(ctx, a, name, false); err != nil {
+			return nil, err
+		}
+	}
+	changed := false
 	_, err = s.Store.Update(ctx, func(tx Tx) error {
+		changed = false
 		if user, err = anyUser(tx, name); err != nil {
 			return err
 		}
@@ -269,12 +277,15 @@ func (s *Service) DisableUser(ctx context.Context, a Actor, name string, disable
 			return Errorf(CodeConflict, "%s would be locked out", user.Name).WithHint("another admin can disable this user, but nobody the local admin")
 		case disabled:
 			s.signOutEverywhere(tx, user)
-			s.audit(tx, a, "user.disable", "user/"+user.Name, "")
+			s.audit(tx, a, "user.disable", "user/"+user.Name, "all sessions and tokens end")
 		default:
 			s.audit(tx, a, "user.enable", "user/"+user.Name, "")
 		}
-		user.Disabled, user.UpdatedAt = disabled, s.now()
+		changed, user.Disabled, user.UpdatedAt = true, disabled, s.now()
 		return tx.Put(user)
 	})
+	if err == nil && disabled {
+		err = s.endTokensOf(ctx, a, name, changed)
+	}
 	return user, err
 }

@@ -208,12 +208,57 @@ func TestADisabledUserHasNothing(t *testing.T) {
 	_, err = in.SessionActor(t.Context(), session.ID)
 	wantCode(t, err, controlplane.CodeUnauthorized) // a session does not come back
 	_, err = in.Authenticate(t.Context(), token.Hash)
-	wantCode(t, err, "")
+	wantCode(t, err, controlplane.CodeUnauthorized) // nor does a token
 	for _, want := range []string{"Ada user.sign_in user/Ada", "Ada token.create token/t1", "root user.disable user/Ada", "root user.enable user/Ada"} {
 		if !slices.Contains(in.audit(), want) {
 			t.Errorf("audit %q lacks %s", in.audit(), want)
 		}
 	}
+}
+
+// However many there are, and whenever they came to be there.
+func TestNoTokenOfADisabledUserComesBack(t *testing.T) {
+	in := people(t)
+	root := in.actor(in.signIn(controlplane.Identity{Subject: "0", Username: "root", Roles: []string{"root"}}))
+	session := in.actor(in.signIn(controlplane.Identity{Subject: "1", Username: "ada"}))
+	make := func(id string) {
+		t.Helper()
+		_, err := in.CreateToken(t.Context(), session, controlplane.NewToken{ID: id, Hash: "h" + id})
+		wantCode(t, err, "")
+	}
+	set := func(disabled bool) {
+		t.Helper()
+		_, err := in.DisableUser(t.Context(), root, "ada", disabled)
+		wantCode(t, err, "")
+	}
+	count := func() int {
+		t.Helper()
+		left, err := in.Tokens(t.Context(), session, controlplane.Page{})
+		wantCode(t, err, "")
+		return len(left.Items)
+	}
+	for n := range 25 { // more than one transaction ends
+		make(fmt.Sprint("t", n))
+	}
+	set(false) // of who is not disabled it ends nothing
+	same(t, "tokens before", count(), 25)
+	set(true)
+	same(t, "tokens while disabled", count(), 0)
+	if !in.revoked(etcdstore.RecordOfCredential("t9")) {
+		t.Error("edges do not know of t9")
+	}
+	make("late") // by a request that was under way
+	set(false)
+	same(t, "tokens after", count(), 0)
+	_, err := in.Authenticate(t.Context(), "hlate")
+	wantCode(t, err, controlplane.CodeUnauthorized)
+	var told []string
+	for _, line := range in.audit() {
+		if strings.HasPrefix(line, "root ") && !strings.Contains(line, "sign_in") {
+			told = append(told, line)
+		}
+	}
+	same(t, "audited", told, []string{"root user.disable user/ada", "root token.revoke token/late", "root user.enable user/ada"})
 }
 
 func TestTextForPeopleIsWhatItSeems(t *testing.T) {

@@ -63,11 +63,26 @@ func (v *viewer) app(a *App) error {
 }
 
 func (v *viewer) instance(in *Instance) error {
+	return v.see(SeeInstance, v.resource(in), "instance", in.ID)
+}
+
+func (v *viewer) resource(in *Instance) *Resource {
 	of := ResourceOfInstance(in, nil, nil)
 	if v.owned.Apps[in.AppID] {
 		of.AppOwner = v.actor.User
 	}
-	return v.see(SeeInstance, of, "instance", in.ID)
+	return of
+}
+
+// told is an instance as it is told to the actor: the details of why it failed
+// are for who may read its logs, which say the same.
+func (v *viewer) told(in *Instance) *Instance {
+	if in.Reason == nil || v.service.Access.Decide(&v.actor, ReadLogs, v.resource(in)) == Allowed {
+		return in
+	}
+	out, why := *in, in.Reason.ForOthers()
+	out.Reason = &why
+	return &out
 }
 
 // see is Service.allow, which words what is refused only where it is: lists ask

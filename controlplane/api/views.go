@@ -15,7 +15,7 @@ import (
 )
 
 func (s *server) app(ctx context.Context, a *controlplane.App) (v1.App, error) {
-	reasons, err := s.Service.Reasons(ctx, a)
+	reasons, err := s.Service.ReasonsFor(ctx, actorOf(ctx), a)
 	if err != nil {
 		return v1.App{}, err
 	}
@@ -27,7 +27,7 @@ func (s *server) app(ctx context.Context, a *controlplane.App) (v1.App, error) {
 }
 
 func (s *server) apps(ctx context.Context, list controlplane.List[*controlplane.App]) (out v1.List[v1.App], err error) {
-	reasons, err := s.Service.Reasons(ctx, list.Items...)
+	reasons, err := s.Service.ReasonsFor(ctx, actorOf(ctx), list.Items...)
 	if err != nil {
 		return out, err
 	}

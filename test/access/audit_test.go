@@ -24,6 +24,7 @@ func (w *world) askAudit(t *testing.T) {
 			cursor = *list.NextCursor
 		}
 	}
+	w.person("guest-audited", "full").takeToken(t) // who is disabled loses it
 	liar := []string{"X-Forwarded-For: 203.0.113.9", "X-Real-IP: 203.0.113.9", "Forwarded: for=203.0.113.9"}
 	for _, e := range w.edges {
 		var app v1.App
@@ -70,8 +71,8 @@ func (w *world) askAudit(t *testing.T) {
 			{"ann", "tag.create", "tag/audited", change(ann, "POST", "/tags", `{"name":"audited"}`, nil)},
 			{"ann", "tag.update", "tag/audited", change(ann, "PATCH", "/tags/audited", `{"title":"x"}`, nil)},
 			{"ann", "tag.delete", "tag/audited", change(ann, "DELETE", "/tags/audited", "", nil)},
-			{"ann", "user.disable", "user/rita", change(ann, "PATCH", "/users/rita", `{"disabled":true}`, nil)},
-			{"ann", "user.enable", "user/rita", change(ann, "PATCH", "/users/rita", `{"disabled":false}`, nil)},
+			{"ann", "user.disable", "user/guest-audited", change(ann, "PATCH", "/users/guest-audited", `{"disabled":true}`, nil)},
+			{"ann", "user.enable", "user/guest-audited", change(ann, "PATCH", "/users/guest-audited", `{"disabled":false}`, nil)},
 			{"fiona", "instance.suspend", "instance/", func(t *testing.T) { change(fiona, "POST", "/instances/"+in.ID+"/suspend", "", nil)(t) }},
 			{"fiona", "instance.terminate", "instance/", func(t *testing.T) { change(fiona, "DELETE", "/instances/"+in.ID, "", nil)(t) }},
 			{"", "", "", func(t *testing.T) { fiona.ticket(t, e, w.things.instances["ALL_USERS DOMAIN ON_DEMAND"]) }},

@@ -68,36 +68,14 @@ func messageOf(seen *Seen, s *State) string {
 	return "The app is being started."
 }
 
-// sentences are what is told of a reason to others than the owner.
-var sentences = map[controlplane.ReasonCode]string{
-	controlplane.NoCapacity:          "There is no room for it right now.",
-	controlplane.ImagePull:           "Its image could not be fetched.",
-	controlplane.ImageNotAllowed:     "Its image is not allowed here.",
-	controlplane.ImageInvalid:        "Its image cannot be used.",
-	controlplane.MissingSecret:       "A secret that it needs is missing.",
-	controlplane.BadBundle:           "Its bundle cannot be used.",
-	controlplane.Dependencies:        "What it needs could not be installed.",
-	controlplane.WaveServerMissing:   "It needs a Wave server, and there is none.",
-	controlplane.NeedsMountNamespace: "It needs a kind of isolation that is not available here.",
-	controlplane.PortInUse:           "Its port is taken.",
-	controlplane.Crashed:             "It ended by itself.",
-	controlplane.OOM:                 "It needed more memory than it may have.",
-	controlplane.PortNeverOpened:     "It did not open its port in time.",
-	controlplane.HealthTimeout:       "It did not say in time that it is well.",
-	controlplane.Quota:               "A limit of its owner is reached.",
-	controlplane.LauncherDown:        "What starts apps does not answer.",
-}
-
 // reasonOf is why a start failed, as the visitor may know it.
 func reasonOf(p *controlplane.Progress, owner bool) *Reason {
 	if p == nil || p.Reason == nil {
 		return &Reason{Code: "unknown", Text: "Its owner finds the reason with: slipway instance get"}
 	}
-	r := &Reason{Code: string(p.Reason.Code), Text: p.Reason.Text}
-	if sentence, known := sentences[p.Reason.Code]; !owner || r.Text == "" {
-		if r.Text = sentence; !known {
-			r.Text = "Its owner finds the reason with: slipway instance get"
-		}
+	r := *p.Reason
+	if !owner || r.Text == "" {
+		r = r.ForOthers()
 	}
-	return r
+	return &Reason{Code: string(r.Code), Text: r.Text}
 }

@@ -35,7 +35,8 @@ func (p *program) userSet(use, short string, disabled bool) *cobra.Command {
 	yes := new(true)
 	if disabled {
 		c.Long = `Lock a user out: nobody signs in as them any more, and their sessions, tokens
-and open connections end. Their apps and instances stay.`
+and open connections end, for good: let in again, they sign in anew and make new
+tokens. Their apps and instances stay.`
 		yes = yesFlag(c)
 	}
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -44,7 +45,7 @@ and open connections end. Their apps and instances stay.`
 		if err != nil {
 			return err
 		}
-		if err := p.confirm(ctx, *yes, fmt.Sprintf("disable user %s, and end their sessions and connections", args[0])); err != nil {
+		if err := p.confirm(ctx, *yes, fmt.Sprintf("disable user %s, and end their sessions, tokens and connections", args[0])); err != nil {
 			return err
 		}
 		begin := p.now()

@@ -97,12 +97,11 @@ cookies, tokens and pages, and can use them. Better, one of:
 }
 
 // readSettings reads --config.
-// It has one user, so that no app is kept from another's: base_url_sharing is
-// on unless the file says otherwise.
+// Without a provider there is one user, so that no app is kept from another's:
+// base_url_sharing is on then, unless the file says otherwise.
 func readSettings(path string) (*caddymodule.App, error) {
-	on := true
 	if path == "" {
-		return &caddymodule.App{Settings: caddymodule.Settings{BaseURLSharing: &on}}, nil
+		return &caddymodule.App{Settings: caddymodule.Settings{BaseURLSharing: new(true)}}, nil
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -117,7 +116,7 @@ func readSettings(path string) (*caddymodule.App, error) {
 			WithHint("take the etcd setting out, or run the Caddyfile with: slipway run --config Caddyfile")
 	}
 	if app.BaseURLSharing == nil {
-		app.BaseURLSharing = &on
+		app.BaseURLSharing = new(app.OIDC == nil)
 	}
 	return app, nil
 }

@@ -263,8 +263,10 @@ func TestSettings(t *testing.T) {
 }
 
 func TestSharingIsOnUnlessTheFileSaysOtherwise(t *testing.T) {
+	const oidc = "\toidc https://auth.example.com slipway\n"
 	for text, want := range map[string]bool{
 		"slipway {\n}\n": true, "slipway {\n\tbase_url_sharing\n}\n": true, "slipway {\n\tbase_url_sharing off\n}\n": false,
+		"slipway {\n" + oidc + "}\n": false, "slipway {\n" + oidc + "\tbase_url_sharing\n}\n": true,
 	} {
 		path := filepath.Join(t.TempDir(), "slipway.conf")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
