@@ -3,7 +3,6 @@ package controlplane
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
