@@ -47,6 +47,14 @@ type manifestReader struct {
 
 	// What is checked against the bundle's files later.
 	description, mount, entryPoint *value
+	written                        []writtenFile
+}
+
+// writtenFile is a [[File]] that a start writes into a folder.
+type writtenFile struct {
+	path   *value
+	field  string // of the manifest
+	folder string // as an app sees it, absolute
 }
 
 func newManifestReader(name string, o Options, f *faults) *manifestReader {

@@ -40,6 +40,15 @@ func (r *manifestReader) checkContents(c *contents) {
 			r.warn(v, controlplane.Fault{Code: WarnNotExecutable, Field: "Runtime.AppEntryPoint[1]", Message: "is not executable", Hint: "chmod +x " + name})
 		}
 	}
+	for _, w := range r.written {
+		// A start could not make the folder that it is written into.
+		for folder := strings.TrimPrefix(w.folder, appRoot+"/"); folder != "." && !path.IsAbs(folder); folder = path.Dir(folder) {
+			if c.has(folder) {
+				r.fault(w.path, w.field, "lies below "+folder+", which is a file of the bundle", "choose another folder")
+				break
+			}
+		}
+	}
 	r.warnSources(c)
 }
 
