@@ -50,13 +50,6 @@ type manifestReader struct {
 	written                        []writtenFile
 }
 
-// writtenFile is a [[File]] that a start writes into a folder.
-type writtenFile struct {
-	path   *value
-	field  string // of the manifest
-	folder string // as an app sees it, absolute
-}
-
 func newManifestReader(name string, o Options, f *faults) *manifestReader {
 	return &manifestReader{name: name, o: o, f: f}
 }

@@ -9,6 +9,13 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane"
 )
 
+// writtenFile is a [[File]] that a start writes into a folder.
+type writtenFile struct {
+	path   *value
+	field  string // of the manifest
+	folder string // as an app sees it, absolute
+}
+
 // checkContents applies the rules that hold between the manifest and the files
 // of the bundle.
 func (r *manifestReader) checkContents(c *contents) {
