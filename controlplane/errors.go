@@ -37,7 +37,9 @@ type Error struct {
 	What   string  // one sentence in lower case without a full stop
 	Hint   string  // what mends it, often a command; may be empty
 	Faults []Fault // every fault of the input, where there are several
-	Cause  error   // not shown to users
+	// Warnings are what else is worth telling of that input.
+	Warnings []Fault
+	Cause    error // not shown to users
 	// RetryAfter is when the same may succeed; 0 where that is not known.
 	RetryAfter time.Duration
 }

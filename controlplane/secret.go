@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -49,6 +50,10 @@ type Secret struct {
 	Keys       []string   `json:"keys"`  // sorted
 	CreatedAt  time.Time  `json:"created_at"`
 	UpdatedAt  time.Time  `json:"updated_at"`
+
+	// NotText are those of Keys whose values no variable can hold. A secret that
+	// was written by a version that did not note it has none.
+	NotText []string `json:"not_text,omitempty"`
 
 	// Revision is as of an App.
 	Revision int64 `json:"-"`
@@ -107,6 +112,19 @@ func (v SecretValues) Keys() []string {
 	return keys
 }
 
+// notText are the keys of the values that no variable can hold, sorted.
+func (v SecretValues) notText() (keys []string) {
+	for _, key := range v.Keys() {
+		if !isText(v[key]) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// isText reports whether a variable can hold a value.
+func isText(value []byte) bool { return utf8.Valid(value) && bytes.IndexByte(value, 0) < 0 }
+
 // Vault seals the values of secrets with keys that are not in the store.
 type Vault interface {
 	// Seal encrypts a text for one use. An error is an *Error that names where
@@ -135,19 +153,37 @@ var (
 	parentName = regexp.MustCompile(`^app:([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$`)
 )
 
+// ValidSecretName reports whether a secret can have that name.
+func ValidSecretName(name string) bool {
+	return len(name) <= maxSecretName && secretName.MatchString(name)
+}
+
+// ValidSecretKey reports whether a value of a secret can have that key.
+func ValidSecretKey(key string) bool {
+	return len(key) <= maxSecretKey && secretKey.MatchString(key)
+}
+
+// How names and keys of secrets look, for hints.
+const (
+	SecretNameRule = "a name has up to 63 lower-case letters and digits, with hyphens and dots between them, such as database.prod"
+	SecretKeyRule  = "a key has up to 253 letters, digits, hyphens, underscores and dots"
+)
+
 const maxParent = len("app:") + 63
 
 // check refuses what cannot be the ID of a secret.
 func (id SecretID) check() error {
 	switch {
-	case len(id.Name) > maxSecretName || !secretName.MatchString(id.Name):
-		return Errorf(CodeInvalid, "%q is not the name of a secret", cut(id.Name)).
-			WithHint("a name has up to %d lower-case letters and digits, with hyphens and dots between them, such as database.prod", maxSecretName)
+	case !ValidSecretName(id.Name):
+		return Errorf(CodeInvalid, "%q is not the name of a secret", cut(id.Name)).WithHint(SecretNameRule)
 	case id.Visibility != Private && id.Visibility != AllUsers && id.Visibility != AppWide:
 		return Errorf(CodeInvalid, "a secret cannot have the visibility %q", cut(string(id.Visibility))).
 			WithHint("use PRIVATE, ALL_USERS or, with a parent, APP")
 	case id.Visibility != AppWide && id.Parent != "":
 		return Errorf(CodeInvalid, "a secret that is %s has no parent", id.Visibility).WithHint("only APP secrets have one")
+	case id.Visibility == AppWide && id.Parent == "":
+		return Errorf(CodeInvalid, "an APP secret has a parent, the app that it is for, and none is given").
+			WithHint("admins give it: slipway admin secret with --parent app:NAME")
 	case id.Visibility == AppWide && (len(id.Parent) > maxParent || !parentName.MatchString(id.Parent)):
 		return Errorf(CodeInvalid, "%q is not the parent of an APP secret", cut(id.Parent)).
 			WithHint("it is app: and the name of the app, such as app:ai.example.forecast")
@@ -162,9 +198,8 @@ func (v SecretValues) check() error {
 	folded := map[string]string{}
 	for _, key := range v.Keys() {
 		size += len(key) + len(v[key])
-		if len(key) > maxSecretKey || !secretKey.MatchString(key) {
-			return Errorf(CodeInvalid, "%q is not the key of a secret's value", cut(key)).
-				WithHint("a key has up to %d letters, digits, hyphens, underscores and dots", maxSecretKey)
+		if !ValidSecretKey(key) {
+			return Errorf(CodeInvalid, "%q is not the key of a secret's value", cut(key)).WithHint(SecretKeyRule)
 		}
 		if twin, ok := folded[strings.ToLower(key)]; ok {
 			return Errorf(CodeInvalid, "the keys %s and %s differ by capitals alone", twin, key).WithHint("give them different names")

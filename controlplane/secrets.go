@@ -232,7 +232,7 @@ func (s *Service) writeSecret(ctx context.Context, actor Actor, id SecretID, val
 		if secret, err = begin(tx, id); err != nil {
 			return err
 		}
-		secret.Keys = values.Keys()
+		secret.Keys, secret.NotText = values.Keys(), values.notText()
 		if err := tx.Put(secret); err != nil {
 			return err
 		}

@@ -1,10 +1,8 @@
 package controlplane
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"unicode/utf8"
 )
 
 // ResolvedSecrets are the variables and files of an app that come from secrets.
@@ -86,10 +84,10 @@ func (r SecretResolver) Resolve(ctx context.Context, app *App) (out ResolvedSecr
 		if e.Secret == "" {
 			continue
 		}
-		ref := secretRef{"Env " + e.Name, e.Secret, e.SecretKey, e.Optional}
+		ref := secretRef{"Env " + e.Name, e.Secret, e.SecretKey, e.Optional, true}
 		value, ok := get(ref)
-		if ok && (bytes.IndexByte(value, 0) >= 0 || !utf8.Valid(value)) {
-			why = &Reason{MissingSecret, fmt.Sprintf("%s cannot hold the key %q of the secret %q, which is not text; have it as a [[File]]", ref.where, e.SecretKey, e.Secret)}
+		if ok && !isText(value) {
+			why = &Reason{MissingSecret, ref.noText()}
 			ok = false
 		}
 		if ok {
@@ -101,7 +99,7 @@ func (r SecretResolver) Resolve(ctx context.Context, app *App) (out ResolvedSecr
 		if f.Secret == "" {
 			continue
 		}
-		if value, ok := get(secretRef{"File " + f.Path, f.Secret, f.SecretKey, f.Optional}); ok {
+		if value, ok := get(secretRef{"File " + f.Path, f.Secret, f.SecretKey, f.Optional, false}); ok {
 			f.Value = string(value)
 			out.Files = append(out.Files, f)
 		}

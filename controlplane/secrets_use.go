@@ -12,17 +12,18 @@ type secretRef struct {
 	where     string // "Env NAME" or "File PATH"
 	name, key string
 	optional  bool
+	env       bool // a variable, which holds text alone
 }
 
 func secretRefs(m *Manifest) (refs []secretRef) {
 	for _, e := range m.Env {
 		if e.Secret != "" {
-			refs = append(refs, secretRef{"Env " + e.Name, e.Secret, e.SecretKey, e.Optional})
+			refs = append(refs, secretRef{"Env " + e.Name, e.Secret, e.SecretKey, e.Optional, true})
 		}
 	}
 	for _, f := range m.Files {
 		if f.Secret != "" {
-			refs = append(refs, secretRef{"File " + f.Path, f.Secret, f.SecretKey, f.Optional})
+			refs = append(refs, secretRef{"File " + f.Path, f.Secret, f.SecretKey, f.Optional, false})
 		}
 	}
 	return refs
@@ -68,13 +69,14 @@ func importedByAdmin(tx Tx, rights Rights, app *App) (bool, error) {
 }
 
 // missingSecrets says which secrets an app needs that are not there, or lack the
-// key that it needs.
+// key that it needs, or have a value there that no variable can hold; the last is
+// true of optional ones, too (SecretResolver.Resolve).
 func (s *Service) missingSecrets(tx Tx, app *App) (reasons []Reason, err error) {
 	if app.Lifecycle == Link {
 		return nil, nil
 	}
 	for _, ref := range secretRefs(&app.Manifest) {
-		if ref.optional {
+		if ref.optional && !ref.env {
 			continue
 		}
 		secret, err := secretFor(tx, s.Rights, app, ref.name)
@@ -82,7 +84,12 @@ func (s *Service) missingSecrets(tx Tx, app *App) (reasons []Reason, err error) 
 			return nil, err
 		}
 		if lack := ref.lack(secret); lack != "" {
+			if ref.optional {
+				continue
+			}
 			reasons = append(reasons, Reason{MissingSecret, fmt.Sprintf("%s needs %s", ref.where, lack)})
+		} else if ref.env && slices.Contains(secret.NotText, ref.key) {
+			reasons = append(reasons, Reason{MissingSecret, ref.noText()})
 		}
 	}
 	return reasons, nil
@@ -98,6 +105,11 @@ func (r secretRef) lack(secret *Secret) string {
 		return fmt.Sprintf("the key %q of the secret %q, which has no such key; its owner sees by slipway secret list which it has", r.key, r.name)
 	}
 	return ""
+}
+
+// noText says that the value is there, and cannot be had by a variable.
+func (r secretRef) noText() string {
+	return fmt.Sprintf("%s cannot hold the key %q of the secret %q, which is not text; have it as a [[File]]", r.where, r.key, r.name)
 }
 
 // MissingSecrets are the reasons of apps, by ID, which cannot run since a secret

@@ -134,7 +134,11 @@ func TestReferencesThatCannotBeHad(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			in, _ := withVault(t)
 			in.keepSecret(ada, private("db"), "text", "t", "bytes", "\x00\xff", "empty", "")
-			got, why := in.resolve(in.needy("ada", "demo", c.manifest))
+			app := in.needy("ada", "demo", c.manifest)
+			got, why := in.resolve(app)
+			if reasons := in.reasonsOf(app); (len(reasons) > 0) != (why != nil) || why != nil && reasons[0].Text != why.Text {
+				t.Errorf("before a start the reasons are %v, at one it is %v", reasons, why)
+			}
 			said := ""
 			for _, e := range got.Env {
 				said += e.Value

@@ -62,6 +62,7 @@ func newHouse(t testing.TB) *house {
 		ReadBundle: func(context.Context, io.ReaderAt, int64) (controlplane.ReadBundle, error) {
 			refused := controlplane.Errorf(controlplane.CodeInvalid, "refuse bundle")
 			refused.Faults = []controlplane.Fault{{Code: "manifest", Where: "app.toml", Line: 3, Message: "one"}, {Code: "entry", Message: "two"}}
+			refused.Warnings = []controlplane.Fault{{Code: "unknown_key", Where: "app.toml", Line: 4, Message: "three"}}
 			return controlplane.ReadBundle{}, refused.WithHint("mend it")
 		},
 	})
@@ -408,6 +409,9 @@ func TestProblems(t *testing.T) {
 		want := []v1.Fault{{Code: "manifest", Where: "app.toml", Line: 3, Message: "one"}, {Code: "entry", Message: "two"}}
 		if diff := cmp.Diff(want, p.Errors); diff != "" || p.Hint != "mend it" {
 			t.Errorf("%+v (-want +got)\n%s", p, diff)
+		}
+		if diff := cmp.Diff([]v1.Fault{{Code: "unknown_key", Where: "app.toml", Line: 4, Message: "three"}}, p.Warnings); diff != "" {
+			t.Errorf("warnings (-want +got)\n%s", diff)
 		}
 	})
 }

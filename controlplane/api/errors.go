@@ -75,6 +75,9 @@ func newProblem(ctx context.Context, err error) *problem {
 	for _, f := range known.Faults {
 		p.Errors = append(p.Errors, v1.Fault(f))
 	}
+	for _, f := range known.Warnings {
+		p.Warnings = append(p.Warnings, v1.Fault(f))
+	}
 	if len(p.Errors) == 0 && p.Status == http.StatusUnprocessableEntity {
 		p.Errors = []v1.Fault{{Code: p.Code, Message: known.What}} // the one
 	}

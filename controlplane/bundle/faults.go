@@ -89,12 +89,14 @@ func (f *faults) warn(x controlplane.Fault) {
 	}
 }
 
-// err is nil without faults. The sentence is the first fault.
+// err is nil without faults. The sentence is the first fault. It has the warnings
+// too: an unknown key may be the cause of a fault.
 func (f *faults) err() error {
 	if len(f.list) == 0 {
 		return nil
 	}
 	e := refusal(f.list...)
+	e.Warnings = f.warnings
 	if more := len(f.list) - 1 + f.dropped; more > 0 {
 		e.What += fmt.Sprintf("; and %d more", more)
 	}

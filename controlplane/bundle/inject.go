@@ -61,6 +61,7 @@ func (r *manifestReader) source(s section, limit int) source {
 	literal := s.typed("Value", kindString) // may be empty
 	secret, key := s.str("Secret"), s.str("SecretKey")
 	x := source{secret: r.plain(s, "Secret"), key: r.plain(s, "SecretKey"), optional: s.boolean("Optional")}
+	r.checkReference(s, x)
 	wrong := false // a fault of its own says enough
 	for _, k := range []string{"Value", "Secret", "SecretKey"} {
 		if v := s.table.get(k); v != nil && v.kind != kindString {
@@ -85,6 +86,17 @@ func (r *manifestReader) source(s section, limit int) source {
 		r.fault(key, s.field("SecretKey"), "there is no Secret", "write Secret too")
 	}
 	return x
+}
+
+// checkReference finds names and keys that no secret has. Capitals pass: the App
+// Store's own examples have them.
+func (r *manifestReader) checkReference(s section, x source) {
+	if x.secret != "" && !controlplane.ValidSecretName(strings.ToLower(x.secret)) {
+		r.fault(s.table.get("Secret"), s.field("Secret"), "is not the name of a secret", controlplane.SecretNameRule)
+	}
+	if x.key != "" && !controlplane.ValidSecretKey(x.key) {
+		r.fault(s.table.get("SecretKey"), s.field("SecretKey"), "is not the key of a secret's value", controlplane.SecretKeyRule)
+	}
 }
 
 func (r *manifestReader) env() {
@@ -183,10 +195,11 @@ func (r *manifestReader) files() {
 			continue
 		}
 		folders[folder] = s.name
+		r.written = append(r.written, writtenFile{v, s.field("Path"), folder})
 		r.m.Files = append(r.m.Files, controlplane.File{Path: clean, Value: src.value, Secret: src.secret, SecretKey: src.key, Optional: src.optional})
 	}
 	if link || manual {
-		r.m.Files = nil
+		r.m.Files, r.written = nil, nil
 	}
 }
 

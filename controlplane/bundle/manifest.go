@@ -47,6 +47,7 @@ type manifestReader struct {
 
 	// What is checked against the bundle's files later.
 	description, mount, entryPoint *value
+	written                        []writtenFile
 }
 
 func newManifestReader(name string, o Options, f *faults) *manifestReader {

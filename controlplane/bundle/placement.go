@@ -9,6 +9,13 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane"
 )
 
+// writtenFile is a [[File]] that a start writes into a folder.
+type writtenFile struct {
+	path   *value
+	field  string // of the manifest
+	folder string // as an app sees it, absolute
+}
+
 // checkContents applies the rules that hold between the manifest and the files
 // of the bundle.
 func (r *manifestReader) checkContents(c *contents) {
@@ -38,6 +45,15 @@ func (r *manifestReader) checkContents(c *contents) {
 			r.fault(v, "Runtime.AppEntryPoint[1]", "there is no such file in the bundle", "build it before packing, and see that .appignore does not name it")
 		case !exec:
 			r.warn(v, controlplane.Fault{Code: WarnNotExecutable, Field: "Runtime.AppEntryPoint[1]", Message: "is not executable", Hint: "chmod +x " + name})
+		}
+	}
+	for _, w := range r.written {
+		// A start could not make the folder that it is written into.
+		for folder := strings.TrimPrefix(w.folder, appRoot+"/"); folder != "." && !path.IsAbs(folder); folder = path.Dir(folder) {
+			if c.has(folder) {
+				r.fault(w.path, w.field, "lies below "+folder+", which is a file of the bundle", "choose another folder")
+				break
+			}
 		}
 	}
 	r.warnSources(c)

@@ -146,7 +146,9 @@ func (s section) list(key string, empty bool) ([]string, *value) {
 	return out, v
 }
 
-// enum is one of some values in any case; def where there is none or a fault.
+// enum is one of some values in any case; def where there is none. After a fault
+// it is what was most likely meant, so that the rules of that are asked too, or
+// def.
 func (s section) enum(key, def string, among ...string) (string, *value) {
 	v := s.str(key)
 	if v == nil {
@@ -159,7 +161,7 @@ func (s section) enum(key, def string, among ...string) (string, *value) {
 	}
 	hint := "one of " + strings.Join(among, ", ")
 	if x := nearest(v.text, among); x != "" {
-		hint = "did you mean " + x + "? It is " + hint
+		def, hint = x, "did you mean "+x+"? It is "+hint
 	}
 	s.r.fault(v, s.field(key), "is no such value", hint)
 	return def, nil

@@ -44,10 +44,12 @@ var sampleApp = []string{"slipway", "sample-app"}
 
 func (r *manifestReader) runtime(s section) {
 	rt := &r.m.Runtime
-	mode, _ := s.enum("AppMode", string(controlplane.Wave), appModes...)
+	mode, written := s.enum("AppMode", string(controlplane.Wave), appModes...)
 	rt.AppMode = controlplane.AppMode(mode)
-	for _, key := range unusedKeys[rt.AppMode] {
-		s.ignored(key, fmt.Sprintf("AppMode %q does not use it", mode))
+	if v := s.table.get("AppMode"); written != nil || v == nil || v.zero() { // else any key may be used
+		for _, key := range unusedKeys[rt.AppMode] {
+			s.ignored(key, fmt.Sprintf("AppMode %q does not use it", mode))
+		}
 	}
 	routing, v := s.enum("RoutingMode", "", string(controlplane.Domain), string(controlplane.BaseURL))
 	if v != nil {

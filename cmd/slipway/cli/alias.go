@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/seed-dbc68772/slipway/controlplane"
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/controlplane/client"
 )
@@ -70,7 +71,7 @@ func (p *program) aliasChange(c *cobra.Command, change func(context.Context, *cl
 		of = p.assignedView
 	}
 	return changes(p, c, of, func(ctx context.Context, api *client.Client, args []string) (*v1.Alias, error) {
-		target, err := aliasTarget(c, args[1:])
+		target, err := aliasTarget(c, args[0], args[1:])
 		if err != nil {
 			return nil, err
 		}
@@ -78,11 +79,15 @@ func (p *program) aliasChange(c *cobra.Command, change func(context.Context, *cl
 	})
 }
 
-// aliasTarget reads [INSTANCE [PRIMARY]]. An empty INSTANCE is none, so that
-// a script may pass a variable.
-func aliasTarget(c *cobra.Command, args []string) (v1.AssignRequest, error) {
+// aliasTarget reads [INSTANCE [PRIMARY]]. An empty INSTANCE is refused: a
+// variable that is not set would take a live alias away from its instance.
+func aliasTarget(c *cobra.Command, name string, args []string) (v1.AssignRequest, error) {
 	var r v1.AssignRequest
-	if len(args) > 0 && args[0] != "" {
+	if len(args) > 0 && args[0] == "" {
+		return r, controlplane.Errorf(controlplane.CodeInvalid, "INSTANCE is empty").
+			WithHint("name an instance; for none leave it out: %s %s", c.CommandPath(), name)
+	}
+	if len(args) > 0 {
 		r.InstanceID = &args[0]
 	}
 	if len(args) > 1 {

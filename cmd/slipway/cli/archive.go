@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/bundle"
 )
 
@@ -37,9 +36,6 @@ func (p *program) archive(ctx context.Context, path, suffix string) (*archive, e
 	if info.IsDir() {
 		// The server repeats the warnings, by its own settings.
 		return p.pack(ctx, path, bundle.PackOptions{Suffix: suffix})
-	}
-	if !info.Mode().IsRegular() {
-		return nil, controlplane.Errorf(controlplane.CodeInvalid, "read bundle: %s is not a file", path)
 	}
 	file, err := os.Open(path)
 	if err != nil {
@@ -103,7 +99,7 @@ func temporaryArchive(write func(*os.File) (bundle.PackResult, error)) (*archive
 // within is the path of a file below a folder as bundles write it, or empty
 // where it lies elsewhere, or is not named.
 func (p *program) within(dir, file string) string {
-	if file == "" {
+	if file == "" || file == stdout {
 		return ""
 	}
 	from, err := filepath.Abs(dir)

@@ -25,8 +25,9 @@ func (p *program) bundleCommands() *cobra.Command {
 
 What .appignore names is left out (gitignore's rules), and so are .git, caches
 and virtual environments of Python, and earlier bundles. Equal folders give
-equal bytes. The path of the bundle is printed. It needs no server.`
-	file := c.Flags().String("file", "", "write the bundle to `PATH`")
+equal bytes. The path of the bundle is printed. It needs no server. What --file
+names is written over only where it is a bundle, too.`
+	file := c.Flags().String("file", "", "write the bundle to `PATH`; \"-\" is stdout")
 	p.outputFlag(c, "json", "yaml")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) > 0 {
@@ -51,11 +52,16 @@ func (p *program) packInto(ctx context.Context, name string) error {
 	p.faultWarnings(packed.Warnings)
 	if name == "" {
 		name = packed.Manifest.Name + "." + packed.Manifest.Version + p.suffix()
+	} else if err := p.overBundle(name, packed.Manifest.Name); err != nil && name != stdout {
+		return err
 	}
-	if err := replaceFile(p.path(name), &stoppable{ctx, packed.file}, 0o644); err != nil {
-		return fmt.Errorf("write bundle: %w", err)
+	if err := p.writeBundle(ctx, "write bundle", name, packed.file); err != nil {
+		return err
 	}
 	p.say("packed %s, %s", counted(packed.Files, "file"), size(packed.Bytes))
+	if name == stdout {
+		return nil
+	}
 	return p.print(bundleView(checked{name, packed.Manifest.Name, packed.Manifest.Version, v1Faults(packed.Warnings)}, name))
 }
 

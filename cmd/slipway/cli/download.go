@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -32,7 +31,10 @@ are written into a new or empty folder instead.`,
 	extract := c.Flags().String("extract", "", "unpack it into the folder `DIR`")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		file := *output
-		if *extract != "" {
+		if c.Flags().Changed("extract") {
+			if *extract == "" {
+				return usageError(c, "--extract is empty: name a folder")
+			}
 			if file != "" || len(args) > 1 {
 				return usageError(c, "--extract writes no file: leave the file out")
 			}
@@ -54,6 +56,11 @@ func (p *program) download(ctx context.Context, id, file string) error {
 	if err != nil {
 		return err
 	}
+	if file != "" && file != stdout {
+		if err := p.target(file); err != nil {
+			return err
+		}
+	}
 	app, err := api.App(ctx, id)
 	if err != nil {
 		return err
@@ -70,14 +77,11 @@ func (p *program) download(ctx context.Context, id, file string) error {
 	defer archive.Close()
 	body, finish := p.transferring("downloading", archive, length)
 	defer finish()
-	if file == "-" {
-		if _, err = io.Copy(p.Out, body); err != nil {
-			return fmt.Errorf("download bundle: %w", err)
-		}
-		return nil
+	if err := p.writeBundle(ctx, "download bundle", file, body); err != nil {
+		return err
 	}
-	if err := replaceFile(p.path(file), body, 0o644); err != nil {
-		return fmt.Errorf("download bundle: %w", err)
+	if file == stdout {
+		return nil
 	}
 	finish()
 	return p.write([]byte(oneLine(file) + "\n"))

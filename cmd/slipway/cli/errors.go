@@ -198,6 +198,9 @@ func (p *program) problem(err error, code int) v1.Problem {
 		for _, f := range e.Faults {
 			doc.Errors = append(doc.Errors, v1.Fault(f))
 		}
+		for _, f := range e.Warnings {
+			doc.Warnings = append(doc.Warnings, v1.Fault(f))
+		}
 	}
 	return doc
 }
@@ -227,6 +230,9 @@ func (p *program) printError(err error, code int) {
 		if line := oneLine(controlplane.Fault(f).String()); len(doc.Errors) > 1 || !strings.Contains(doc.Detail, line) {
 			p.say("  %s", line)
 		}
+	}
+	for _, f := range doc.Warnings {
+		p.warn("%s", oneLine(controlplane.Fault(f).String()))
 	}
 	if doc.Hint != "" {
 		p.say("hint: %s", oneLine(doc.Hint))

@@ -21,10 +21,8 @@ func (p *program) extract(ctx context.Context, id, dir string) error {
 		return err
 	}
 	target := filepath.Clean(p.path(dir))
-	if entries, err := os.ReadDir(target); err == nil && len(entries) > 0 {
-		return controlplane.Errorf(controlplane.CodeConflict, "extract bundle: the folder %s is not empty", dir).WithHint("name one that is, or that is not there")
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("extract bundle: %w", err)
+	if err := emptyFolder(dir, target); err != nil {
+		return err
 	}
 	app, err := api.App(ctx, id)
 	if err != nil {
@@ -52,6 +50,32 @@ func (p *program) extract(ctx context.Context, id, dir string) error {
 	return p.write([]byte(oneLine(dir) + "\n"))
 }
 
+// emptyFolder is why nothing can be unpacked into a folder, or nil: it is new or
+// empty. name is how the user calls it.
+func emptyFolder(name, path string) error {
+	const mend = "name a folder that is empty, or that is not there"
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if info, err = os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+	}
+	if err == nil && !info.IsDir() {
+		return controlplane.Errorf(controlplane.CodeInvalid, "extract bundle: %s is %s, not a folder", name, kindOf(info.Mode())).WithHint(mend)
+	}
+	var entries []os.DirEntry
+	if err == nil {
+		entries, err = os.ReadDir(path)
+	}
+	if err != nil {
+		return controlplane.Errorf(controlplane.CodeInvalid, "extract bundle: %s cannot be looked at: %v", name, systemCause(err)).WithHint(mend)
+	}
+	if len(entries) > 0 {
+		return controlplane.Errorf(controlplane.CodeConflict, "extract bundle: the folder %s is not empty", name).WithHint("name one that is, or that is not there")
+	}
+	return nil
+}
+
 // unpackInto unpacks beside the folder first, so that it is there whole. One that
 // is there already stays the same folder, with its owner and mode, since somebody
 // may stand in it: its files then come out of a folder in it.
@@ -65,7 +89,7 @@ func unpackInto(ctx context.Context, archive io.ReaderAt, size int64, dir string
 		near = filepath.Dir(dir)
 	}
 	if err := unpackNear(ctx, b, near, dir); err != nil {
-		return fmt.Errorf("extract bundle: %w", err)
+		return fmt.Errorf("extract bundle to %s: %w", dir, systemCause(err))
 	}
 	return nil
 }

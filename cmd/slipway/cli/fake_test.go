@@ -31,6 +31,7 @@ type fakeAPI struct {
 	revision  int            // of the last change
 	lags      bool           // one of the two edges does not follow
 	imported  string         // the query of the last import
+	lastLines string         // what the reason of a failed start ends with
 	access    fakeAccess
 	secrets   []*v1.RevealedSecret
 	bundles   map[string][]byte // of imported apps
@@ -304,7 +305,7 @@ func (f *fakeAPI) step(in *v1.Instance) {
 		in.Stage = new("health")
 	case in.AppName == "ai.h2o.crash":
 		in.Status, in.Stage = "FAILED", nil
-		in.Reason = &v1.Reason{Code: "port_never_opened", Text: "nothing listened on port 10101 within 90s"}
+		in.Reason = &v1.Reason{Code: "port_never_opened", Text: "nothing listened on port 10101 within 90s" + f.lastLines}
 	default:
 		in.Status, in.Stage = "DEPLOYED", nil
 	}

@@ -73,17 +73,12 @@ type initialized struct {
 // writeStarter writes the files that are not there, the manifest last: an
 // interrupted init can be done again.
 func (p *program) writeStarter(dir string, app starter.App) (written []string, err error) {
-	for _, manifest := range []string{"app.toml", "q-app.toml"} {
-		if _, err := os.Lstat(filepath.Join(dir, manifest)); !errors.Is(err, fs.ErrNotExist) {
-			if err != nil {
-				return nil, fmt.Errorf("make app: %w", err)
-			}
-			return nil, controlplane.Errorf(controlplane.CodeConflict, "make app: %s has %s already", dir, manifest).
-				WithHint("slipway bundle validate checks it")
-		}
+	if err := noManifestIn(dir); err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // sources are nobody's secret; the umask counts
-		return nil, fmt.Errorf("make app: %w", err)
+		return nil, controlplane.Errorf(controlplane.CodeInvalid, "make app: the folder %s cannot be made: %v", dir, systemCause(err)).
+			WithHint("name another folder")
 	}
 	written = []string{}
 	for _, f := range app.Files() {
@@ -99,6 +94,32 @@ func (p *program) writeStarter(dir string, app starter.App) (written []string, e
 	}
 	slices.Sort(written)
 	return written, nil
+}
+
+// noManifestIn is why an app cannot begin in a folder: it has a manifest, or is
+// none. Bundles tell no capitals apart, so neither does this.
+func noManifestIn(dir string) error {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return controlplane.Errorf(controlplane.CodeInvalid, "make app: %s is %s, not a folder", dir, kindOf(info.Mode())).
+			WithHint("name a folder; without a name it is the current one")
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return controlplane.Errorf(controlplane.CodeInvalid, "make app: the folder %s cannot be read: %v", dir, systemCause(err)).
+			WithHint("name another folder")
+	}
+	for _, e := range entries {
+		manifest := strings.ToLower(e.Name())
+		if manifest != "app.toml" && manifest != "q-app.toml" {
+			continue
+		}
+		hint := "slipway bundle validate checks it"
+		if e.Name() != manifest {
+			hint = "rename it to " + manifest + "; then " + hint
+		}
+		return controlplane.Errorf(controlplane.CodeConflict, "make app: %s has %s already", dir, e.Name()).WithHint("%s", hint)
+	}
+	return nil
 }
 
 func writeNew(path string, f starter.File) (err error) {

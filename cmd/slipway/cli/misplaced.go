@@ -25,6 +25,9 @@ func statBundle(path string) (fs.FileInfo, error) {
 			WithHint("name a bundle or the folder of an app; without a name it is the current folder")
 	case err != nil:
 		return nil, fmt.Errorf("read bundle: %w", err)
+	case !info.IsDir() && !info.Mode().IsRegular(): // a pipe may never end
+		return nil, controlplane.Errorf(controlplane.CodeInvalid, "read bundle: %s is %s, not a file", path, kindOf(info.Mode())).
+			WithHint("name a bundle or the folder of an app; what comes by a pipe is written to a file first")
 	case !info.IsDir() && strings.HasSuffix(path, ".toml"):
 		return nil, controlplane.Errorf(controlplane.CodeInvalid, "read bundle: %s is no bundle", path).
 			WithHint("name the folder that it is in: %s", filepath.Dir(path))
@@ -44,17 +47,20 @@ func (p *program) notPacked(c *cobra.Command, name string) error {
 
 // checkFile is why a bundle cannot be written to --file, before it is packed.
 func (p *program) checkFile(c *cobra.Command, file string) error {
-	if file == "" {
+	switch {
+	case !c.Flags().Changed("file"):
+		return nil
+	case file == "":
+		return usageError(c, "--file is empty: name a file, or leave it out")
+	case file == stdout && p.output != "":
+		return usageError(c, "--file %s writes the bundle to stdout: leave --output out", stdout)
+	case file == stdout:
 		return nil
 	}
-	if info, err := os.Stat(p.path(file)); err == nil && info.IsDir() {
-		return usageError(c, "--file %s is a folder: name a file", file)
+	if err := p.target(file); err != nil {
+		return err
 	}
-	dir := filepath.Dir(p.path(file))
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return usageError(c, "--file %s: there is no folder %s", file, dir)
-	}
-	return nil
+	return p.overBundle(file, "") // packing leaves that file out, and may miss it
 }
 
 // counted is "1 file" or "2 files".

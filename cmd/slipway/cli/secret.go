@@ -50,18 +50,22 @@ func (v *secretVisibility) Set(s string) error {
 // secretScope are the flags that say which secrets are meant.
 func secretScope(c *cobra.Command, admin bool) *client.SecretScope {
 	s := &client.SecretScope{}
-	usage := "which secrets are meant: `PRIVATE` (default), ALL_USERS or APP"
-	if c.Name() == "list" {
+	values := []string{string(controlplane.Private), string(controlplane.AllUsers), string(controlplane.AppWide)}
+	usage := "which secrets are meant: PRIVATE, `ALL_USERS` or, with --parent, APP"
+	switch {
+	case c.Name() == "list":
 		usage = "only secrets that are `PRIVATE`, ALL_USERS or APP"
+	case !admin:
+		// An APP secret is named with its parent, which admins give.
+		values = values[:2]
+		usage = "which secrets are meant: `PRIVATE` (default) or ALL_USERS"
 	}
 	if admin {
 		s.Visibility = string(controlplane.AllUsers)
-		usage = strings.Replace(usage, "`PRIVATE` (default), ALL_USERS", "PRIVATE, `ALL_USERS`", 1)
 		c.Flags().StringVarP(&s.Parent, "parent", "p", "", "of APP secrets: `app:NAME` of the app that they are for")
 	}
 	c.Flags().VarP((*secretVisibility)(&s.Visibility), "visibility", "v", usage)
-	_ = c.RegisterFlagCompletionFunc("visibility", cobra.FixedCompletions(
-		[]string{string(controlplane.Private), string(controlplane.AllUsers), string(controlplane.AppWide)}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("visibility", cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	return s
 }
 

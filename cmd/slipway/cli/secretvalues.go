@@ -101,7 +101,7 @@ func (p *program) secretValues(ctx context.Context, c *cobra.Command, from *valu
 			return v.SecretValues, err
 		}
 	}
-	if err := p.fileValues(v, from); err != nil {
+	if err := p.fileValues(ctx, v, from); err != nil {
 		return v.SecretValues, err
 	}
 	if len(v.Values)+len(v.Data) == 0 {
@@ -110,14 +110,14 @@ func (p *program) secretValues(ctx context.Context, c *cobra.Command, from *valu
 	return v.SecretValues, nil
 }
 
-func (p *program) fileValues(v *values, from *valueFlags) error {
+func (p *program) fileValues(ctx context.Context, v *values, from *valueFlags) error {
 	for _, file := range from.files {
 		key, path, given := strings.Cut(file, "=")
 		if !given {
 			path = file
 			key = file[strings.LastIndexByte(file, '/')+1:]
 		}
-		data, err := p.readValue(path)
+		data, err := p.readValue(ctx, path)
 		if err == nil {
 			err = v.add(key, data)
 		}
@@ -126,7 +126,7 @@ func (p *program) fileValues(v *values, from *valueFlags) error {
 		}
 	}
 	for _, path := range from.envFiles {
-		data, err := p.readValue(path)
+		data, err := p.readValue(ctx, path)
 		if err != nil {
 			return err
 		}
@@ -149,13 +149,16 @@ func (p *program) fileValues(v *values, from *valueFlags) error {
 	return nil
 }
 
-func (p *program) readValue(path string) ([]byte, error) {
-	f, err := os.Open(p.path(path))
-	if err != nil {
-		return nil, controlplane.Errorf(controlplane.CodeInvalid, "read %s: %v", path, err)
-	}
-	defer f.Close()
-	return limited(f, path)
+// readValue reads a file, which may be a pipe of the shell's: <(command).
+func (p *program) readValue(ctx context.Context, path string) ([]byte, error) {
+	return interruptible(ctx, func() ([]byte, error) {
+		f, err := os.Open(p.path(path))
+		if err != nil {
+			return nil, controlplane.Errorf(controlplane.CodeInvalid, "read %s: %v", path, err)
+		}
+		defer f.Close()
+		return limited(f, path)
+	})
 }
 
 func limited(r io.Reader, what string) ([]byte, error) {
@@ -172,20 +175,27 @@ func limited(r io.Reader, what string) ([]byte, error) {
 // stdinValue is what stands on standard input. Programs end it with a line break
 // that is not meant.
 func (p *program) stdinValue(ctx context.Context, key string) ([]byte, error) {
-	type read struct {
+	data, err := interruptible(ctx, func() ([]byte, error) { return limited(p.In, "the value of "+key) })
+	return bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r")), err
+}
+
+// interruptible is what read returns, or the end of ctx: a pipe may never be
+// opened for writing, or never end.
+func interruptible(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
+	type result struct {
 		data []byte
 		err  error
 	}
-	got := make(chan read, 1)
+	got := make(chan result, 1)
 	go func() { // ends with the program, as in typed
-		data, err := limited(p.In, "the value of "+key)
-		got <- read{data, err}
+		data, err := read()
+		got <- result{data, err}
 	}()
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case r := <-got:
-		return bytes.TrimSuffix(bytes.TrimSuffix(r.data, []byte("\n")), []byte("\r")), r.err
+		return r.data, r.err
 	}
 }
 

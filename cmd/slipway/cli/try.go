@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"regexp"
 	"sync"
 	"time"
 
@@ -47,6 +48,10 @@ commands that do it. A second Ctrl-C changes nothing of that, a third gives up.`
 	return c
 }
 
+// lastLines is where launchers say that the last lines of an app are. That log
+// goes away with the instance.
+var lastLines = regexp.MustCompile("its last lines are in (`[^`]*`|its log|the instance's log)")
+
 // errLogsEnded is a log that ended while it was followed: the server went away,
 // or somebody took the instance away.
 var errLogsEnded = errors.New("the connection broke off")
@@ -79,6 +84,7 @@ func (d *deployment) try(ctx context.Context, timeout time.Duration) error {
 				_ = sleep(ctx, 4*p.poll) // its last lines are on their way
 				if e, ok := errors.AsType[*controlplane.Error](err); ok {
 					e.Hint = "" // soon there is no instance to look at
+					e.What = lastLines.ReplaceAllString(e.What, "its last lines are printed already")
 				}
 				return err
 			}

@@ -81,12 +81,13 @@ func TestTryIsTakenAwayAfterCtrlC(t *testing.T) {
 
 func TestTryThatDoesNotStartIsTakenAway(t *testing.T) {
 	f := newFakeAPI()
+	f.lastLines = "; its last lines are in `slipway instance logs 2efe9e01`" // as the launcher process says it
 	out, stderr, stop := startWith(t, followed(f, nil), plain, "bundle", "test", tried(t, "ai.h2o.crash", 0))
 	eventually(t, "the end", func() bool { return strings.Contains(stderr.String(), "error: ") })
 	if code := stop(); code != ExitFailed || out.String() != "a line\n" || strings.Contains(stderr.String(), "hint: ") {
 		t.Errorf("code %d: %s%s", code, out, stderr)
 	}
-	wants(t, stderr, "failed: port_never_opened", "took app Tried")
+	wants(t, stderr, "failed: port_never_opened", "; its last lines are printed already\n", "took app Tried")
 	isClean(t, f)
 }
 

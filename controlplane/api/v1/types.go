@@ -190,4 +190,5 @@ type Problem struct {
 	Hint      string  `json:"hint,omitempty" doc:"how to mend it"`
 	RequestID string  `json:"request_id"`
 	Errors    []Fault `json:"errors,omitempty" doc:"every fault of the input"`
+	Warnings  []Fault `json:"warnings,omitempty" doc:"what else is worth telling of the input: of a bundle, keys that are not known"`
 }
