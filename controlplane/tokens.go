@@ -74,6 +74,13 @@ func TokenLifeTooLong() *Error {
 }
 
 func (s *Service) putToken(tx Tx, a *Actor, token *Token) error {
+	user, err := tx.User(a.User)
+	if err != nil {
+		return err
+	}
+	if user.Disabled { // since who asks was let in
+		return Errorf(CodeUnauthorized, "%s is disabled", user.Name)
+	}
 	tokens, err := tx.TokensOf(a.User)
 	if err != nil {
 		return err

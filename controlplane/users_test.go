@@ -223,7 +223,7 @@ func TestNoTokenOfADisabledUserComesBack(t *testing.T) {
 	session := in.actor(in.signIn(controlplane.Identity{Subject: "1", Username: "ada"}))
 	make := func(id string) {
 		t.Helper()
-		_, err := in.CreateToken(t.Context(), session, controlplane.NewToken{ID: id, Hash: "h" + id})
+		_, err := in.CreateToken(t.Context(), session, controlplane.NewToken{ID: id, Hash: "h" + id, Name: "ci"})
 		wantCode(t, err, "")
 	}
 	set := func(disabled bool) {
@@ -247,10 +247,15 @@ func TestNoTokenOfADisabledUserComesBack(t *testing.T) {
 	if !in.revoked(etcdstore.RecordOfCredential("t9")) {
 		t.Error("edges do not know of t9")
 	}
-	make("late") // by a request that was under way
+	_, err := in.CreateToken(t.Context(), session, controlplane.NewToken{ID: "late", Hash: "hlate", Name: "ci"}) // let in before
+	wantCode(t, err, controlplane.CodeUnauthorized)
+	_, err = in.Store.Update(t.Context(), func(tx controlplane.Tx) error { // what a call that broke off has left
+		return tx.Put(&controlplane.Token{ID: "late", Hash: "hlate", User: session.User, Name: "ci", ExpiresAt: time.Now().Add(time.Hour)})
+	})
+	wantCode(t, err, "")
 	set(false)
 	same(t, "tokens after", count(), 0)
-	_, err := in.Authenticate(t.Context(), "hlate")
+	_, err = in.Authenticate(t.Context(), "hlate")
 	wantCode(t, err, controlplane.CodeUnauthorized)
 	var told []string
 	for _, line := range in.audit() {

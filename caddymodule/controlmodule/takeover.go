@@ -11,8 +11,7 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane"
 )
 
-// slowTakeOver is how long a take-over may last before those who wait are told,
-// and how often they are from there on.
+// slowTakeOver is how long a take-over may last before those who wait are told.
 const slowTakeOver = 5 * time.Second
 
 // What they are told: of operators' affairs no more than whom to ask.
@@ -28,8 +27,10 @@ func (c *candidate) takeOver(ctx context.Context, l controlplane.Leadership) err
 	waiting, over := context.WithCancel(ctx)
 	var telling sync.WaitGroup
 	telling.Go(func() {
-		for pause(waiting, slowTakeOver); waiting.Err() == nil; pause(waiting, slowTakeOver) {
+		wait := slowTakeOver
+		for pause(waiting, wait); waiting.Err() == nil; pause(waiting, wait) {
 			c.tryTell(waiting, l.Store, takingOver)
+			wait = min(2*wait, time.Minute) // for those who have come since
 		}
 	})
 	err := c.takeLaunchers(ctx, l)

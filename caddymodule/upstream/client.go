@@ -18,7 +18,8 @@ import (
 // The ways in which a request fails. Unless it is ErrCutOff, nothing of an
 // answer was sent to the visitor yet.
 var (
-	// ErrConnect: the app could not be reached, nothing was sent.
+	// ErrConnect: the app could not be reached, nothing was sent this time. See
+	// Request.MayHaveArrived.
 	ErrConnect = errors.New("connect to the app")
 	// ErrNoAnswer: the connection ended before an answer came.
 	ErrNoAnswer = errors.New("the app closed the connection without an answer")

@@ -16,8 +16,8 @@
 // answers and WebSockets stream: an answer is flushed whenever the next read
 // of it would wait.
 //
-// A request that could not connect was not sent, and may be tried again
-// ([ErrConnect]). One that was sent is repeated once, if it is idempotent, had
-// no body and nothing came back. A visitor who leaves is never the app's
-// fault.
+// A request that could not connect may be tried again ([ErrConnect]). One that
+// was sent is repeated once, if it is idempotent, had no body and nothing came
+// back, by this call of Serve or by a later one. A visitor who leaves is never
+// the app's fault.
 package upstream

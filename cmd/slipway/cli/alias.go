@@ -79,15 +79,17 @@ func (p *program) aliasChange(c *cobra.Command, change func(context.Context, *cl
 	})
 }
 
-// aliasTarget reads [INSTANCE [PRIMARY]]. An empty INSTANCE is refused: a
-// variable that is not set would take a live alias away from its instance.
+// aliasTarget reads [INSTANCE [PRIMARY]]. An empty INSTANCE is none, but for an
+// alias that is there: a variable that is not set would take it away from its
+// instance.
 func aliasTarget(c *cobra.Command, name string, args []string) (v1.AssignRequest, error) {
 	var r v1.AssignRequest
-	if len(args) > 0 && args[0] == "" {
+	empty := len(args) > 0 && args[0] == ""
+	if empty && c.Name() == "assign" {
 		return r, controlplane.Errorf(controlplane.CodeInvalid, "INSTANCE is empty").
 			WithHint("name an instance; for none leave it out: %s %s", c.CommandPath(), name)
 	}
-	if len(args) > 0 {
+	if len(args) > 0 && !empty {
 		r.InstanceID = &args[0]
 	}
 	if len(args) > 1 {

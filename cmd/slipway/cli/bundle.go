@@ -52,8 +52,10 @@ func (p *program) packInto(ctx context.Context, name string) error {
 	p.faultWarnings(packed.Warnings)
 	if name == "" {
 		name = packed.Manifest.Name + "." + packed.Manifest.Version + p.suffix()
-	} else if err := p.overBundle(name, packed.Manifest.Name); err != nil && name != stdout {
-		return err
+	} else if name != stdout {
+		if err := p.overBundle(name, packed.Manifest.Name); err != nil {
+			return err
+		}
 	}
 	if err := p.writeBundle(ctx, "write bundle", name, packed.file); err != nil {
 		return err

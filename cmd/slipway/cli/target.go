@@ -72,13 +72,12 @@ func (p *program) overBundle(name, app string) error {
 	if err != nil {
 		return nil //nolint:nilerr // there is none; target says what else may be wrong
 	}
-	// What a shell or mktemp has made is empty.
-	if slices.Contains(bundleSuffixes, strings.ToLower(filepath.Ext(path))) && (app == "" || info.Size() == 0 || bundledApp(path, info.Size()) == app) {
-		return nil
-	}
-	what := "no bundle"
-	if app != "" {
-		what += " of " + app
+	what := "no bundle of " + app
+	switch {
+	case !slices.Contains(bundleSuffixes, strings.ToLower(filepath.Ext(path))):
+		what = "not called like a bundle"
+	case app == "" || info.Size() == 0 || bundledApp(path, info.Size()) == app:
+		return nil // what a shell has made is empty
 	}
 	return controlplane.Errorf(controlplane.CodeConflict, "write bundle to %s: the file is there already, and is %s", name, what).
 		WithHint("name another file, one that ends with %s; or take this one away first", bundleSuffixes[0])

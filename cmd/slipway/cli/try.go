@@ -50,7 +50,7 @@ commands that do it. A second Ctrl-C changes nothing of that, a third gives up.`
 
 // lastLines is where launchers say that the last lines of an app are. That log
 // goes away with the instance.
-var lastLines = regexp.MustCompile("its last lines are in (`[^`]*`|its log|the instance's log)")
+var lastLines = regexp.MustCompile("its last lines are in (`[^`]*`|its log)")
 
 // errLogsEnded is a log that ended while it was followed: the server went away,
 // or somebody took the instance away.

@@ -41,9 +41,11 @@ type instance struct {
 	kept   map[types.UID]*keeping // the logs that are being read
 	read   types.UID              // the pod whose log was begun to be read last, in this term
 	ending map[types.UID]bool     // pods that were asked to end, while informers have them
-	// lingers is until when a pod that is no more may still run.
-	lingers time.Time
-	heard   heard // of the step of its pod that brings or installs it
+	// lingers is until when a pod that is no more may still run, and lingered has
+	// the instance be looked at then.
+	lingers  time.Time
+	lingered *time.Timer
+	heard    heard // of the step of its pod that brings or installs it
 }
 
 func newInstance(id string) *instance {
@@ -136,12 +138,14 @@ func (t *term) wakeAt(i *instance, at time.Time) {
 	i.alarm = time.AfterFunc(max(0, time.Until(at)), func() { t.changed(i.id) })
 }
 
-// unwake forgets that time, which would keep all that a term has seen in memory.
+// unwake forgets such times, which would keep all that a term has seen in memory.
 func (i *instance) unwake() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.alarm != nil {
-		i.alarm.Stop()
-		i.alarm = nil
+	for _, timer := range []*time.Timer{i.alarm, i.lingered} {
+		if timer != nil {
+			timer.Stop()
+		}
 	}
+	i.alarm, i.lingered = nil, nil
 }

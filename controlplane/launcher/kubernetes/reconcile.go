@@ -185,8 +185,8 @@ func (t *term) let(ctx context.Context, i *instance, pods []*corev1.Pod) error {
 	case i.mayLinger():
 		waits = true
 		v = diagnose.Verdict{
-			Stage: controlplane.StageQueued, Text: "it waits until what ran before has ended for sure: somebody deleted it by force",
-			Reason: reason(controlplane.NoCapacity, "somebody deleted by force what ran before, which may run on for stop_grace; the app can be started once that is over"),
+			Stage: controlplane.StageQueued, Text: "it waits until what ran before has ended for sure: nobody saw its pod end, as when one is deleted by force",
+			Reason: reason(controlplane.NoCapacity, "nobody saw the pod end that ran before, as when one is deleted by force, so that it may run on for stop_grace; the app can be started once that is over"),
 		}
 	}
 	if next == nil || waits {

@@ -235,10 +235,16 @@ func (t *term) left(p *corev1.Pod) {
 	i := t.instance(instanceOf(p))
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if until.After(i.lingers) {
-		i.lingers = until
+	if !until.After(i.lingers) {
+		return
 	}
-	t.queue.AddAfter(i.id, time.Until(until))
+	// Not by the queue: of its times for an instance it keeps the first alone,
+	// which may be that of another try.
+	if i.lingered != nil {
+		i.lingered.Stop()
+	}
+	i.lingers = until
+	i.lingered = time.AfterFunc(time.Until(until), func() { t.changed(i.id) })
 }
 
 func (t *term) work() {

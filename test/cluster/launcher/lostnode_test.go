@@ -32,7 +32,7 @@ func typedStart(err error) (*launcher.StartError, bool) {
 func TestAPodIsNoMoreAtOnce(t *testing.T) {
 	const (
 		grace  = 4 * time.Second
-		before = "somebody deleted it by force" // where the next start waits
+		before = "nobody saw its pod end" // where the next start waits
 	)
 	tests := []struct {
 		name  string
