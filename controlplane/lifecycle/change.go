@@ -138,6 +138,9 @@ func tellFailure(tx controlplane.Tx, in *controlplane.Instance, v view) error {
 		p = &controlplane.Progress{Generation: in.Generation, Since: v.now.UTC()}
 	}
 	p.Stage, p.Queue, p.Reason, p.RetryAt = "", 0, in.Reason, in.RetryAfter
+	if p.Said.IsZero() { // what there was is of the start, which is over
+		p.Text, p.Percent = "", nil
+	}
 	tx.PutProgress(in.ID, p)
 	tellWarnings(tx, v)
 	tx.AddEvent(in.ID, controlplane.Event{Time: v.now.UTC(), Type: controlplane.EventFailed, Reason: in.Reason.Code, Text: in.Reason.Text})
