@@ -120,7 +120,7 @@ func parseOption(d *caddyfile.Dispenser, runs bool) (*App, error) {
 	}
 	p := parser{
 		Dispenser: d, app: new(App), runs: runs,
-		seen: map[string]bool{}, control: map[string]json.RawMessage{}, launchers: map[string]json.RawMessage{},
+		seen: Given{}, control: map[string]json.RawMessage{}, launchers: map[string]json.RawMessage{},
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		if err := p.once(d.Val()); err != nil {
@@ -137,19 +137,13 @@ type parser struct {
 	*caddyfile.Dispenser
 	app       *App
 	runs      bool // control_plane was given
-	seen      map[string]bool
+	seen      Given
 	control   map[string]json.RawMessage
 	launchers map[string]json.RawMessage
 }
 
-// once refuses a setting that was given before: the second would silently win.
-func (p *parser) once(name string) error {
-	if p.seen[name] {
-		return p.Errf("%s is given twice", name)
-	}
-	p.seen[name] = !repeated[name] // each name of those once
-	return nil
-}
+// once is Given.Once of all blocks.
+func (p *parser) once(name string) error { return p.seen.Once(p.Dispenser, name, repeated...) }
 
 func (p *parser) option() error {
 	s := &p.app.Settings

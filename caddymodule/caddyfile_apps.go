@@ -7,7 +7,7 @@ import (
 )
 
 // repeated are the settings that may be given again, with another name.
-var repeated = map[string]bool{"launcher": true, "runtime_version": true, "launch_profile": true}
+var repeated = []string{"launcher", "runtime_version", "launch_profile"}
 
 // appOption reads the setting whose name was read last, if it is one of
 // AppSettings.

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/seed-dbc68772/slipway/caddymodule"
 	"github.com/seed-dbc68772/slipway/controlplane"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes"
@@ -73,9 +74,9 @@ func (k *Kubernetes) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	given := settings{}
+	given := caddymodule.Given{}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		err := given.once(d, "pull_secret", "gpu", "runtime", "profile")
+		err := given.Once(d, d.Val(), "pull_secret", "gpu", "runtime", "profile")
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 
+	"github.com/seed-dbc68772/slipway/caddymodule"
 	"github.com/seed-dbc68772/slipway/controlplane/launcher/kubernetes/objects"
 )
 
@@ -41,9 +42,9 @@ type KubernetesPlacement struct {
 //		resource NAME
 //	}
 func readPlacement(d *caddyfile.Dispenser, of string) (p KubernetesPlacement, err error) {
-	given := settings{}
+	given := caddymodule.Given{}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := given.once(d, "node_selector", "toleration"); err != nil {
+		if err := given.Once(d, d.Val(), "node_selector", "toleration"); err != nil {
 			return p, err
 		}
 		switch d.Val() {
@@ -159,7 +160,7 @@ func (p *KubernetesPlacement) validate(of string) error {
 		}
 	}
 	if c := p.RuntimeClass; c != "" && len(validation.IsDNS1123Subdomain(c)) > 0 {
-		add("runtime_class %q is not a name in Kubernetes: it has lower-case letters, digits, '-' and '.', and begins and ends with a letter or digit", c)
+		add("runtime_class %q "+noName, c)
 	}
 	if r := string(p.Resource); r != "" && (len(validation.IsQualifiedName(r)) > 0 || !strings.Contains(r, "/")) {
 		add("resource %q is not one of a device, such as nvidia.com/gpu", r)

@@ -158,6 +158,9 @@ func size(d *caddyfile.Dispenser, into *int64) (err error) {
 	return nil
 }
 
+// noName is what is told of what cannot be the name of an object.
+const noName = "is not a name in Kubernetes: it has lower-case letters, digits, '-' and '.', and begins and ends with a letter or digit"
+
 // accessModes are those with which one pod can write.
 var accessModes = []corev1.PersistentVolumeAccessMode{"", corev1.ReadWriteOnce, corev1.ReadWriteOncePod, corev1.ReadWriteMany}
 
@@ -193,7 +196,7 @@ func (k *KubernetesPods) validate(namespace string) error {
 	}
 	for _, n := range names {
 		if n.name != "" && len(validation.IsDNS1123Subdomain(n.name)) > 0 {
-			add("%s %q is not a name in Kubernetes: it has lower-case letters, digits, '-' and '.', and begins and ends with a letter or digit", n.setting, n.name)
+			add("%s %q "+noName, n.setting, n.name)
 		}
 	}
 	if k.Pods != nil {

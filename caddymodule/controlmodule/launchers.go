@@ -102,9 +102,9 @@ func (p *Process) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	given := settings{}
+	given := caddymodule.Given{}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := given.once(d, "hide"); err != nil {
+		if err := given.Once(d, d.Val(), "hide"); err != nil {
 			return err
 		}
 		switch d.Val() {

@@ -273,16 +273,17 @@ func (m *Manager) suspend(t *task, v view) error {
 		return fmt.Errorf("suspend instance: launcher %q is not configured here", v.record.Launcher)
 	}
 	if v.fact == nil || v.runs() {
-		if err := m.halt(l, v); err != nil {
+		if err := m.halt(l, v.record.ID, v.record.Generation); err != nil {
 			return fmt.Errorf("suspend instance: %w", err)
 		}
 	}
 	return m.record(t, v, suspend, nil)
 }
 
-// halt ends the workload within its grace.
-func (m *Manager) halt(l launcher.Launcher, v view) error {
-	err := l.Stop(m.ctx, v.record.ID, v.record.Generation, m.cfg.StopGrace)
+// halt ends a workload of this generation or an older one within its grace. A
+// newer one is another's to end.
+func (m *Manager) halt(l launcher.Launcher, id string, generation int64) error {
+	err := l.Stop(m.ctx, id, generation, m.cfg.StopGrace)
 	if errors.Is(err, launcher.ErrFenced) {
 		return nil
 	}
@@ -294,8 +295,7 @@ func (m *Manager) halt(l launcher.Launcher, v view) error {
 func (m *Manager) stop(id string, t *task, v view) error {
 	l := m.cfg.Launchers[v.launcher]
 	m.cfg.Log.Info("stopping a workload that should not run", zap.String("instance", id), zap.Int64("generation", v.fact.Generation))
-	err := l.Stop(m.ctx, id, v.fact.Generation, m.cfg.StopGrace)
-	if err != nil && !errors.Is(err, launcher.ErrFenced) {
+	if err := m.halt(l, id, v.fact.Generation); err != nil {
 		return fmt.Errorf("stop workload without a record: %w", err)
 	}
 	m.mu.Lock()
@@ -313,7 +313,7 @@ func (m *Manager) remove(t *task, v view) error {
 		return fmt.Errorf("terminate instance: launcher %q, which has its files, is not configured here", v.record.Launcher)
 	}
 	if v.runs() { // Remove would give it no time to put down what it has outside
-		if err := m.halt(l, v); err != nil {
+		if err := m.halt(l, v.record.ID, v.record.Generation); err != nil {
 			return fmt.Errorf("terminate instance: %w", err)
 		}
 	}

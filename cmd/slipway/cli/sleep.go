@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/seed-dbc68772/slipway/controlplane"
 	v1 "github.com/seed-dbc68772/slipway/controlplane/api/v1"
 	"github.com/seed-dbc68772/slipway/controlplane/client"
+	"github.com/seed-dbc68772/slipway/routing"
 )
 
 func (p *program) instanceStatus() *cobra.Command {
@@ -256,13 +256,10 @@ one may be mistyped, and ends the wait with code 3.`,
 	return c
 }
 
-// wholeID is the ID of an instance.
-var wholeID = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
-
 // goneAlready is what a wait for the end of an instance comes to that is not
 // there. By its whole ID it has ended; what else was given may be mistyped.
 func (p *program) goneAlready(id string, absent error) error {
-	if wholeID.MatchString(id) {
+	if _, whole := routing.ParseID(id); whole {
 		p.say("instance %s is gone", id)
 		return nil
 	}
